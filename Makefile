@@ -1,0 +1,48 @@
+# Common tasks; `make help` lists them. All work in a fresh clone.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+BACKENDS := tensorflow jax torch
+
+# The quickstart needs one backend only; with everything there, it uses that.
+QUICK_VENV := $(if $(wildcard $(STAMP)),$(VENV),.venv-quickstart)
+
+# TensorFlow's start-up notices, and Hugging Face's look for news.
+export TF_CPP_MIN_LOG_LEVEL ?= 3
+export TF_ENABLE_ONEDNN_OPTS ?= 0
+export HF_HUB_OFFLINE ?= 1
+
+.PHONY: help install quickstart lint test test-full
+
+help:
+	@echo "make install     .venv with three backends and development tools"
+	@echo "make quickstart  train a tiny model on Python's own documentation"
+	@echo "make lint        ruff and mypy"
+	@echo "make test        lint, then the tests on TensorFlow, JAX, PyTorch"
+	@echo "make test-full   the same with the slow tests"
+	@echo "PYTHON=...       the Python to build environments with"
+
+install: $(STAMP)
+
+$(STAMP): EXTRAS := [jax,torch,huggingface,dev]
+$(VENV)/.installed .venv-quickstart/.installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14) \
+	and "Python 3.11, 3.12 or 3.13 is needed, $(PYTHON) is %d.%d: make PYTHON=..." \
+	% sys.version_info[:2])'
+	test -x $(@D)/bin/pip || $(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --constraint constraints.txt \
+	  --editable '.$(EXTRAS)'
+	@touch $@
+
+quickstart: $(QUICK_VENV)/.installed
+	$(QUICK_VENV)/bin/python recipes/quickstart.py --run_dir=runs/quickstart
+
+lint: $(STAMP)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy keras_rtd recipes
+
+test test-full: $(STAMP)
+	@BIN=$(BIN) MAKE='$(MAKE)' BACKENDS='$(BACKENDS)' sh tests/run.sh $@

@@ -1,0 +1,19 @@
+"""Pre-train ELECTRA text encoders by replaced token detection, on Keras 3."""
+
+from keras_rtd import data
+from keras_rtd import export
+from keras_rtd import interop
+from keras_rtd import models
+from keras_rtd import tokenizers
+from keras_rtd import training
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "data",
+    "export",
+    "interop",
+    "models",
+    "tokenizers",
+    "training",
+]

@@ -1,0 +1,322 @@
+"""The dataset that pre-training reads."""
+
+import concurrent.futures
+import dataclasses
+import functools
+import importlib.util
+import os
+import sys
+
+import keras
+import numpy as np
+
+from keras_rtd.data import corpus
+from keras_rtd.data import holdout
+from keras_rtd.data import storage
+from keras_rtd.data import windows
+from keras_rtd.data.files import resolve_files
+from keras_rtd.data.prepared import PreparedBatches
+from keras_rtd.data.prepared import PreparedCorpus
+from keras_rtd.layers.masking import MaskingOptions
+
+_REBUILD = "_keras_rtd_rebuild"
+_BATCHES_AHEAD = 2
+
+
+@dataclasses.dataclass(frozen=True)
+class BatchOptions:
+    """What batches are like, wherever the text comes from.
+
+    The arguments are those of `pretraining_dataset`; `masking` is a
+    `keras_rtd.layers.masking.MaskingOptions`.
+    """
+
+    sequence_length: int
+    batch_size: int
+    seed: int
+    split: str
+    repeat: bool
+    shard: tuple
+    segments: str
+    masking: MaskingOptions
+
+    def __post_init__(self):
+        _check_int("sequence_length", self.sequence_length, 8)
+        _check_int("batch_size", self.batch_size, 1)
+        _check_int("seed", self.seed, 0)
+        if self.seed >= 1 << 63:
+            raise ValueError(f"`seed` must be below 2**63. Received: {self.seed}")
+        if self.split not in storage.SPLITS:
+            raise ValueError(
+                f"`split` must be one of {storage.SPLITS}. "
+                f"Received: split={self.split!r}"
+            )
+        if self.segments not in windows.SEGMENTS:
+            raise ValueError(
+                f"`segments` must be one of {windows.SEGMENTS}. "
+                f"Received: segments={self.segments!r}"
+            )
+        valid = (
+            isinstance(self.shard, (tuple, list))
+            and len(self.shard) == 2
+            and all(map(_is_int, self.shard))
+            and 0 <= self.shard[0] < self.shard[1]
+        )
+        if not valid:
+            raise ValueError(
+                "`shard` must be (i, n), worker i of n, with 0 <= i < n. "
+                f"Received: shard={self.shard!r}"
+            )
+
+
+def pretraining_dataset(
+    data,
+    tokenizer=None,
+    sequence_length=128,
+    batch_size=128,
+    seed=0,
+    split="train",
+    repeat=None,
+    start_step=0,
+    shard=(0, 1),
+    mask_rate=0.15,
+    keep_rate=0.15,
+    with_replacement=False,
+    whole_words=False,
+    max_ngram=1,
+    segments="pair",
+    documents="blank_line",
+    text_field="text",
+    errors="strict",
+    validation_fraction=0.01,
+    shuffle_buffer=16384,
+    verify=True,
+):
+    """Returns masked batches of text, the input of `ElectraPretrainer`.
+
+    Text files are read, tokenized and shuffled on the fly, in a TensorFlow
+    graph. A directory made by `keras_rtd.data.prepare_corpus` is shuffled as
+    a whole, starts at any step at once, and needs no TensorFlow. All of the
+    text is used: what does not fit into a window begins the next one.
+
+    Args:
+        data: str, path or list of them: text files (`.txt` or any other
+            name, `.jsonl`, and `.gz` or `.xz` after either), directories,
+            globs, `gs://` paths; or one prepared directory.
+        tokenizer: `keras_rtd.tokenizers.ElectraTokenizer`; for a prepared
+            directory it may be `None`, and is checked otherwise.
+        sequence_length: int, L, at least 8. Defaults to `128`.
+        batch_size: int, B, rows per worker. Defaults to `128`.
+        seed: int, decides order, windows and masks. Defaults to `0`.
+        split: `"train"` or `"validation"`. Defaults to `"train"`.
+        repeat: bool. `None`, the default, repeats the train split endlessly
+            and reads the validation split once. A last batch that is not
+            full is filled with rows of padding.
+        start_step: int, the first step. On-the-fly data is read up to there.
+            Defaults to `0`.
+        shard: tuple `(i, n)`, worker i of n. Defaults to `(0, 1)`.
+        mask_rate, keep_rate, with_replacement, whole_words, max_ngram: see
+            `keras_rtd.layers.masking.MaskingOptions`.
+        segments: `"pair"` (`[CLS] A [SEP] B [SEP]`; one window in ten has
+            only A, one in twenty is shorter) or `"packed"` (full windows of
+            one segment). Neither crosses documents. Defaults to `"pair"`.
+        documents, text_field, errors, validation_fraction: see
+            `keras_rtd.data.prepare_corpus`; prepared data has its own.
+        shuffle_buffer: int, windows among which on-the-fly data is shuffled.
+            Defaults to `16384`.
+        verify: bool, check the checksums of prepared data, once per process.
+            Defaults to `True`.
+
+    Returns:
+        `tf.data.Dataset`, or `keras.utils.PyDataset` for prepared data
+        without TensorFlow. An element is a dict of `token_ids`,
+        `segment_ids`, `masked_token_ids` (B, L) int32, `padding_mask` (B, L)
+        bool, `mask_positions`, `mask_ids` (B, K) int32 and `mask_weights`
+        (B, K) float32; K is `int((mask_rate + 0.005) * L)`, at least 1.
+
+    Raises:
+        ValueError: A bad argument, bad files, or a split without text.
+        ImportError: Text files, and TensorFlow is not installed.
+
+    Example:
+
+    ```python
+    dataset = keras_rtd.data.pretraining_dataset(
+        "corpus/*.txt", tokenizer=tokenizer, batch_size=64
+    )
+    pretrainer.fit(dataset, steps_per_epoch=1000)
+    ```
+    """
+    if repeat is None:
+        repeat = split == "train"
+    options = BatchOptions(
+        sequence_length=sequence_length,
+        batch_size=batch_size,
+        seed=seed,
+        split=split,
+        repeat=bool(repeat),
+        shard=shard,
+        segments=segments,
+        masking=MaskingOptions(
+            mask_rate, keep_rate, with_replacement, whole_words, max_ngram
+        ),
+    )
+    _check_int("start_step", start_step, 0)
+    directory = _prepared_directory(data)
+    if directory is not None:
+        prepared = PreparedCorpus(directory, tokenizer, verify)
+        batches = PreparedBatches(prepared, options)
+        if _tensorflow_is_installed():
+            rebuild = functools.partial(_graph_dataset, batches, options)
+        else:
+            rebuild = functools.partial(PreparedDataset, batches)
+    else:
+        _check_int("shuffle_buffer", shuffle_buffer, 1)
+        corpus.check_reading(documents, text_field, errors)
+        holdout.check_validation_fraction(validation_fraction)
+        if not _tensorflow_is_installed():
+            raise ImportError(
+                "Text files are tokenized on the fly with TensorFlow, which "
+                "is not installed. Install tensorflow and tensorflow-text, or "
+                "run `python -m keras_rtd.data.prepare` once and pass its "
+                "output directory."
+            )
+        if tokenizer is None:
+            raise ValueError("`tokenizer` is needed to read text files.")
+        from keras_rtd.data.streaming import streaming_dataset
+
+        rebuild = functools.partial(
+            streaming_dataset,
+            resolve_files(data),
+            tokenizer,
+            options,
+            documents,
+            text_field,
+            errors,
+            validation_fraction,
+            shuffle_buffer,
+        )
+    return _at_step(rebuild, start_step)
+
+
+def resume_at(dataset, step):
+    """Returns a dataset as it goes on from a step.
+
+    Args:
+        dataset: a dataset of `pretraining_dataset`, or any `tf.data.Dataset`,
+            whose first `step` batches are then read and dropped.
+        step: int, counted from where the training began (step 0), not from
+            where `dataset` starts if it was made by `pretraining_dataset`.
+
+    Returns:
+        A dataset of the same kind.
+
+    Raises:
+        TypeError: The dataset is of another kind.
+    """
+    _check_int("step", step, 0)
+    if hasattr(dataset, _REBUILD):
+        return _at_step(getattr(dataset, _REBUILD), step)
+    if hasattr(dataset, "skip"):
+        return dataset.skip(step)
+    raise TypeError(
+        "A run can only be resumed with a dataset of "
+        "`keras_rtd.data.pretraining_dataset` or a `tf.data.Dataset`. "
+        f"Received: {type(dataset).__name__}"
+    )
+
+
+class PreparedDataset(keras.utils.PyDataset):
+    """Batches of prepared data for Keras, without TensorFlow.
+
+    The next batches are made on a thread while one is in use.
+
+    Args:
+        batches: `PreparedBatches`.
+        start_step: int, the step of batch 0. Defaults to `0`.
+    """
+
+    def __init__(self, batches, start_step=0):
+        super().__init__()
+        self._batches = batches
+        self._start_step = start_step
+        self._pool = concurrent.futures.ThreadPoolExecutor(1)
+        self._ahead = {}
+
+    @property
+    def num_batches(self):
+        """int, or `None` if the batches repeat."""
+        if self._batches.num_batches is None:
+            return None
+        return max(0, self._batches.num_batches - self._start_step)
+
+    def __getitem__(self, index):
+        if self.num_batches is not None and index >= self.num_batches:
+            raise IndexError(f"There are {self.num_batches} batches.")
+        ahead = {}
+        for i in range(index, index + 1 + _BATCHES_AHEAD):
+            ahead[i] = self._ahead.pop(i, None) or self._pool.submit(
+                self._batches.batch, self._start_step + i
+            )
+        self._ahead = ahead
+        return ahead.pop(index).result()
+
+
+def _graph_dataset(batches, options, start_step=0):
+    """The batches of prepared data as a `tf.data.Dataset`."""
+    import tensorflow as tf
+
+    example = batches.batch(0)
+    names = list(example)
+    types = [tf.as_dtype(value.dtype) for value in example.values()]
+
+    def read(step):
+        batch = batches.batch(int(step))
+        return [batch[name] for name in names]
+
+    def to_dict(step):
+        values = tf.numpy_function(read, [step], types, stateful=False)
+        for name, value in zip(names, values):
+            value.set_shape(example[name].shape)
+        return dict(zip(names, values))
+
+    if batches.num_batches is None:
+        steps = tf.data.Dataset.counter(start_step)
+    else:
+        steps = tf.data.Dataset.range(start_step, batches.num_batches)
+    return steps.map(to_dict, num_parallel_calls=1).prefetch(_BATCHES_AHEAD)
+
+
+def _at_step(rebuild, start_step):
+    dataset = rebuild(start_step=start_step)
+    setattr(dataset, _REBUILD, rebuild)
+    return dataset
+
+
+def _prepared_directory(data):
+    paths = [data] if isinstance(data, (str, os.PathLike)) else list(data)
+    prepared = [path for path in paths if storage.is_prepared(path)]
+    if prepared and len(paths) > 1:
+        raise ValueError(
+            f"{os.fspath(prepared[0])} is prepared data, which is given alone "
+            f"and not with other paths. Received {len(paths)} paths."
+        )
+    return prepared[0] if prepared else None
+
+
+def _tensorflow_is_installed():
+    if "tensorflow" in sys.modules:
+        return sys.modules["tensorflow"] is not None
+    return importlib.util.find_spec("tensorflow") is not None
+
+
+def _check_int(name, value, least):
+    if not _is_int(value) or value < least:
+        raise ValueError(
+            f"`{name}` must be an integer of at least {least}. "
+            f"Received: {name}={value!r}"
+        )
+
+
+def _is_int(value):
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)

@@ -1,0 +1,131 @@
+"""Corpus files: finding them and reading their bytes, local or remote."""
+
+import glob
+import gzip
+import lzma
+import os
+import zlib
+
+_REMOTE = "://"
+_DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError)
+
+
+class ByteReader:
+    """Reads a file's bytes, decompressed by its suffix.
+
+    Args:
+        path: str. `.gz` and `.xz` are decompressed; a path with `://` is
+            opened by TensorFlow's file system.
+    """
+
+    def __init__(self, path):
+        self.path = path
+        if _REMOTE in path:
+            self._raw = _gfile().GFile(path, "rb")
+        else:
+            self._raw = open(path, "rb")
+        if path.endswith(".gz"):
+            self._stream = gzip.GzipFile(fileobj=self._raw)
+        elif path.endswith(".xz"):
+            self._stream = lzma.LZMAFile(self._raw)
+        else:
+            self._stream = self._raw
+
+    def read(self, size):
+        """Returns up to `size` bytes; none at the end of the file.
+
+        Raises:
+            ValueError: The compressed data is damaged or cut off.
+        """
+        try:
+            return self._stream.read(size)
+        except _DAMAGED as error:
+            raise ValueError(
+                f"Cannot decompress {self.path}: {error}. The file is "
+                "damaged or incomplete; fetch or compress it again."
+            ) from error
+
+    def position(self):
+        """Bytes consumed of the file as it is stored."""
+        return self._raw.tell()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self._stream is not self._raw:
+            self._stream.close()
+        self._raw.close()
+
+
+def resolve_files(patterns):
+    """Returns the corpus files that patterns stand for.
+
+    Args:
+        patterns: str, path or list of them: a file, a directory (all files
+            in and below it whose names do not begin with a dot), or a glob;
+            with `gs://` and other `://` paths through TensorFlow.
+
+    Returns:
+        Sorted list of str, each file once.
+
+    Raises:
+        ValueError: A pattern matches no file.
+    """
+    if isinstance(patterns, (str, os.PathLike)):
+        patterns = [patterns]
+    patterns = [os.fspath(pattern) for pattern in patterns]
+    if not patterns:
+        raise ValueError("No corpus files: the list of patterns is empty.")
+    found = set()
+    for pattern in patterns:
+        files = _match(pattern)
+        if not files:
+            raise ValueError(f"No file matches {pattern!r}.")
+        found.update(files)
+    return sorted(found)
+
+
+def file_facts(path):
+    """Returns size in bytes and modification time in nanoseconds."""
+    if _REMOTE in path:
+        stat = _gfile().stat(path)
+        return int(stat.length), int(stat.mtime_nsec)
+    stat = os.stat(path)
+    return stat.st_size, stat.st_mtime_ns
+
+
+def _match(pattern):
+    if _REMOTE in pattern:
+        gfile = _gfile()
+        isdir, isfile, walk = gfile.isdir, gfile.exists, gfile.walk
+        matches = gfile.glob(pattern)
+    else:
+        isdir, isfile, walk = os.path.isdir, os.path.isfile, os.walk
+        # A name such as "[1].txt" is a file before it is a pattern.
+        exists = os.path.exists(pattern)
+        matches = [pattern] if exists else glob.glob(pattern, recursive=True)
+    files = []
+    for match in matches:
+        if isdir(match):
+            for folder, _, names in walk(match):
+                if "/." not in folder[len(match) :].replace(os.sep, "/"):
+                    files += [
+                        os.path.join(folder, name)
+                        for name in names
+                        if not name.startswith(".")
+                    ]
+        elif isfile(match):
+            files.append(match)
+    return files
+
+
+def _gfile():
+    try:
+        import tensorflow as tf
+    except ImportError as error:
+        raise ImportError(
+            "Paths with '://' are read through TensorFlow's file system: "
+            "install tensorflow, or copy the files to this machine."
+        ) from error
+    return tf.io.gfile

@@ -1,0 +1,276 @@
+"""Batches from a prepared corpus, each a function of (seed, step)."""
+
+import os
+
+import numpy as np
+
+from keras_rtd.data import counter_random
+from keras_rtd.data import storage
+from keras_rtd.data import windows
+from keras_rtd.data.shards import ARRAYS
+from keras_rtd.layers.masking import mask_tokens
+
+# Numbers of the random streams that a seed has.
+_SPLITS, _ORDER, _ROWS = range(3)
+
+_verified = {}
+
+
+class PreparedCorpus:
+    """A directory written by `keras_rtd.data.prepare_corpus`.
+
+    Args:
+        directory: str or path.
+        tokenizer: if given, must be the one that the data was prepared with.
+            Defaults to `None`.
+        verify: bool. Check the shards' checksums and ids, once per process
+            and file. Sizes are always checked. Defaults to `True`.
+
+    Attributes:
+        manifest: dict.
+        vocabulary_size: int.
+        word_start: (V,) bool, `False` for ids that continue a word.
+        unigram_counts: (V,) int64, occurrences in the train split.
+
+    Raises:
+        ValueError: The directory is unfinished, damaged, of another format
+            or of another tokenizer.
+    """
+
+    def __init__(self, directory, tokenizer=None, verify=True):
+        self.directory = os.fspath(directory)
+        self.manifest = _load_manifest(self.directory)
+        facts = self.manifest["tokenizer"]
+        self.vocabulary_size = facts["vocabulary_size"]
+        self.token_ids = {
+            name: facts[f"{name}_token_id"]
+            for name in ("cls", "sep", "pad", "mask")
+        }
+        if tokenizer is not None:
+            _check_tokenizer(self.directory, facts, tokenizer)
+        files = list(self.manifest["files"].values())
+        for shard in self.manifest["shards"]:
+            files += shard["files"].values()
+        for entry in files:
+            _check_file(self.directory, entry, verify)
+        if verify:
+            self._check_ids()
+        self.word_start = self._load(self.manifest["files"]["word_start"])
+        self.unigram_counts = self._load(
+            self.manifest["files"]["unigram_counts"]
+        )
+
+    def shards(self, split):
+        """Returns the arrays of a split's shards.
+
+        Args:
+            split: `"train"` or `"validation"`.
+
+        Returns:
+            list of dict of memory-mapped arrays: `tokens` (T,), `documents`
+            (D,) and `line_starts` (T / 8,) uint8.
+        """
+        return [
+            {kind: self._load(shard["files"][kind]) for kind in ARRAYS}
+            for shard in self.manifest["shards"]
+            if shard["split"] == split
+        ]
+
+    def _load(self, entry):
+        path = os.path.join(self.directory, entry["file"])
+        return np.load(path, mmap_mode="r")
+
+    def _check_ids(self):
+        for split in storage.SPLITS:
+            for shard in self.shards(split):
+                highest = int(shard["tokens"].max())
+                if highest >= self.vocabulary_size:
+                    raise ValueError(
+                        f"{shard['tokens'].filename} has the id {highest}, "
+                        "which is outside the vocabulary of "
+                        f"{self.vocabulary_size}."
+                    )
+
+
+class PreparedBatches:
+    """The batches of one split of a prepared corpus.
+
+    Every epoch goes through all windows in a new random order, with new
+    masks. Row r of worker i of n at `step` is example `(step * B + r) * n + i`
+    of one endless list, so workers share an epoch without overlap, and with
+    `B * n` unchanged a run may go on with another number of workers.
+
+    Args:
+        corpus: `PreparedCorpus`.
+        options: `keras_rtd.data.dataset.BatchOptions`.
+
+    Attributes:
+        num_windows: int, windows of the split.
+        num_batches: int, steps of one pass; `None` if the batches repeat.
+
+    Raises:
+        ValueError: The split has no text.
+    """
+
+    def __init__(self, corpus, options):
+        self._corpus = corpus
+        self._options = options
+        self._shards = corpus.shards(options.split)
+        if not self._shards:
+            raise ValueError(
+                f"{corpus.directory} has no text for split={options.split!r}: "
+                "its corpus has too few documents, or was prepared with "
+                "validation_fraction="
+                f"{corpus.manifest['options']['validation_fraction']}."
+            )
+        sizes = [len(shard["tokens"]) for shard in self._shards]
+        self._first_token = np.cumsum([0, *sizes])
+        self._capacity = windows.capacity(
+            options.sequence_length, options.segments
+        )
+        starts, lengths = windows.consecutive_windows(
+            np,
+            np.concatenate([shard["documents"] for shard in self._shards]),
+            self._capacity,
+        )
+        if options.segments == "pair":
+            noise = counter_random.uniform(
+                counter_random.stream_key(options.seed, _SPLITS),
+                np.arange(len(starts)),
+                2,
+            )
+            starts, lengths = windows.shorten_some(np, starts, lengths, noise)
+        self._starts, self._lengths = starts, lengths.astype(np.int32)
+        self.num_windows = len(starts)
+        global_batch = options.batch_size * options.shard[1]
+        self.num_batches = (
+            None if options.repeat else -(-self.num_windows // global_batch)
+        )
+
+    def batch(self, step):
+        """Returns the batch of a step.
+
+        Args:
+            step: int.
+
+        Returns:
+            dict of arrays, see `keras_rtd.data.pretraining_dataset`.
+        """
+        options = self._options
+        worker, workers = options.shard
+        row = np.arange(options.batch_size, dtype=np.int64)
+        example = (step * options.batch_size + row) * workers + worker
+        epoch, place = np.divmod(example, self.num_windows)
+        window = counter_random.permute(
+            place,
+            self.num_windows,
+            counter_random.stream_key(options.seed, _ORDER, epoch),
+        )
+        lengths = self._lengths[window]
+        if not options.repeat:
+            lengths = np.where(epoch == 0, lengths, np.int32(0))
+        tokens, line_start = self._gather(self._starts[window])
+
+        planes = options.masking.noise_planes
+        length = options.sequence_length
+        noise = counter_random.uniform(
+            counter_random.stream_key(options.seed, _ROWS),
+            example,
+            2 + planes * length,
+        )
+        ids = self._corpus.token_ids
+        token_ids, segment_ids, padding_mask = windows.assemble(
+            np,
+            tokens,
+            lengths,
+            line_start,
+            self._corpus.word_start[tokens],
+            noise[:, :2],
+            segments=options.segments,
+            cls_token_id=ids["cls"],
+            sep_token_id=ids["sep"],
+            pad_token_id=ids["pad"],
+        )
+        masked = mask_tokens(
+            np,
+            token_ids,
+            padding_mask,
+            noise[:, 2:].reshape(-1, planes, length).swapaxes(0, 1),
+            options=options.masking,
+            mask_token_id=ids["mask"],
+            excluded_ids=list(ids.values()),
+            word_start=self._corpus.word_start[token_ids],
+        )
+        return {
+            "token_ids": token_ids,
+            "segment_ids": segment_ids,
+            "padding_mask": padding_mask,
+            **masked,
+        }
+
+    def _gather(self, starts):
+        """Reads (B, C) tokens and line starts from where rows begin."""
+        shape = (len(starts), self._capacity)
+        tokens = np.empty(shape, np.int32)
+        line_start = np.empty(shape, bool)
+        shard_of_row = np.searchsorted(self._first_token, starts, "right") - 1
+        for number in np.unique(shard_of_row):
+            rows = shard_of_row == number
+            shard = self._shards[number]
+            first = starts[rows] - self._first_token[number]
+            index = first[:, None] + np.arange(self._capacity)
+            # What lies after a row's length is not looked at.
+            np.minimum(index, len(shard["tokens"]) - 1, out=index)
+            tokens[rows] = shard["tokens"][index]
+            bits = shard["line_starts"][index >> 3]
+            line_start[rows] = (bits >> (7 - (index & 7))) & 1
+        return tokens, line_start
+
+
+def _load_manifest(directory):
+    manifest = storage.load_json(directory, storage.MANIFEST)
+    if manifest is None:
+        raise ValueError(
+            f"{directory} is not finished: run the same "
+            "`python -m keras_rtd.data.prepare` command again."
+        )
+    version = manifest.get("format_version")
+    if version != storage.FORMAT_VERSION:
+        raise ValueError(
+            f"{directory} has format version {version}; this version of "
+            f"keras_rtd reads {storage.FORMAT_VERSION}. Prepare it again."
+        )
+    return manifest
+
+
+def _check_tokenizer(directory, facts, tokenizer):
+    fingerprint = tokenizer.fingerprint()
+    if fingerprint != facts["fingerprint"]:
+        raise ValueError(
+            f"{directory} was prepared with another tokenizer: fingerprint "
+            f"{facts['fingerprint'][:16]}… ({facts['vocabulary_size']} "
+            f"tokens) there, {fingerprint[:16]}… "
+            f"({tokenizer.vocabulary_size()} tokens) here. Prepare the corpus "
+            "again, or use the tokenizer it was prepared with."
+        )
+
+
+def _check_file(directory, entry, verify):
+    path = os.path.join(directory, entry["file"])
+    try:
+        stat = os.stat(path)
+    except FileNotFoundError:
+        raise ValueError(f"{path} is missing. Prepare the corpus again.")
+    if stat.st_size != entry["bytes"]:
+        raise ValueError(
+            f"{path} is damaged: it has {stat.st_size} bytes and should have "
+            f"{entry['bytes']}. Copy it again or prepare the corpus again."
+        )
+    state = (stat.st_size, stat.st_mtime_ns, entry["sha256"])
+    if verify and _verified.get(path) != state:
+        if storage.sha256_of(path) != entry["sha256"]:
+            raise ValueError(
+                f"{path} is damaged: its checksum is not the manifest's. "
+                "Copy it again or prepare the corpus again."
+            )
+        _verified[path] = state

@@ -1,0 +1,119 @@
+"""Files of a prepared corpus: names, atomic writing, checksums."""
+
+import errno
+import hashlib
+import json
+import os
+
+import numpy as np
+
+FORMAT_VERSION = 1
+MANIFEST = "manifest.json"
+PROGRESS = "progress.json"
+UNIGRAM_COUNTS = "unigram_counts.npy"
+VOCABULARY = "vocabulary.txt"
+WORD_START = "word_start.npy"
+SPLITS = ("train", "validation")
+
+_TEMPORARY = ".tmp"
+
+
+def is_prepared(path):
+    """Whether a path is a directory of prepared data, finished or not."""
+    return any(
+        os.path.isfile(os.path.join(path, name)) for name in (MANIFEST, PROGRESS)
+    )
+
+
+def save_array(directory, name, array):
+    """Writes an array as .npy and returns its name, size and checksum."""
+    return _write(directory, name, lambda file: np.save(file, array))
+
+
+def save_text(directory, name, text):
+    """Writes text as UTF-8 and returns its name, size and checksum."""
+    return _write(directory, name, lambda file: file.write(text.encode()))
+
+
+def save_json(directory, name, value):
+    """Writes JSON, indented and with sorted keys."""
+    text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False)
+    save_text(directory, name, text + "\n")
+
+
+def load_json(directory, name):
+    """Returns the JSON value of a file, or None where there is no file."""
+    path = os.path.join(directory, name)
+    try:
+        with open(path, encoding="utf-8") as file:
+            return json.load(file)
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged: {error}.") from error
+
+
+def remove_leftovers(directory):
+    """Removes what a killed process had not finished writing."""
+    for name in os.listdir(directory):
+        if name.endswith(_TEMPORARY):
+            os.remove(os.path.join(directory, name))
+
+
+def sha256_of(path):
+    """Returns a file's SHA-256 as hex."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class _HashingFile:
+    """Passes writes on and keeps their number and checksum."""
+
+    def __init__(self, file):
+        self._file = file
+        self._sha256 = hashlib.sha256()
+        self.size = 0
+
+    def write(self, data):
+        self._sha256.update(data)
+        self.size += len(data)
+        return self._file.write(data)
+
+    def hexdigest(self):
+        return self._sha256.hexdigest()
+
+
+def _write(directory, name, write):
+    """Makes a file appear whole or not at all, and lasting."""
+    path = os.path.join(directory, name)
+    temporary = path + _TEMPORARY
+    try:
+        with open(temporary, "wb") as file:
+            hashing = _HashingFile(file)
+            write(hashing)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+        _sync_directory(directory)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        if os.path.exists(temporary):
+            os.remove(temporary)
+        raise OSError(
+            error.errno,
+            f"The disk is full: {name} could not be written to {directory}. "
+            "All finished shards are kept: free some space and run the same "
+            "command again",
+        ) from error
+    return {
+        "file": name, "bytes": hashing.size, "sha256": hashing.hexdigest()
+    }
+
+
+def _sync_directory(directory):
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,280 @@
+"""Batches from text files, on the fly, in a TensorFlow graph.
+
+A Python thread reads, splits and orders documents, block by block; all after
+that (tokenizing, windows, shuffling, masks) is tf.data, whole blocks and
+batches at a time.
+"""
+
+import functools
+
+import numpy as np
+import tensorflow as tf
+
+from keras_rtd.data import counter_random
+from keras_rtd.data import holdout
+from keras_rtd.data import windows
+from keras_rtd.data.corpus import read_blocks
+from keras_rtd.layers.masking import mask_tokens
+
+# Numbers of the random streams that a seed has.
+_FILES, _DOCUMENTS, _WINDOWS, _MASKS, _SHUFFLE = range(5)
+
+_PADDING = -1
+
+
+def streaming_dataset(
+    files,
+    tokenizer,
+    options,
+    documents,
+    text_field,
+    errors,
+    validation_fraction,
+    shuffle_buffer,
+    start_step=0,
+):
+    """Returns the dataset of `pretraining_dataset` for text files.
+
+    Workers share documents when the split repeats, and otherwise the rows of
+    each batch, so that all have the same number of batches.
+
+    Args:
+        files: list of str.
+        tokenizer: has `tokenize` for graphs.
+        options: `keras_rtd.data.dataset.BatchOptions`.
+        documents, text_field, errors, validation_fraction, shuffle_buffer,
+        start_step: see `pretraining_dataset`.
+
+    Raises:
+        ValueError: A bad file, or the split has no documents.
+    """
+    scan = holdout.scan_corpus(
+        files, documents, text_field, errors, validation_fraction
+    )
+    worker, workers = options.shard
+    by_document = options.repeat and workers > 1
+    blocks = functools.partial(
+        _blocks,
+        files,
+        options,
+        (documents, text_field, errors),
+        scan.threshold,
+        (worker, workers) if by_document else (0, 1),
+    )
+    _check_split(files, scan, options, validation_fraction)
+    _check_tokens(blocks(repeat=False), tokenizer, options)
+
+    dataset = tf.data.Dataset.from_generator(
+        functools.partial(blocks, options.repeat),
+        output_signature=(
+            tf.TensorSpec([], tf.int64),
+            tf.TensorSpec([None], tf.string),
+        ),
+    )
+    dataset = dataset.prefetch(2).map(
+        _block_to_rows(tokenizer, options),
+        num_parallel_calls=tf.data.AUTOTUNE,
+        deterministic=True,
+    )
+    if options.split == "train":
+        size = windows.capacity(options.sequence_length, options.segments)
+        # A small corpus does not have to be read often to fill the buffer.
+        most = scan.num_characters // size + scan.num_documents
+        dataset = dataset.rebatch(min(shuffle_buffer, most))
+        dataset = dataset.enumerate().map(_shuffle_rows(options)).prefetch(1)
+    rows = options.batch_size * (1 if by_document else workers)
+    dataset = dataset.rebatch(rows, drop_remainder=options.repeat)
+    dataset = dataset.skip(start_step).enumerate(start_step)
+    return dataset.map(
+        _rows_to_batch(tokenizer, options, rows, by_document),
+        num_parallel_calls=tf.data.AUTOTUNE,
+        deterministic=True,
+    ).prefetch(tf.data.AUTOTUNE)
+
+
+def _blocks(files, options, reading, threshold, shard, repeat):
+    """Yields (number of the block, its documents of this split and worker).
+
+    Files and the documents within a block come in a new order every epoch.
+    """
+    epoch, number, document = 0, 0, 0
+    while True:
+        order = _shuffled(len(files), options.seed, _FILES, epoch)
+        for block in read_blocks([files[i] for i in order], *reading):
+            held_out = block.hashes < threshold
+            chosen = held_out == (options.split == "validation")
+            index = np.flatnonzero(chosen)
+            mine = (document + np.arange(len(index))) % shard[1] == shard[0]
+            document += len(index)
+            index = index[mine]
+            place = _shuffled(len(index), options.seed, _DOCUMENTS, number)
+            texts = [block.documents[i] for i in index[place]]
+            if texts:
+                yield number, texts
+            number += 1
+        if not repeat:
+            return
+        epoch += 1
+
+
+def _block_to_rows(tokenizer, options):
+    """Documents to packed rows: `2 * id + segment`, or -1 for padding."""
+    xp = tf.experimental.numpy
+    size = windows.capacity(options.sequence_length, options.segments)
+    seed = _tf_seed(options.seed, _WINDOWS)
+    word_starts = tf.constant(tokenizer.is_word_start)
+
+    def block_to_rows(number, documents):
+        lines = tf.strings.split(documents, "\n")
+        pieces = tokenizer.tokenize(lines.values)
+        tokens = pieces.flat_values
+        line_lengths = pieces.row_lengths()
+        line_starts = pieces.row_starts()[:, None]
+        line_start = tf.scatter_nd(
+            tf.boolean_mask(line_starts, line_lengths > 0),
+            tf.ones([tf.math.count_nonzero(line_lengths)], tf.int32),
+            tf.shape(tokens, tf.int64),
+        )
+        document_lengths = tf.math.segment_sum(
+            line_lengths, lines.value_rowids()
+        )
+        starts, lengths = windows.consecutive_windows(
+            xp, document_lengths, size
+        )
+        key = tf.random.experimental.stateless_fold_in(seed, number)
+
+        def noise(purpose):
+            return tf.random.stateless_uniform(
+                [tf.shape(starts)[0], 2],
+                tf.random.experimental.stateless_fold_in(key, purpose),
+            )
+
+        if options.segments == "pair":
+            starts, lengths = windows.shorten_some(
+                xp, starts, lengths, noise(0)
+            )
+        index = starts[:, None] + tf.range(size, dtype=tf.int64)
+        # What lies after a row's length is not looked at.
+        index = tf.minimum(index, tf.size(tokens, tf.int64) - 1)
+        row_tokens = tf.gather(tokens, index)
+        token_ids, segment_ids, padding_mask = windows.assemble(
+            xp,
+            row_tokens,
+            tf.cast(lengths, tf.int32),
+            tf.gather(line_start, index) > 0,
+            tf.gather(word_starts, row_tokens),
+            noise(1),
+            segments=options.segments,
+            cls_token_id=tokenizer.cls_token_id,
+            sep_token_id=tokenizer.sep_token_id,
+            pad_token_id=tokenizer.pad_token_id,
+        )
+        packed = token_ids * 2 + segment_ids
+        rows = tf.where(padding_mask, packed, _PADDING)
+        return tf.ensure_shape(rows, [None, options.sequence_length])
+
+    return block_to_rows
+
+
+def _shuffle_rows(options):
+    """A buffer's rows in random order, the same for the same buffer."""
+    # Dataset.shuffle would depend on TensorFlow's global seed as well.
+    seed = _tf_seed(options.seed, _SHUFFLE)
+
+    def shuffle_rows(number, rows):
+        return tf.random.experimental.stateless_shuffle(
+            rows, tf.random.experimental.stateless_fold_in(seed, number)
+        )
+
+    return shuffle_rows
+
+
+def _rows_to_batch(tokenizer, options, rows, by_document):
+    """Packed rows of a step to the masked batch of this worker."""
+    xp = tf.experimental.numpy
+    seed = _tf_seed(options.seed, _MASKS)
+    worker, workers = options.shard
+    if by_document:
+        seed = tf.random.experimental.stateless_fold_in(seed, worker)
+    word_starts = tf.constant(tokenizer.is_word_start)
+
+    def rows_to_batch(step, packed):
+        missing = rows - tf.shape(packed)[0]
+        packed = tf.pad(
+            packed, [[0, missing], [0, 0]], constant_values=_PADDING
+        )
+        packed = tf.ensure_shape(packed, [rows, options.sequence_length])
+        noise = tf.random.stateless_uniform(
+            [options.masking.noise_planes, rows, options.sequence_length],
+            tf.random.experimental.stateless_fold_in(seed, step),
+        )
+        if not by_document:
+            packed = packed[worker::workers]
+            noise = noise[:, worker::workers]
+        padding_mask = packed >= 0
+        token_ids = tf.where(
+            padding_mask, packed // 2, tokenizer.pad_token_id
+        )
+        masked = mask_tokens(
+            xp,
+            token_ids,
+            padding_mask,
+            noise,
+            options=options.masking,
+            mask_token_id=tokenizer.mask_token_id,
+            excluded_ids=tokenizer.special_token_ids,
+            word_start=tf.gather(word_starts, token_ids),
+        )
+        return {
+            "token_ids": token_ids,
+            "segment_ids": tf.where(padding_mask, packed % 2, 0),
+            "padding_mask": padding_mask,
+            **masked,
+        }
+
+    return rows_to_batch
+
+
+def _check_split(files, scan, options, validation_fraction):
+    held_out = scan.num_held_out
+    in_split = {
+        "train": scan.num_documents - held_out,
+        "validation": held_out,
+    }[options.split]
+    if not in_split:
+        raise ValueError(
+            f"The corpus has no text for split={options.split!r}: of its "
+            f"{scan.num_documents} document(s), {held_out} are held out "
+            f"(validation_fraction={validation_fraction}; {len(files)} "
+            f"file(s), first {files[0]})."
+        )
+    workers = options.shard[1]
+    if options.repeat and in_split < workers:
+        raise ValueError(
+            f"The corpus has {in_split} document(s) for "
+            f"split={options.split!r}, fewer than the {workers} workers of "
+            f"shard={options.shard}."
+        )
+
+
+def _check_tokens(blocks, tokenizer, options):
+    """Endless reading of text without tokens would never give a batch."""
+    for _, texts in blocks:
+        for text in texts:
+            if any(map(len, tokenizer.encode_batch([text]))):
+                return
+    raise ValueError(
+        "The tokenizer finds no token in the text for "
+        f"split={options.split!r}, shard={options.shard}."
+    )
+
+
+def _shuffled(size, *parts):
+    key = counter_random.stream_key(*parts)
+    return counter_random.permute(np.arange(size), size, key) if size else []
+
+
+def _tf_seed(seed, purpose):
+    """Two int32, as TensorFlow's stateless functions take them."""
+    key = counter_random.stream_key(seed, purpose)
+    return (key.view(np.uint32) >> 1).astype(np.int32)

@@ -1,0 +1,57 @@
+"""Scaled dot-product attention, fused where the backend has it."""
+
+import keras
+from keras import ops
+
+MASKED = -1e9
+# The largest float16 is 65504: a row of padding must stay finite there.
+MASKED_FLOAT16 = -3e4
+
+
+def attention_bias(padding_mask):
+    """Additive attention bias of a padding mask.
+
+    Args:
+        padding_mask: bool or int (batch, length), true for real tokens.
+
+    Returns:
+        float32 (batch, 1, 1, length), 0 for real tokens and a large negative
+        number for padding, finite so that a row of nothing but padding gives
+        no NaN.
+    """
+    mask = ops.cast(padding_mask, "float32")
+    return ((1.0 - mask) * MASKED)[:, None, None, :]
+
+
+def attend(query, key, value, bias, dropout=None, training=None):
+    """Attention over (batch, heads, length, head_dim) tensors.
+
+    The softmax is float32 whatever the compute dtype. PyTorch's fused kernel
+    is used unless attention dropout is on; TensorFlow and JAX compile the
+    plain formula.
+
+    Args:
+        query, key, value: (batch, heads, length, head_dim).
+        bias: float32 (batch, 1, 1, length), see `attention_bias`.
+        dropout: a `keras.layers.Dropout` or `None`.
+        training: bool or `None`.
+
+    Returns:
+        (batch, heads, length, head_dim) in the dtype of `value`.
+    """
+    drop = dropout is not None and dropout.rate > 0 and training
+    if keras.config.backend() == "torch" and not drop:
+        from torch.nn.functional import scaled_dot_product_attention
+
+        lowest = MASKED_FLOAT16 if str(query.dtype)[-7:] == "float16" else None
+        bias = bias if lowest is None else ops.maximum(bias, lowest)
+        return scaled_dot_product_attention(
+            query, key, value, attn_mask=bias.to(query.dtype)
+        )
+    scale = query.shape[-1] ** -0.5
+    scores = ops.matmul(query * scale, ops.transpose(key, (0, 1, 3, 2)))
+    weights = ops.softmax(ops.cast(scores, "float32") + bias, axis=-1)
+    weights = ops.cast(weights, value.dtype)
+    if drop:
+        weights = dropout(weights, training=training)
+    return ops.matmul(weights, value)

@@ -1,0 +1,151 @@
+"""The embedding that generator and discriminator share."""
+
+import keras
+from keras import ops
+
+from keras_rtd.layers.initializers import kernel_initializer
+
+ROW_MULTIPLE = 64
+
+
+def padded_rows(vocabulary_size):
+    """Rows of the token table: the vocabulary rounded up to 64."""
+    return -(-vocabulary_size // ROW_MULTIPLE) * ROW_MULTIPLE
+
+
+def lookup(table, ids):
+    """Rows `ids` of `table`, with a dense gradient on every backend.
+
+    TensorFlow's own gather gives IndexedSlices, which hold an id that occurs
+    twice as two rows: the global norm and Adam's second moment are then
+    wrong.
+    """
+    if keras.config.backend() != "tensorflow":
+        return ops.take(table, ids, axis=0)
+    import tensorflow as tf
+
+    @tf.custom_gradient
+    def gather(table, ids):
+        rows = tf.shape(table)[0]
+
+        def gradient(upstream):
+            flat = tf.reshape(upstream, (-1, table.shape[-1]))
+            dense = tf.math.unsorted_segment_sum(
+                flat, tf.reshape(ids, (-1,)), rows
+            )
+            return dense, None
+
+        return tf.gather(table, ids), gradient
+
+    # Keras hands out the tf.Variable itself, which custom_gradient refuses.
+    table = tf.convert_to_tensor(ops.convert_to_tensor(table))
+    return gather(table, tf.convert_to_tensor(ids))
+
+
+@keras.saving.register_keras_serializable(package="keras_rtd")
+class ElectraEmbedding(keras.layers.Layer):
+    """Token + position + segment embeddings, LayerNorm, dropout.
+
+    One object serves generator and discriminator, as in the reference, where
+    the LayerNorm is shared too (model/modeling.py, `embedding_postprocessor`;
+    paper §3.2). The token table has its rows padded to a multiple of 64 for
+    the matrix units; padded rows are never looked up.
+
+    Args:
+        vocabulary_size: int. Number of tokens.
+        embedding_dim: int. Width of the embeddings.
+        max_sequence_length: int. Number of positions. Defaults to 512.
+        num_segments: int. Number of segments. Defaults to 2.
+        dropout: float. Dropout rate after the LayerNorm. Defaults to 0.1.
+        layer_norm_epsilon: float. Defaults to 1e-12.
+
+    Call arguments:
+        token_ids: int32 (batch, length).
+        segment_ids: int32 (batch, length).
+
+    Returns:
+        (batch, length, embedding_dim) in the compute dtype.
+    """
+
+    def __init__(
+        self,
+        vocabulary_size,
+        embedding_dim,
+        max_sequence_length=512,
+        num_segments=2,
+        dropout=0.1,
+        layer_norm_epsilon=1e-12,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.vocabulary_size = vocabulary_size
+        self.embedding_dim = embedding_dim
+        self.max_sequence_length = max_sequence_length
+        self.num_segments = num_segments
+        self.dropout = dropout
+        self.layer_norm_epsilon = layer_norm_epsilon
+        self.layer_norm = keras.layers.LayerNormalization(
+            epsilon=layer_norm_epsilon,
+            dtype=self.dtype_policy,
+            name="layer_norm",
+        )
+        self.dropout_layer = keras.layers.Dropout(
+            dropout, dtype=self.dtype_policy, name="dropout"
+        )
+
+    def build(self, token_ids_shape=None, segment_ids_shape=None):
+        def table(rows, name):
+            return self.add_weight(
+                shape=(rows, self.embedding_dim),
+                initializer=kernel_initializer(),
+                name=name,
+            )
+
+        self.token_table = table(
+            padded_rows(self.vocabulary_size), "token_embedding"
+        )
+        self.position_table = table(
+            self.max_sequence_length, "position_embedding"
+        )
+        self.segment_table = table(self.num_segments, "segment_embedding")
+        self.layer_norm.build((None, None, self.embedding_dim))
+        self.built = True
+
+    def call(self, token_ids, segment_ids, training=None):
+        if (token_ids.shape[1] or 0) > self.max_sequence_length:
+            raise ValueError(
+                f"The batch has sequence_length={token_ids.shape[1]}, but the "
+                f"model has max_sequence_length={self.max_sequence_length} "
+                "positions. Make the dataset with a smaller `sequence_length` "
+                "or the model with `from_preset(..., max_sequence_length=…)`."
+            )
+        length = ops.shape(token_ids)[1]
+        x = lookup(self.token_table, token_ids)
+        # A product with one-hot rows, because the gradient of a lookup in a
+        # table of two rows is a serial sum.
+        segments = ops.one_hot(
+            segment_ids, self.num_segments, dtype=self.compute_dtype
+        )
+        x = x + ops.matmul(segments, self.segment_table)
+        x = x + ops.convert_to_tensor(self.position_table)[:length]
+        x = self.layer_norm(x)
+        return self.dropout_layer(x, training=training)
+
+    def compute_output_spec(self, token_ids, segment_ids, training=None):
+        return keras.KerasTensor(
+            (*token_ids.shape, self.embedding_dim), dtype=self.compute_dtype
+        )
+
+    def get_config(self):
+        config = super().get_config()
+        config.update(
+            {
+                "vocabulary_size": self.vocabulary_size,
+                "embedding_dim": self.embedding_dim,
+                "max_sequence_length": self.max_sequence_length,
+                "num_segments": self.num_segments,
+                "dropout": self.dropout,
+                "layer_norm_epsilon": self.layer_norm_epsilon,
+            }
+        )
+        return config

@@ -1,0 +1,145 @@
+"""One Transformer layer of the encoder."""
+
+import keras
+from keras import ops
+
+from keras_rtd.layers.attention import attend
+from keras_rtd.layers.initializers import kernel_initializer
+
+
+@keras.saving.register_keras_serializable(package="keras_rtd")
+class ElectraEncoderBlock(keras.layers.Layer):
+    """Self-attention and feed-forward, each with post-LayerNorm (BERT's).
+
+    Source: google-research/electra, model/modeling.py, `transformer_model`.
+    On disk query, key and value are separate 2-D kernels; at run time they
+    are one matrix product. They are `keras.layers.Dense`, so Keras's LoRA
+    reaches them.
+
+    Args:
+        num_heads: int. Attention heads; divides the width of the input.
+        intermediate_dim: int. Width of the feed-forward layer.
+        dropout: float. Dropout of both sublayers' outputs and of the
+            attention weights. Defaults to 0.1.
+        activation: `"gelu"` (erf, the reference's) or `"gelu_approximate"`
+            (tanh, KerasHub's). Defaults to `"gelu"`.
+        layer_norm_epsilon: float. Defaults to 1e-12.
+
+    Call arguments:
+        x: (batch, length, hidden_dim).
+        bias: float32 (batch, 1, 1, length), see `attention_bias`.
+
+    Returns:
+        (batch, length, hidden_dim).
+    """
+
+    def __init__(
+        self,
+        num_heads,
+        intermediate_dim,
+        dropout=0.1,
+        activation="gelu",
+        layer_norm_epsilon=1e-12,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        if activation not in ("gelu", "gelu_approximate"):
+            raise ValueError(
+                "`activation` must be 'gelu' or 'gelu_approximate'. "
+                f"Received: activation={activation!r}"
+            )
+        self.num_heads = num_heads
+        self.intermediate_dim = intermediate_dim
+        self.dropout = dropout
+        self.activation = activation
+        self.layer_norm_epsilon = layer_norm_epsilon
+        self.attention_dropout = keras.layers.Dropout(
+            dropout, dtype=self.dtype_policy, name="attention_dropout"
+        )
+        self.hidden_dropout = keras.layers.Dropout(
+            dropout, dtype=self.dtype_policy, name="hidden_dropout"
+        )
+
+    def build(self, x_shape, bias_shape=None):
+        hidden_dim = x_shape[-1]
+
+        def dense(units, name, input_dim=hidden_dim):
+            layer = keras.layers.Dense(
+                units,
+                kernel_initializer=kernel_initializer(),
+                dtype=self.dtype_policy,
+                name=name,
+            )
+            layer.build((None, None, input_dim))
+            return layer
+
+        def layer_norm(name):
+            layer = keras.layers.LayerNormalization(
+                epsilon=self.layer_norm_epsilon,
+                dtype=self.dtype_policy,
+                name=name,
+            )
+            layer.build((None, None, hidden_dim))
+            return layer
+
+        self.query = dense(hidden_dim, "query")
+        self.key = dense(hidden_dim, "key")
+        self.value = dense(hidden_dim, "value")
+        self.attention_output = dense(hidden_dim, "attention_output")
+        self.attention_norm = layer_norm("attention_norm")
+        self.intermediate = dense(self.intermediate_dim, "intermediate")
+        self.output_dense = dense(
+            hidden_dim, "output_dense", self.intermediate_dim
+        )
+        self.output_norm = layer_norm("output_norm")
+        self.built = True
+
+    def call(self, x, bias, training=None):
+        attended = self.attention_output(self._self_attention(x, bias, training))
+        attended = self.hidden_dropout(attended, training=training)
+        x = self.attention_norm(x + attended)
+        hidden = ops.gelu(
+            self.intermediate(x),
+            approximate=self.activation == "gelu_approximate",
+        )
+        hidden = self.output_dense(hidden)
+        hidden = self.hidden_dropout(hidden, training=training)
+        return self.output_norm(x + hidden)
+
+    def _self_attention(self, x, bias, training):
+        length, width = ops.shape(x)[1], x.shape[-1]
+        parts = (self.query, self.key, self.value)
+        kernel = ops.concatenate([p.kernel for p in parts], axis=1)
+        offset = ops.concatenate([p.bias for p in parts], axis=0)
+        qkv = ops.matmul(x, kernel) + offset
+        head_dim = width // self.num_heads
+        # A split, not slices: its gradient is one concatenation.
+        query, key, value = (
+            ops.transpose(
+                ops.reshape(part, (-1, length, self.num_heads, head_dim)),
+                (0, 2, 1, 3),
+            )
+            for part in ops.split(qkv, 3, axis=-1)
+        )
+        out = attend(
+            query, key, value, bias, self.attention_dropout, training
+        )
+        return ops.reshape(
+            ops.transpose(out, (0, 2, 1, 3)), (-1, length, width)
+        )
+
+    def compute_output_spec(self, x, bias, training=None):
+        return keras.KerasTensor(x.shape, dtype=self.compute_dtype)
+
+    def get_config(self):
+        config = super().get_config()
+        config.update(
+            {
+                "num_heads": self.num_heads,
+                "intermediate_dim": self.intermediate_dim,
+                "dropout": self.dropout,
+                "activation": self.activation,
+                "layer_norm_epsilon": self.layer_norm_epsilon,
+            }
+        )
+        return config

@@ -1,0 +1,149 @@
+"""The two heads: masked tokens for the generator, detection for the rest."""
+
+import keras
+from keras import ops
+
+from keras_rtd.layers.attention import MASKED
+from keras_rtd.layers.embedding import padded_rows
+from keras_rtd.layers.initializers import kernel_initializer
+
+
+def gather_positions(x, positions):
+    """Rows of `x` at `positions`.
+
+    Args:
+        x: (batch, length, ...).
+        positions: int32 (batch, count).
+
+    Returns:
+        (batch, count, ...).
+    """
+    shape = ops.shape(x)
+    flat = ops.reshape(x, (-1, *x.shape[2:]))
+    starts = ops.arange(shape[0], dtype="int32")[:, None] * shape[1]
+    return ops.take(flat, ops.cast(positions, "int32") + starts, axis=0)
+
+
+class MaskedLMHead(keras.layers.Layer):
+    """Predicts the original token at the masked positions only.
+
+    dense(embedding_dim, gelu) -> LayerNorm -> tied token table + bias.
+    Source: google-research/electra, pretrain/pretrain_helpers.py and
+    run_pretraining.py, `_get_masked_lm_output`.
+
+    Args:
+        embeddings: the `ElectraEmbedding` whose token table is tied.
+        activation: `"gelu"` or `"gelu_approximate"`. Defaults to `"gelu"`.
+        layer_norm_epsilon: float. Defaults to 1e-12.
+
+    Call arguments:
+        sequence_output: (batch, length, hidden_dim).
+        mask_positions: int32 (batch, count).
+
+    Returns:
+        float32 logits (batch, count, padded rows). Columns past
+        `vocabulary_size` hold about -1e9: they have no probability. Crop them
+        with `logits[..., :vocabulary_size]`.
+    """
+
+    def __init__(
+        self,
+        embeddings,
+        activation="gelu",
+        layer_norm_epsilon=1e-12,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.embeddings = embeddings
+        self.activation = activation
+        self.layer_norm_epsilon = layer_norm_epsilon
+        self.vocabulary_size = embeddings.vocabulary_size
+        self.dense = keras.layers.Dense(
+            embeddings.embedding_dim,
+            kernel_initializer=kernel_initializer(),
+            dtype=self.dtype_policy,
+            name="dense",
+        )
+        self.layer_norm = keras.layers.LayerNormalization(
+            epsilon=layer_norm_epsilon,
+            dtype=self.dtype_policy,
+            name="layer_norm",
+        )
+
+    def build(self, sequence_output_shape, mask_positions_shape=None):
+        self.dense.build(sequence_output_shape)
+        self.layer_norm.build((None, None, self.embeddings.embedding_dim))
+        self.bias = self.add_weight(
+            shape=(self.vocabulary_size,),
+            initializer="zeros",
+            name="bias",
+        )
+        self.built = True
+
+    def call(self, sequence_output, mask_positions):
+        x = gather_positions(sequence_output, mask_positions)
+        x = ops.gelu(
+            self.dense(x), approximate=self.activation == "gelu_approximate"
+        )
+        x = self.layer_norm(x)
+        table = ops.cast(self.embeddings.token_table, self.compute_dtype)
+        logits = ops.matmul(x, ops.transpose(table))
+        extra = padded_rows(self.vocabulary_size) - self.vocabulary_size
+        bias = ops.cast(self.bias, "float32")
+        if extra:
+            bias = ops.concatenate([bias, ops.full((extra,), MASKED)], axis=0)
+        return ops.cast(logits, "float32") + bias
+
+    def compute_output_spec(self, sequence_output, mask_positions):
+        rows = padded_rows(self.vocabulary_size)
+        return keras.KerasTensor((*mask_positions.shape, rows), "float32")
+
+
+@keras.saving.register_keras_serializable(package="keras_rtd")
+class DetectionHead(keras.layers.Layer):
+    """Says for each token how likely it is to have been replaced.
+
+    dense(hidden_dim, gelu) -> dense(1). Source: google-research/electra,
+    run_pretraining.py, `_get_discriminator_output`; the last kernel is
+    Glorot's.
+
+    Args:
+        activation: `"gelu"` or `"gelu_approximate"`. Defaults to `"gelu"`.
+
+    Call arguments:
+        sequence_output: (batch, length, hidden_dim).
+
+    Returns:
+        float32 logits (batch, length); positive means replaced.
+    """
+
+    def __init__(self, activation="gelu", **kwargs):
+        super().__init__(**kwargs)
+        self.activation = activation
+
+    def build(self, input_shape):
+        self.dense = keras.layers.Dense(
+            input_shape[-1],
+            kernel_initializer=kernel_initializer(),
+            dtype=self.dtype_policy,
+            name="dense",
+        )
+        self.dense.build(input_shape)
+        self.logits = keras.layers.Dense(
+            1, dtype=self.dtype_policy, name="logits"
+        )
+        self.logits.build(input_shape)
+        self.built = True
+
+    def call(self, sequence_output):
+        x = ops.gelu(
+            self.dense(sequence_output),
+            approximate=self.activation == "gelu_approximate",
+        )
+        return ops.cast(ops.squeeze(self.logits(x), axis=-1), "float32")
+
+    def compute_output_spec(self, sequence_output):
+        return keras.KerasTensor(sequence_output.shape[:-1], "float32")
+
+    def get_config(self):
+        return {**super().get_config(), "activation": self.activation}

@@ -1,0 +1,19 @@
+"""Encoders and the models made of them."""
+
+from keras_rtd.models.backbone import ElectraBackbone
+from keras_rtd.models.masked_lm import ElectraMaskedLM
+from keras_rtd.models.preprocessor import ElectraPreprocessor
+from keras_rtd.models.pretrainer import ElectraPretrainer
+from keras_rtd.models.replaced_token_detector import (
+    ElectraReplacedTokenDetector,
+)
+from keras_rtd.tokenizers import ElectraTokenizer
+
+__all__ = [
+    "ElectraBackbone",
+    "ElectraMaskedLM",
+    "ElectraPreprocessor",
+    "ElectraPretrainer",
+    "ElectraReplacedTokenDetector",
+    "ElectraTokenizer",
+]

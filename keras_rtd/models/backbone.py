@@ -1,0 +1,205 @@
+"""The ELECTRA encoder."""
+
+import keras
+import keras_hub
+
+from keras_rtd.layers.attention import attention_bias
+from keras_rtd.layers.embedding import ElectraEmbedding
+from keras_rtd.layers.encoder_block import ElectraEncoderBlock
+from keras_rtd.layers.initializers import kernel_initializer
+from keras_rtd.tokenizers.electra_tokenizer import ElectraTokenizer
+
+FORMAT_VERSION = 1
+
+SIZES = (
+    "vocabulary_size",
+    "num_layers",
+    "num_heads",
+    "hidden_dim",
+    "embedding_dim",
+    "intermediate_dim",
+    "max_sequence_length",
+    "num_segments",
+)
+
+
+@keras.saving.register_keras_serializable(package="keras_rtd")
+class ElectraBackbone(keras_hub.models.Backbone):
+    """The ELECTRA encoder: embeddings, projection, Transformer layers.
+
+    Equal to google-research/electra's `BertModel` with `embedding_size`
+    (model/modeling.py): erf-gelu, post-LayerNorm, no pooler.
+
+    Args:
+        vocabulary_size: int. Number of tokens.
+        num_layers: int. Number of Transformer layers.
+        num_heads: int. Attention heads; divides `hidden_dim`.
+        hidden_dim: int. Width of the encoder.
+        embedding_dim: int. Width of the embeddings; a projection follows
+            where it differs from `hidden_dim`.
+        intermediate_dim: int. Width of the feed-forward layers.
+        dropout: float. Dropout rate everywhere. Defaults to 0.1.
+        max_sequence_length: int. Number of positions. Defaults to 512.
+        num_segments: int. Number of segments. Defaults to 2.
+        activation: `"gelu"` (erf) or `"gelu_approximate"` (tanh, as KerasHub
+            computes it). Defaults to `"gelu"`.
+        layer_norm_epsilon: float. Defaults to 1e-12.
+        embeddings: an `ElectraEmbedding` to share, or `None` to make one.
+            Not part of the config: who shares it says so again.
+        format_version: int. The layout of the weights on disk.
+        dtype: dtype policy of the computation, e.g. `"mixed_bfloat16"`.
+
+    Inputs: dict of `token_ids`, `segment_ids` (int32) and `padding_mask`
+    (int32 or bool), each (batch, length).
+
+    Outputs: dict of `sequence_output` (batch, length, hidden_dim) and
+    `pooled_output` (batch, hidden_dim), the vector of [CLS] as it is.
+
+    Raises:
+        ValueError: a size that is not a positive int, or `hidden_dim` not
+            divisible by `num_heads`.
+
+    Example:
+    ```python
+    encoder = keras_rtd.models.ElectraBackbone.from_preset("runs/mine")
+    vectors = encoder(batch)["sequence_output"]
+    ```
+    """
+
+    def __init__(
+        self,
+        vocabulary_size,
+        num_layers,
+        num_heads,
+        hidden_dim,
+        embedding_dim,
+        intermediate_dim,
+        dropout=0.1,
+        max_sequence_length=512,
+        num_segments=2,
+        activation="gelu",
+        layer_norm_epsilon=1e-12,
+        embeddings=None,
+        format_version=FORMAT_VERSION,
+        dtype=None,
+        **kwargs,
+    ):
+        arguments = locals()
+        for name in SIZES:
+            _check_size(name, arguments[name])
+        if hidden_dim % num_heads:
+            raise ValueError(
+                "`hidden_dim` must be divisible by `num_heads`. Received: "
+                f"hidden_dim={hidden_dim}, num_heads={num_heads}"
+            )
+        if format_version != FORMAT_VERSION:
+            raise ValueError(
+                f"These weights are of format_version={format_version}; this "
+                f"keras_rtd reads {FORMAT_VERSION}. Install the keras_rtd "
+                "that wrote them."
+            )
+
+        # === Layers ===
+        self.embeddings = embeddings or ElectraEmbedding(
+            vocabulary_size=vocabulary_size,
+            embedding_dim=embedding_dim,
+            max_sequence_length=max_sequence_length,
+            num_segments=num_segments,
+            dropout=dropout,
+            layer_norm_epsilon=layer_norm_epsilon,
+            dtype=dtype,
+            name="embeddings",
+        )
+        self.embeddings_projection = None
+        if hidden_dim != embedding_dim:
+            self.embeddings_projection = keras.layers.Dense(
+                hidden_dim,
+                kernel_initializer=kernel_initializer(),
+                dtype=dtype,
+                name="embeddings_projection",
+            )
+        self.transformer_layers = [
+            ElectraEncoderBlock(
+                num_heads=num_heads,
+                intermediate_dim=intermediate_dim,
+                dropout=dropout,
+                activation=activation,
+                layer_norm_epsilon=layer_norm_epsilon,
+                dtype=dtype,
+                name=f"transformer_layer_{i}",
+            )
+            for i in range(num_layers)
+        ]
+
+        # === Functional model ===
+        inputs = {
+            name: keras.Input((None,), dtype="int32", name=name)
+            for name in ("token_ids", "segment_ids", "padding_mask")
+        }
+        bias = AttentionBias(name="attention_bias")(inputs["padding_mask"])
+        x = self.embeddings(inputs["token_ids"], inputs["segment_ids"])
+        if self.embeddings_projection is not None:
+            x = self.embeddings_projection(x)
+        for layer in self.transformer_layers:
+            x = layer(x, bias)
+        super().__init__(
+            inputs=inputs,
+            outputs={"sequence_output": x, "pooled_output": x[:, 0, :]},
+            dtype=dtype,
+            **kwargs,
+        )
+
+        # === Config ===
+        self.vocabulary_size = vocabulary_size
+        self.num_layers = num_layers
+        self.num_heads = num_heads
+        self.hidden_dim = hidden_dim
+        self.embedding_dim = embedding_dim
+        self.intermediate_dim = intermediate_dim
+        self.dropout = dropout
+        self.max_sequence_length = max_sequence_length
+        self.num_segments = num_segments
+        self.activation = activation
+        self.layer_norm_epsilon = layer_norm_epsilon
+        self.format_version = format_version
+
+    @property
+    def token_embedding(self):
+        """The shared `ElectraEmbedding` layer."""
+        return self.embeddings
+
+    def get_config(self):
+        config = super().get_config()
+        names = SIZES + (
+            "dropout",
+            "activation",
+            "layer_norm_epsilon",
+            "format_version",
+        )
+        config.update({name: getattr(self, name) for name in names})
+        return config
+
+
+@keras.saving.register_keras_serializable(package="keras_rtd")
+class AttentionBias(keras.layers.Layer):
+    """`attention_bias` as a layer, so that it is traced once a model."""
+
+    def __init__(self, **kwargs):
+        super().__init__(dtype="float32", **kwargs)
+
+    def call(self, padding_mask):
+        return attention_bias(padding_mask)
+
+    def compute_output_spec(self, padding_mask):
+        batch, length = padding_mask.shape
+        return keras.KerasTensor((batch, 1, 1, length), dtype="float32")
+
+
+def _check_size(name, value):
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError(
+            f"`{name}` must be a positive int. Received: {name}={value!r}"
+        )
+
+
+ElectraTokenizer.backbone_cls = ElectraBackbone

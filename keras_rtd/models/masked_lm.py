@@ -1,0 +1,59 @@
+"""The generator on its own."""
+
+import keras
+import keras_hub
+
+from keras_rtd.layers.heads import MaskedLMHead
+from keras_rtd.models.backbone import ElectraBackbone
+from keras_rtd.models.preprocessor import ElectraPreprocessor
+from keras_rtd.models.presets import from_pretrainer_preset
+
+
+@keras.saving.register_keras_serializable(package="keras_rtd")
+class ElectraMaskedLM(keras_hub.models.Task):
+    """An ELECTRA encoder that fills masked positions: the generator.
+
+    Inputs: dict of `token_ids`, `segment_ids` int32, `padding_mask` int32 or
+    bool (batch, length) and `mask_positions` int32 (batch, count).
+
+    Output: float32 logits (batch, count, vocabulary_size).
+
+    Args:
+        backbone: `ElectraBackbone`.
+        preprocessor: `ElectraPreprocessor` or `None`.
+
+    Example:
+    ```python
+    generator = keras_rtd.models.ElectraMaskedLM.from_preset("runs/mine")
+    ```
+    """
+
+    backbone_cls = ElectraBackbone
+    preprocessor_cls = ElectraPreprocessor
+
+    def __init__(self, backbone, preprocessor=None, head=None, **kwargs):
+        self.backbone = backbone
+        self.preprocessor = preprocessor
+        self.masked_lm_head = head or MaskedLMHead(
+            backbone.embeddings,
+            activation=backbone.activation,
+            layer_norm_epsilon=backbone.layer_norm_epsilon,
+            dtype=backbone.dtype_policy,
+            name="masked_lm_head",
+        )
+        positions = keras.Input((None,), dtype="int32", name="mask_positions")
+        logits = self.masked_lm_head(
+            backbone.output["sequence_output"], positions
+        )
+        super().__init__(
+            inputs={**backbone.input, "mask_positions": positions},
+            outputs=logits[..., : backbone.vocabulary_size],
+            **kwargs,
+        )
+
+    @classmethod
+    def from_preset(cls, preset, load_weights=True, **kwargs):
+        """As KerasHub's; a pretrainer's preset gives its generator."""
+        return from_pretrainer_preset(
+            cls, preset, load_weights, "masked_lm", **kwargs
+        ) or super().from_preset(preset, load_weights, **kwargs)

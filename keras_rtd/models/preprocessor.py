@@ -1,0 +1,98 @@
+"""Text in, encoder inputs out."""
+
+import keras
+import keras_hub
+
+from keras_rtd.models.backbone import ElectraBackbone
+from keras_rtd.tokenizers.electra_tokenizer import ElectraTokenizer
+
+
+@keras.saving.register_keras_serializable(package="keras_rtd")
+class ElectraPreprocessor(keras_hub.models.Preprocessor):
+    """Tokenises and packs one or two texts: [CLS] A [SEP] (B [SEP]).
+
+    Args:
+        tokenizer: `ElectraTokenizer`.
+        sequence_length: int. Length of the packed rows. Defaults to 512.
+        truncate: `"round_robin"` or `"waterfall"`. Defaults to
+            `"round_robin"`.
+
+    Call arguments:
+        x: a string, a batch of strings, or a tuple of two of these.
+
+    Returns:
+        dict of `token_ids`, `segment_ids` (int32) and `padding_mask` (bool),
+        each (batch, sequence_length), or (sequence_length,) for one string.
+
+    Example:
+    ```python
+    preprocessor = ElectraPreprocessor.from_preset("electra_small_uncased_en")
+    preprocessor("The quick brown fox.")
+    ```
+    """
+
+    backbone_cls = ElectraBackbone
+    tokenizer_cls = ElectraTokenizer
+
+    def __init__(
+        self,
+        tokenizer,
+        sequence_length=512,
+        truncate="round_robin",
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.tokenizer = tokenizer
+        self.truncate = truncate
+        self.sequence_length = sequence_length
+        self._packer = None
+
+    @property
+    def sequence_length(self):
+        """Length of the packed rows."""
+        return self._sequence_length
+
+    @sequence_length.setter
+    def sequence_length(self, value):
+        if isinstance(value, bool) or not isinstance(value, int) or value < 3:
+            raise ValueError(
+                "`sequence_length` must be an int of at least 3. "
+                f"Received: {value!r}"
+            )
+        self._sequence_length = value
+        self._packer = None
+
+    @property
+    def packer(self):
+        """The `MultiSegmentPacker`, made when first needed."""
+        if self._packer is None:
+            self._packer = keras_hub.layers.MultiSegmentPacker(
+                start_value=self.tokenizer.cls_token_id,
+                end_value=self.tokenizer.sep_token_id,
+                pad_value=self.tokenizer.pad_token_id,
+                truncate=self.truncate,
+                sequence_length=self.sequence_length,
+            )
+        return self._packer
+
+    def call(self, x, y=None, sample_weight=None):
+        texts = x if isinstance(x, tuple) else (x,)
+        token_ids, segment_ids = self.packer(
+            tuple(self.tokenizer(text) for text in texts)
+        )
+        features = {
+            "token_ids": token_ids,
+            "segment_ids": segment_ids,
+            "padding_mask": token_ids != self.tokenizer.pad_token_id,
+        }
+        return keras.utils.pack_x_y_sample_weight(features, y, sample_weight)
+
+    def get_config(self):
+        config = super().get_config()
+        config.update(
+            {
+                "sequence_length": self.sequence_length,
+                "truncate": self.truncate,
+            }
+        )
+        return config

@@ -1,0 +1,174 @@
+"""Bundled presets, and loading a pretrainer from a preset directory.
+
+A bundled preset is a KerasHub preset directory without weights, registered
+under its name, so that every `from_preset` of KerasHub finds it offline.
+"""
+
+import inspect
+import os
+import pathlib
+
+import keras
+from keras_hub.src.utils import preset_utils
+
+from keras_rtd.models.backbone import ElectraBackbone
+
+DIRECTORY = pathlib.Path(__file__).parent / "presets"
+
+DESCRIPTIONS = {
+    "electra_tiny_uncased_en": "4 layers x 128, 8,192 tokens; for CPUs.",
+    "electra_small_uncased_en": "12 layers x 256, as published.",
+    "electra_base_uncased_en": "12 layers x 768, as published.",
+    "electra_large_uncased_en": "24 layers x 1024, as published.",
+}
+
+preset_utils.register_presets(
+    {
+        name: {
+            "metadata": {"description": description, "path": "electra"},
+            # KerasHub's word for where a preset is; a local path will do.
+            "kaggle_handle": str(DIRECTORY / name),
+        }
+        for name, description in DESCRIPTIONS.items()
+    },
+    ElectraBackbone,
+)
+
+ENCODER_ARGUMENTS = frozenset(
+    inspect.signature(ElectraBackbone).parameters
+) - {"embeddings", "kwargs"}
+
+TASK_WEIGHTS = preset_utils.TASK_WEIGHTS_FILE
+
+PRETRAINER = "keras_rtd>ElectraPretrainer"
+
+
+def load_pretrainer(cls, preset, load_weights=True, **kwargs):
+    """The `ElectraPretrainer` of a preset; see its `from_preset`."""
+    config = read_task(cls, preset)
+    settings = config["config"]
+    encoder = {k: kwargs.pop(k) for k in list(kwargs) if k in ENCODER_ARGUMENTS}
+    unknown = set(kwargs) - set(inspect.signature(cls).parameters)
+    unknown -= {"name", "compile", "tokenizer", "sequence_length"}
+    if unknown or "kwargs" in kwargs:
+        raise ValueError(
+            f"Unknown arguments of from_preset: {sorted(unknown)}. It takes "
+            f"those of the encoders, {sorted(ENCODER_ARGUMENTS)}, and of "
+            f"{cls.__name__}."
+        )
+    tokenizer = kwargs.pop("tokenizer", None)
+    if tokenizer is not None:
+        encoder["vocabulary_size"] = tokenizer.vocabulary_size()
+    for part in ("backbone", "generator"):
+        settings[part]["config"].update(encoder)
+    own_preprocessor = "preprocessor" in kwargs
+    sequence_length = kwargs.pop("sequence_length", None)
+    settings.update(kwargs)
+    pretrainer = cls.from_config(settings)
+    preprocessor = pretrainer.preprocessor
+    if preprocessor is not None and not own_preprocessor:
+        if tokenizer is not None:
+            preprocessor.tokenizer = tokenizer
+        else:
+            preprocessor.load_preset_assets(preset)
+        if sequence_length is not None:
+            preprocessor.sequence_length = sequence_length
+    if load_weights and has_weights(preset):
+        load_weights_into(pretrainer, preset)
+    elif load_weights and preset not in DESCRIPTIONS:
+        raise ValueError(
+            f"The preset {preset!r} has no weights "
+            f"({preset_utils.MODEL_WEIGHTS_FILE}). Pass load_weights=False "
+            "to start from fresh ones."
+        )
+    return pretrainer
+
+
+def from_pretrainer_preset(cls, preset, load_weights, part, **kwargs):
+    """The part of a pretrainer's preset that is `cls`.
+
+    Args:
+        cls: the task class asked for.
+        preset: string.
+        load_weights: bool.
+        part: string. Name of the pretrainer's property that gives it.
+        **kwargs: for `ElectraPretrainer.from_preset`.
+
+    Returns:
+        The task, or `None` where the preset holds no pretrainer.
+
+    Raises:
+        ValueError: a preset without weights where weights are asked for.
+    """
+    pretrainer_cls = keras.saving.get_registered_object(PRETRAINER)
+    config = _task_config(preset)
+    if config is None or config.get("registered_name") != PRETRAINER:
+        return None
+    if load_weights and not has_weights(preset):
+        raise ValueError(
+            f"The preset {preset!r} has no weights. Pass load_weights=False "
+            f"for a fresh {cls.__name__}."
+        )
+    pretrainer = pretrainer_cls.from_preset(
+        preset, load_weights=load_weights, compile=False, **kwargs
+    )
+    return getattr(pretrainer, part)
+
+
+def _task_config(preset):
+    _check_known(preset)
+    try:
+        return preset_utils.load_json(preset, preset_utils.TASK_CONFIG_FILE)
+    except FileNotFoundError:
+        return None
+
+
+def read_task_name(preset):
+    """Registered name of a preset's task, `None` for a bare encoder."""
+    config = _task_config(preset)
+    return config and config.get("registered_name")
+
+
+def read_task(cls, preset):
+    """`task.json` of a preset that holds a pretrainer."""
+    config = _task_config(preset)
+    if config is None or config.get("registered_name") != PRETRAINER:
+        found = "no task" if config is None else config.get("class_name")
+        raise ValueError(
+            f"The preset {preset!r} holds {found}, not an {cls.__name__}. "
+            "Load it with the class that wrote it, or convert it with "
+            "`python -m keras_rtd.interop convert`."
+        )
+    return config
+
+
+def has_weights(preset):
+    """Whether a preset has the weights of its encoder."""
+    names = (
+        preset_utils.MODEL_WEIGHTS_FILE,
+        preset_utils.SHARDED_MODEL_WEIGHTS_CONFIG_FILE,
+    )
+    return any(preset_utils.check_file_exists(preset, n) for n in names)
+
+
+def load_weights_into(pretrainer, preset):
+    """Read encoder and task weights, as KerasHub lays them out."""
+    loader = preset_utils.get_preset_loader(preset)
+    path = preset_utils.get_file(preset, TASK_WEIGHTS)
+    pretrainer.load_task_weights(path)
+    loader._load_backbone_weights(pretrainer.backbone)
+
+
+def _check_known(preset):
+    if not isinstance(preset, str | os.PathLike):
+        raise ValueError(
+            "`preset` must be a bundled name or a directory. "
+            f"Received: {preset!r}"
+        )
+    if "://" in str(preset) or preset in preset_utils.BUILTIN_PRESETS:
+        return
+    if not os.path.isdir(preset):
+        raise ValueError(
+            f"No preset {str(preset)!r}: not a directory, and not one of the "
+            f"bundled {', '.join(DESCRIPTIONS)}."
+        )

@@ -1,0 +1,318 @@
+"""Generator and discriminator, trained together."""
+
+import contextlib
+
+import keras
+import keras_hub
+import numpy as np
+
+from keras_rtd import objectives
+from keras_rtd.layers.embedding import padded_rows
+from keras_rtd.layers.heads import DetectionHead
+from keras_rtd.layers.heads import MaskedLMHead
+from keras_rtd.models.backbone import ElectraBackbone
+from keras_rtd.models.masked_lm import ElectraMaskedLM
+from keras_rtd.models.preprocessor import ElectraPreprocessor
+from keras_rtd.models.presets import load_pretrainer
+from keras_rtd.models.replaced_token_detector import (
+    ElectraReplacedTokenDetector,
+)
+from keras_rtd.training.batch import check_batch
+from keras_rtd.training.fit import fit
+from keras_rtd.training.metrics import PretrainingMetrics
+from keras_rtd.training.optimizers import make_optimizer
+from keras_rtd.training.step import TrainStep
+
+
+@keras.saving.register_keras_serializable(package="keras_rtd")
+class ElectraPretrainer(TrainStep, keras_hub.models.Task):
+    """Pre-trains an ELECTRA encoder by replaced token detection.
+
+    A small generator fills the masked positions, the discriminator says for
+    every token whether it was replaced, both learn together (paper §2, §3;
+    https://arxiv.org/abs/2003.10555). It is compiled when made, as the
+    preset says; call `compile()` to change that.
+
+    `fit`, `evaluate`, `predict` and `train_on_batch` are `keras.Model`'s and
+    take the batches of `keras_rtd.data.pretraining_dataset`: dicts of
+    `token_ids`, `segment_ids`, `masked_token_ids` int32 and `padding_mask`
+    bool or int32 (batch, length); `mask_positions`, `mask_ids` int32 and
+    `mask_weights` float32 (batch, count). `sampled_ids` (batch, count) or
+    `corrupted_token_ids` (batch, length), where given, replace the draw.
+
+    The output is a dict: `generator_logits` float32 (batch, count,
+    vocabulary), `sampled_ids` int32 (batch, count), `corrupted_token_ids`
+    int32, `is_replaced` bool and `discriminator_logits` float32 (batch,
+    length).
+
+    Args:
+        backbone: `ElectraBackbone`, the discriminator.
+        generator: `ElectraBackbone` with `embeddings=backbone.embeddings`.
+        preprocessor: `ElectraPreprocessor` or `None`. Holds the tokenizer; it
+            is never applied to batches.
+        objective: string. Defaults to `"electra"`.
+        objective_config: dict or `None`. Options of the objective, e.g.
+            `{"discriminator_weight": 50.0, "temperature": 1.0}`.
+        optimizer_config: dict or `None`. Arguments of
+            `keras_rtd.training.make_optimizer`.
+        seed: int or `None`. Seed of the generator's draws. `None` takes
+            Keras's global seed.
+
+    Example:
+    ```python
+    pretrainer = keras_rtd.models.ElectraPretrainer.from_preset(
+        "electra_small_uncased_en"
+    )
+    dataset = keras_rtd.data.pretraining_dataset(
+        "corpus/*.txt", tokenizer=pretrainer.tokenizer, sequence_length=128
+    )
+    pretrainer.fit(dataset, steps_per_epoch=10_000, epochs=100)
+    pretrainer.save_to_preset("runs/mine")
+    ```
+    """
+
+    backbone_cls = ElectraBackbone
+    preprocessor_cls = ElectraPreprocessor
+
+    def __init__(
+        self,
+        backbone,
+        generator,
+        preprocessor=None,
+        objective="electra",
+        objective_config=None,
+        optimizer_config=None,
+        seed=None,
+        **kwargs,
+    ):
+        if generator.embeddings is not backbone.embeddings:
+            raise ValueError(
+                "Generator and discriminator must share one embedding layer: "
+                "make the generator with `embeddings=backbone.embeddings`."
+            )
+        compile = kwargs.pop("compile", True)
+        super().__init__(compile=False, **kwargs)
+        self.backbone = backbone
+        self.generator = generator
+        self.preprocessor = preprocessor
+        self.masked_lm_head = MaskedLMHead(
+            backbone.embeddings,
+            activation=generator.activation,
+            layer_norm_epsilon=generator.layer_norm_epsilon,
+            dtype=generator.dtype_policy,
+            name="masked_lm_head",
+        )
+        self.detection_head = DetectionHead(
+            activation=backbone.activation,
+            dtype=backbone.dtype_policy,
+            name="detection_head",
+        )
+        self.masked_lm_head.build((None, None, generator.hidden_dim))
+        self.detection_head.build((None, None, backbone.hidden_dim))
+        self.objective = objectives.get(objective, **(objective_config or {}))
+        self.optimizer_config = dict(optimizer_config or {})
+        self.seed = seed
+        self.sampling_seed = keras.random.SeedGenerator(seed)
+        self.step = self.add_weight(
+            shape=(), initializer="zeros", dtype="int32", trainable=False,
+            name="step",
+        )
+        self.pretraining_metrics = PretrainingMetrics(self.objective)
+        self.dtype_policy = backbone.dtype_policy
+        self.built = True
+        if compile:
+            self.compile()
+
+    @property
+    def discriminator(self):
+        """The encoder: all that is kept."""
+        return self.backbone
+
+    @property
+    def detector(self):
+        """The discriminator with its head, sharing these weights."""
+        return ElectraReplacedTokenDetector(
+            self.backbone, self.preprocessor, head=self.detection_head
+        )
+
+    @property
+    def masked_lm(self):
+        """The generator with its head, sharing these weights."""
+        return ElectraMaskedLM(
+            self.generator, self.preprocessor, head=self.masked_lm_head
+        )
+
+    @property
+    def tokenizer(self):
+        """The preprocessor's tokenizer."""
+        return self.preprocessor and self.preprocessor.tokenizer
+
+    @property
+    def metrics(self):
+        return [self.pretraining_metrics]
+
+    def compile(self, optimizer=None, **kwargs):
+        """Configure training.
+
+        Args:
+            optimizer: a Keras optimizer or `None` for the preset's, see
+                `keras_rtd.training.make_optimizer`.
+            **kwargs: as for `keras.Model.compile`, e.g. `jit_compile`.
+        """
+        optimizer = keras.optimizers.get(
+            make_optimizer(**self.optimizer_config)
+            if optimizer is None
+            else optimizer
+        )
+        if hasattr(optimizer, "set_generator_variables"):
+            optimizer.set_generator_variables(self.generator_variables)
+        keras.Model.compile(self, optimizer=optimizer, **kwargs)
+        self.optimizer.build(self.trainable_variables)
+
+    @property
+    def generator_variables(self):
+        """Trainable variables that only the generator has."""
+        shared = {id(v) for v in self.backbone.trainable_variables}
+        own = self.generator.trainable_variables
+        own = own + self.masked_lm_head.trainable_variables
+        return [v for v in own if id(v) not in shared]
+
+    # === Forward pass ===
+
+    def call(self, inputs, training=None):
+        outputs = self.forward(check_batch(inputs), training=training)
+        vocabulary_size = self.backbone.vocabulary_size
+        outputs["generator_logits"] = outputs["generator_logits"][
+            ..., :vocabulary_size
+        ]
+        return outputs
+
+    def forward(self, batch, training=None):
+        """As `call`, with the generator's logits padded to 64 columns."""
+        outputs = self.objective.forward(
+            self, batch, self.sampling_seed, self.step, training=training
+        )
+        if training:
+            self.step.assign_add(1)
+        return outputs
+
+    def generator_logits(self, batch, training=None):
+        """The generator's logits at the masked positions."""
+        encoded = self.generator(
+            _encoder_inputs(batch, batch["masked_token_ids"]),
+            training=training,
+        )
+        return self.masked_lm_head(
+            encoded["sequence_output"], batch["mask_positions"]
+        )
+
+    def discriminator_logits(self, batch, token_ids, training=None):
+        """The discriminator's logits for `token_ids`."""
+        encoded = self.backbone(
+            _encoder_inputs(batch, token_ids), training=training
+        )
+        return self.detection_head(encoded["sequence_output"])
+
+    # === Training: keras.Model's, because a Task would preprocess ===
+
+    def evaluate(self, *args, **kwargs):
+        """As `keras.Model.evaluate`, on the batches described above.
+
+        The generator draws with a fixed seed, so that evaluating twice gives
+        the same figures, and training goes on as if it had not happened.
+        """
+        with self.fixed_draws():
+            return keras.Model.evaluate(self, *args, **kwargs)
+
+    @contextlib.contextmanager
+    def fixed_draws(self):
+        """The generator's draws start from a fixed seed inside, and go on
+        outside as if nothing had been drawn."""
+        state = self.sampling_seed.state
+        before = np.array(keras.ops.convert_to_numpy(state))
+        state.assign(np.zeros_like(before))
+        try:
+            yield
+        finally:
+            state.assign(before)
+
+    def set_unigram(self, probabilities):
+        """Tell the corpus's word frequencies to the objective.
+
+        Args:
+            probabilities: float (vocabulary_size,), sum 1.
+        """
+        columns = padded_rows(self.backbone.vocabulary_size)
+        self.objective.set_unigram(np.asarray(probabilities), columns)
+
+    predict = keras.Model.predict
+    train_on_batch = keras.Model.train_on_batch
+    test_on_batch = keras.Model.test_on_batch
+    predict_on_batch = keras.Model.predict_on_batch
+
+    def fit(self, *args, **kwargs):
+        """As `keras.Model.fit`, on the batches described above.
+
+        A `keras_rtd.training.Checkpoint` among the callbacks resumes: the
+        same call continues where the killed one had saved.
+        """
+        return fit(self, *args, **kwargs)
+
+    # === Saving ===
+
+    @classmethod
+    def from_preset(cls, preset, load_weights=True, **kwargs):
+        """The pretrainer of a preset.
+
+        Args:
+            preset: string. A bundled name (`electra_tiny_uncased_en`,
+                `electra_small_uncased_en`, …) or a directory written by
+                `save_to_preset`.
+            load_weights: bool. Bundled presets without weights give fresh
+                ones either way. Defaults to `True`.
+            **kwargs: arguments of the encoders (`dropout`, `dtype`,
+                `max_sequence_length`, …), which reach both, or of
+                `ElectraPretrainer`. `tokenizer` replaces the preset's and
+                sets the vocabulary's size.
+
+        Raises:
+            ValueError: unknown presets, unknown arguments, or a directory
+                that holds no pretrainer.
+        """
+        return load_pretrainer(cls, preset, load_weights, **kwargs)
+
+    def get_config(self):
+        config = super().get_config()
+        config.update(
+            {
+                "generator": keras.layers.serialize(self.generator),
+                "objective": self.objective.name,
+                "objective_config": self.objective.get_config(),
+                "optimizer_config": self.optimizer_config,
+                "seed": self.seed,
+            }
+        )
+        return config
+
+    @classmethod
+    def from_config(cls, config):
+        config = dict(config)
+        backbone = config["backbone"]
+        if isinstance(backbone, dict):
+            backbone = keras.layers.deserialize(backbone)
+        generator = config["generator"]
+        if isinstance(generator, dict):
+            # Deserialised by hand: the embeddings are the discriminator's.
+            encoder_config = dict(generator["config"])
+            encoder_config["embeddings"] = backbone.embeddings
+            generator = ElectraBackbone.from_config(encoder_config)
+        config.update({"backbone": backbone, "generator": generator})
+        return super().from_config(config)
+
+
+def _encoder_inputs(batch, token_ids):
+    return {
+        "token_ids": token_ids,
+        "segment_ids": batch["segment_ids"],
+        "padding_mask": batch["padding_mask"],
+    }

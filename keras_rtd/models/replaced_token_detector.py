@@ -1,0 +1,58 @@
+"""The discriminator with its head."""
+
+import keras
+import keras_hub
+
+from keras_rtd.layers.heads import DetectionHead
+from keras_rtd.models.backbone import ElectraBackbone
+from keras_rtd.models.preprocessor import ElectraPreprocessor
+from keras_rtd.models.presets import from_pretrainer_preset
+
+
+@keras.saving.register_keras_serializable(package="keras_rtd")
+class ElectraReplacedTokenDetector(keras_hub.models.Task):
+    """An ELECTRA encoder that says which tokens were replaced.
+
+    Inputs: dict of `token_ids`, `segment_ids` int32 and `padding_mask` int32
+    or bool, each (batch, length).
+
+    Output: dict of `discriminator_logits` float32 (batch, length); positive
+    means replaced.
+
+    Args:
+        backbone: `ElectraBackbone`.
+        preprocessor: `ElectraPreprocessor` or `None`.
+
+    Example:
+    ```python
+    detector = keras_rtd.models.ElectraReplacedTokenDetector.from_preset(
+        "runs/mine"
+    )
+    logits = detector.predict(["The cat sat on the mat."])
+    ```
+    """
+
+    backbone_cls = ElectraBackbone
+    preprocessor_cls = ElectraPreprocessor
+
+    def __init__(self, backbone, preprocessor=None, head=None, **kwargs):
+        self.backbone = backbone
+        self.preprocessor = preprocessor
+        self.detection_head = head or DetectionHead(
+            activation=backbone.activation,
+            dtype=backbone.dtype_policy,
+            name="detection_head",
+        )
+        logits = self.detection_head(backbone.output["sequence_output"])
+        super().__init__(
+            inputs=backbone.input,
+            outputs={"discriminator_logits": logits},
+            **kwargs,
+        )
+
+    @classmethod
+    def from_preset(cls, preset, load_weights=True, **kwargs):
+        """As KerasHub's; a pretrainer's preset gives its discriminator."""
+        return from_pretrainer_preset(
+            cls, preset, load_weights, "detector", **kwargs
+        ) or super().from_preset(preset, load_weights, **kwargs)

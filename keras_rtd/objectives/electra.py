@@ -1,0 +1,169 @@
+"""ELECTRA: a generator corrupts, a discriminator detects."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_rtd.layers.attention import MASKED
+from keras_rtd.layers.sampler import replace_tokens
+from keras_rtd.layers.sampler import sample_replacements
+from keras_rtd.objectives.losses import detection_bce
+from keras_rtd.objectives.losses import masked_token_nll
+from keras_rtd.objectives.losses import mean
+
+
+class Electra:
+    """Replaced token detection (paper §2; reference run_pretraining.py).
+
+    The generator fills the masked positions with draws from its own
+    prediction; the discriminator says for every real token whether it was
+    replaced. A draw that happens to be the original token counts as
+    original. Loss = generator_weight * generator's + discriminator_weight *
+    detection, without gradient from detection to the generator.
+
+    Args:
+        generator_weight: float. Defaults to 1.0.
+        discriminator_weight: float. Defaults to 50.0.
+        temperature: float. Of the draw only. Defaults to 1.0.
+        disallow_correct: bool. Never draw the original token. Defaults to
+            `False`.
+        unigram_warmup_steps: int. Over these first steps the share of draws
+            from the corpus's word frequencies (see `set_unigram`) instead of
+            the generator falls from 1 to 0. Not in the paper: an untrained
+            generator is so easy to catch that a short run learns nothing
+            else. Defaults to 0.
+    """
+
+    name = "electra"
+
+    def __init__(
+        self,
+        generator_weight=1.0,
+        discriminator_weight=50.0,
+        temperature=1.0,
+        disallow_correct=False,
+        unigram_warmup_steps=0,
+    ):
+        if temperature <= 0:
+            raise ValueError(
+                f"`temperature` must be above 0. Received: {temperature}"
+            )
+        self.generator_weight = generator_weight
+        self.discriminator_weight = discriminator_weight
+        self.temperature = temperature
+        self.disallow_correct = disallow_correct
+        self.unigram_warmup_steps = unigram_warmup_steps
+        self._unigram_logits = None
+
+    def set_unigram(self, probabilities, columns):
+        """Tell the word frequencies that `unigram_warmup_steps` draws from.
+
+        Args:
+            probabilities: float (vocabulary,), sum 1.
+            columns: int. Columns of the generator's logits.
+        """
+        logits = np.full(columns, MASKED, dtype=np.float32)
+        positive = np.flatnonzero(probabilities)
+        logits[positive] = np.log(probabilities[positive])
+        self._unigram_logits = logits
+
+    def forward(self, networks, batch, seed, step, training=None):
+        """Corrupt and predict.
+
+        Args:
+            networks: what has `generator_logits(batch, training)` and
+                `discriminator_logits(batch, token_ids, training)`.
+            batch: dict of tensors, see `ElectraPretrainer`. `sampled_ids` or
+                `corrupted_token_ids` in it are used as they stand.
+            seed: `keras.random.SeedGenerator` of the draw.
+            step: int32 scalar, training steps done.
+            training: bool or `None`.
+
+        Returns:
+            dict of `generator_logits` with padded columns, `sampled_ids`,
+            `corrupted_token_ids`, `is_replaced` and `discriminator_logits`.
+        """
+        logits = networks.generator_logits(batch, training)
+        if "sampled_ids" in batch:
+            sampled = ops.cast(batch["sampled_ids"], "int32")
+        else:
+            sampled = sample_replacements(
+                self._draw_logits(logits, seed, step, training),
+                seed,
+                disallowed_ids=(
+                    batch["mask_ids"] if self.disallow_correct else None
+                ),
+            )
+        token_ids = ops.cast(batch["token_ids"], "int32")
+        if "corrupted_token_ids" in batch:
+            corrupted = ops.cast(batch["corrupted_token_ids"], "int32")
+        else:
+            corrupted = replace_tokens(
+                token_ids,
+                batch["mask_positions"],
+                sampled,
+                batch["mask_weights"],
+            )
+        real = ops.cast(batch["padding_mask"], "bool")
+        return {
+            "generator_logits": logits,
+            "sampled_ids": sampled,
+            "corrupted_token_ids": corrupted,
+            "is_replaced": ops.logical_and(
+                ops.not_equal(corrupted, token_ids), real
+            ),
+            "discriminator_logits": networks.discriminator_logits(
+                batch, corrupted, training
+            ),
+        }
+
+    def _draw_logits(self, logits, seed, step, training):
+        logits = ops.stop_gradient(logits) / self.temperature
+        if not (self.unigram_warmup_steps and training):
+            return logits
+        if self._unigram_logits is None:
+            raise ValueError(
+                "`unigram_warmup_steps` needs the corpus's word frequencies: "
+                "call `pretrainer.set_unigram(probabilities)` before `fit`."
+            )
+        done = ops.cast(step, "float32") / self.unigram_warmup_steps
+        chance = keras.random.uniform(ops.shape(logits)[:2], seed=seed)
+        return ops.where(
+            (chance < 1.0 - done)[..., None], self._unigram_logits, logits
+        )
+
+    def loss(self, batch, outputs):
+        """The combined loss and what it is made of.
+
+        Returns:
+            (loss, parts): a float32 scalar, and a dict of float32 tensors:
+            `generator_nll` (batch, count) and `discriminator_bce`
+            (batch, length), not yet weighted.
+        """
+        nll = masked_token_nll(outputs["generator_logits"], batch["mask_ids"])
+        bce = detection_bce(
+            outputs["discriminator_logits"], outputs["is_replaced"]
+        )
+        weights = ops.cast(batch["mask_weights"], "float32")
+        real = ops.cast(batch["padding_mask"], "float32")
+        loss = self.combine(
+            mean(ops.sum(nll * weights), ops.sum(weights)),
+            mean(ops.sum(bce * real), ops.sum(real)),
+        )
+        return loss, {"generator_nll": nll, "discriminator_bce": bce}
+
+    def combine(self, generator_loss, discriminator_loss):
+        """Weighted sum of the two losses."""
+        return (
+            self.generator_weight * generator_loss
+            + self.discriminator_weight * discriminator_loss
+        )
+
+    def get_config(self):
+        return {
+            "generator_weight": self.generator_weight,
+            "discriminator_weight": self.discriminator_weight,
+            "temperature": self.temperature,
+            "disallow_correct": self.disallow_correct,
+            "unigram_warmup_steps": self.unigram_warmup_steps,
+        }

@@ -1,0 +1,45 @@
+"""The losses, as sums and counts so that devices can add them up."""
+
+from keras import ops
+
+# The reference's guard against an empty batch (run_pretraining.py).
+EPSILON = 1e-6
+
+
+def masked_token_nll(logits, ids):
+    """Negative log-likelihood of `ids`, a value a slot.
+
+    Args:
+        logits: float32 (batch, count, vocabulary).
+        ids: int32 (batch, count).
+
+    Returns:
+        float32 (batch, count).
+    """
+    total = ops.logsumexp(logits, axis=-1)
+    index = ops.cast(ids, "int32")[..., None]
+    chosen = ops.take_along_axis(logits, index, axis=-1)
+    return total - ops.squeeze(chosen, axis=-1)
+
+
+def detection_bce(logits, is_replaced):
+    """Binary cross-entropy of each token, from logits.
+
+    Args:
+        logits: float32 (batch, length); positive means replaced.
+        is_replaced: bool or int (batch, length).
+
+    Returns:
+        float32 (batch, length).
+    """
+    labels = ops.cast(is_replaced, "float32")
+    return (
+        ops.maximum(logits, 0.0)
+        - logits * labels
+        + ops.log1p(ops.exp(-ops.abs(logits)))
+    )
+
+
+def mean(total, count):
+    """total / (count + 1e-6), the reference's weighted mean."""
+    return total / (count + EPSILON)

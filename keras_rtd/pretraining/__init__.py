@@ -1,0 +1,8 @@
+"""Whole runs: settings, run directory, evaluation, report."""
+
+from keras_rtd.pretraining.config import PretrainConfig
+from keras_rtd.pretraining.config import setting
+from keras_rtd.pretraining.run import main
+from keras_rtd.pretraining.run import pretrain
+
+__all__ = ["PretrainConfig", "main", "pretrain", "setting"]

@@ -1,0 +1,242 @@
+"""What a run shows and records while it trains."""
+
+import time
+
+import keras
+import numpy as np
+
+from keras_rtd.pretraining.samples import make_samples
+from keras_rtd.pretraining.samples import samples_markdown
+
+SAMPLES_KEPT = 24
+
+
+class Clock:
+    """Seconds of training, those before a kill included."""
+
+    def __init__(self, seconds=0.0):
+        self.before = seconds
+        self.start = time.perf_counter()
+
+    @property
+    def seconds(self):
+        return self.before + time.perf_counter() - self.start
+
+
+class ProgressLine(keras.callbacks.Callback):
+    """Prints losses, AUC, rate, speed and time left, every few seconds.
+
+    Reading a number waits for the device, so it is done seldom.
+
+    Args:
+        first_step: int. Where training starts or goes on.
+        train_steps: int.
+        tokens_per_step: int.
+        flops_per_token: float, see `keras_rtd.utils.flops`.
+        matmul_rate: float. FLOP/s of the machine's matrix product.
+        every: float. Seconds between lines. Defaults to 10.
+    """
+
+    def __init__(
+        self,
+        first_step,
+        train_steps,
+        tokens_per_step,
+        flops_per_token,
+        matmul_rate,
+        every=10.0,
+    ):
+        super().__init__()
+        self.step = first_step
+        self.train_steps = train_steps
+        self.tokens_per_step = tokens_per_step
+        self.flops_per_token = flops_per_token
+        self.matmul_rate = matmul_rate
+        self.every = every
+        self.tokens_per_second = None
+        self._last = None
+
+    def on_train_batch_begin(self, batch, logs=None):
+        if self._last is None:
+            # Not before: the first step's compilation is not training speed.
+            self._last = (self.step, time.perf_counter())
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.step += 1
+        step, since = self._last
+        if step == self.step - 1 and batch == 0:
+            float(logs["loss"])  # wait for the compiled first step
+            self._last = (self.step, time.perf_counter())
+            print(
+                f"first step after {self._last[1] - since:.1f} s of compiling",
+                flush=True,
+            )
+            return
+        if time.perf_counter() - since >= self.every:
+            self.show(logs)
+
+    def pause(self):
+        """Leave out the time since the last line: it was not training."""
+        self._last = (self.step, time.perf_counter())
+
+    def show(self, logs):
+        """Print a line of what was learned since the last evaluation."""
+        values = {name: float(value) for name, value in logs.items()}
+        step, since = self._last
+        now = time.perf_counter()
+        steps = self.step - step
+        if steps:
+            rate = steps * self.tokens_per_step / (now - since)
+            self.tokens_per_second = rate
+        self._last = (self.step, now)
+        rate = self.tokens_per_second or 0.0
+        left = self.train_steps - self.step
+        seconds = left * self.tokens_per_step / rate if rate else 0.0
+        share = rate * self.flops_per_token / self.matmul_rate
+        print(
+            f"step {self.step:,}/{self.train_steps:,}  "
+            f"loss {values['loss']:.3f} (generator "
+            f"{values['generator_loss']:.3f}, discriminator "
+            f"{values['discriminator_loss']:.4f})  "
+            f"auc {values['discriminator_auc']:.3f}  "
+            f"replaced {values['replaced_rate']:.1%}  "
+            f"lr {learning_rate(self.model):.2e}  "
+            f"{rate:,.0f} tokens/s  {share:.0%} of matmul peak  "
+            f"{duration(seconds)} left",
+            flush=True,
+        )
+
+
+class Evaluation(keras.callbacks.Callback):
+    """Measures on held-out text, and records what it sees.
+
+    Args:
+        run: `RunDirectory`.
+        held_out: list of batches.
+        probe: list of batches, see `keras_rtd.pretraining.probe`.
+        writer: `TensorBoardWriter`.
+        checkpoint: `Checkpoint`, told what is best.
+        progress: `ProgressLine`.
+        clock: `Clock`.
+        every: int. Steps between evaluations.
+        train_steps: int.
+        tokens_per_step: int.
+    """
+
+    def __init__(
+        self,
+        run,
+        held_out,
+        probe,
+        writer,
+        checkpoint,
+        progress,
+        clock,
+        every,
+        train_steps,
+        tokens_per_step,
+    ):
+        super().__init__()
+        self.run = run
+        self.held_out = held_out
+        self.probe = probe
+        self.writer = writer
+        self.checkpoint = checkpoint
+        self.progress = progress
+        self.clock = clock
+        self.every = every
+        self.train_steps = train_steps
+        self.tokens_per_step = tokens_per_step
+        self.samples = []
+
+    def on_train_batch_end(self, batch, logs=None):
+        step = self.progress.step
+        if step % self.every == 0 or step == self.train_steps:
+            self.evaluate(step, logs)
+
+    def evaluate(self, step, logs):
+        """One evaluation; a row of metrics.jsonl."""
+        model = self.model
+        self.progress.show(logs)
+        rate = learning_rate(model)
+        row = {
+            "step": step,
+            "tokens": step * self.tokens_per_step,
+            "seconds": round(self.clock.seconds, 1),
+            "tokens_per_second": round(self.progress.tokens_per_second or 0.0),
+            "learning_rate": rate,
+        }
+        row.update({name: float(value) for name, value in logs.items()})
+        if keras.config.backend() == "jax":
+            model.jax_state_sync()
+        held_out = evaluate_batches(model, self.held_out)
+        row.update({f"val_{k}": v for k, v in held_out.items()})
+        probe = evaluate_batches(model, self.probe)
+        row["probe_auc"] = probe["discriminator_auc"]
+        row["probe_average_precision"] = probe[
+            "discriminator_average_precision"
+        ]
+        samples = make_samples(model, self.held_out[0], step)
+        self.samples = (self.samples + samples)[-SAMPLES_KEPT:]
+        self.run.write_json(self.run.samples, self.samples)
+        self.run.append_metrics(row)
+        numbers = {
+            k: v for k, v in row.items() if k not in ("step", "seconds")
+        }
+        self.writer.scalars(step, numbers)
+        self.writer.text(step, "samples", samples_markdown(samples))
+        self.writer.flush()
+        self.checkpoint.note_metrics(step, row)
+        model.reset_metrics()
+        print(
+            f"held out at step {step:,}: generator loss "
+            f"{row['val_generator_loss']:.3f}, accuracy "
+            f"{row['val_generator_accuracy']:.1%}; discriminator auc "
+            f"{row['val_discriminator_auc']:.3f}; probe auc "
+            f"{row['probe_auc']:.3f}, average precision "
+            f"{row['probe_average_precision']:.3f}",
+            flush=True,
+        )
+        self.progress.pause()
+
+
+def evaluate_batches(model, batches):
+    """`model.evaluate` over a list of batches, as floats."""
+    model.reset_metrics()
+    values = model.evaluate(
+        _Batches(batches), verbose=0, return_dict=True, steps=len(batches)
+    )
+    return {name: float(value) for name, value in values.items()}
+
+
+class _Batches(keras.utils.PyDataset):
+    """A list of ready batches."""
+
+    def __init__(self, batches):
+        super().__init__()
+        self.batches = batches
+
+    def __len__(self):
+        return len(self.batches)
+
+    def __getitem__(self, index):
+        return (self.batches[index],)
+
+
+def learning_rate(model):
+    """The rate of the newest step."""
+    optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
+    step = int(np.asarray(keras.ops.convert_to_numpy(optimizer.iterations)))
+    schedule = optimizer._learning_rate
+    if callable(schedule):
+        schedule = schedule(max(0, step - 1))
+    return float(keras.ops.convert_to_numpy(schedule))
+
+
+def duration(seconds):
+    """Seconds as h:mm:ss or m:ss."""
+    minutes, seconds = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours}:{minutes:02d}:{seconds:02d}"
+    return f"{minutes}:{seconds:02d}"

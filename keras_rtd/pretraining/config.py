@@ -1,0 +1,198 @@
+"""The settings of a pre-training run, and its command line."""
+
+import argparse
+import dataclasses
+
+from keras_rtd.objectives import OBJECTIVES
+from keras_rtd.training.schedules import SCHEDULES
+
+STRATEGIES = ("single",)
+DTYPES = ("float32", "mixed_bfloat16", "mixed_float16")
+
+# What a continued run may change without changing its result.
+FREE = ("run_dir", "checkpoint_every", "eval_every", "keep_checkpoints")
+
+
+class ConfigError(ValueError):
+    """A setting that cannot be used; the message names it."""
+
+
+def setting(default, help, choices=None, nargs=None):
+    """A dataclass field with what the command line needs to know."""
+    metadata = {"help": help, "choices": choices, "nargs": nargs}
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+@dataclasses.dataclass(frozen=True)
+class PretrainConfig:
+    """Settings of a run; a recipe is a subclass with its own defaults.
+
+    `None` for a rate, a dropout or a number of warmup steps takes the
+    preset's.
+
+    Raises:
+        ConfigError: a value out of range.
+    """
+
+    preset: str = setting(
+        "electra_small_uncased_en", "bundled preset or preset directory"
+    )
+    objective: str = setting(
+        "electra", "what is learned", choices=tuple(OBJECTIVES)
+    )
+    strategy: str = setting(
+        "single", "how devices share the work", choices=STRATEGIES
+    )
+    data: tuple = setting(
+        (), "text files, globs, folders, or a prepared directory", nargs="+"
+    )
+    run_dir: str = setting("runs/pretrain", "where everything is written")
+    train_steps: int = setting(1_000_000, "optimiser steps of the whole run")
+    batch_size: int = setting(128, "windows a step")
+    sequence_length: int = setting(128, "tokens a window")
+    mask_rate: float = setting(0.15, "share of tokens the generator fills")
+    segments: str = setting(
+        "pair", "windows of two segments or one", choices=("pair", "packed")
+    )
+    seed: int = setting(0, "of weights, order, masks and draws")
+    learning_rate: float | None = setting(None, "peak rate")
+    generator_learning_rate: float | None = setting(
+        None, "peak rate of the generator's own weights"
+    )
+    warmup_steps: int | None = setting(None, "steps of linear warmup")
+    schedule: str = setting(
+        "polynomial", "how the rate falls", choices=tuple(SCHEDULES)
+    )
+    dropout: float | None = setting(None, "dropout rate of both encoders")
+    dtype: str = setting("float32", "dtype policy", choices=DTYPES)
+    discriminator_weight: float = setting(50.0, "weight of detection's loss")
+    temperature: float = setting(1.0, "of the generator's draws")
+    unigram_warmup_steps: int = setting(
+        0,
+        "first steps whose replacements move from the corpus's word "
+        "frequencies to the generator's draws (0: ELECTRA as published)",
+    )
+    init_from: str | None = setting(
+        None, "preset directory whose weights to start from"
+    )
+    vocabulary: str | None = setting(
+        None, "vocabulary file in place of the preset's"
+    )
+    cased: bool = setting(False, "with --vocabulary: keep upper case")
+    keep_accents: bool = setting(False, "with --vocabulary: keep accents")
+    documents: str = setting(
+        "blank_line",
+        "what separates documents in text files",
+        choices=("blank_line", "line"),
+    )
+    errors: str = setting(
+        "strict",
+        "bytes that are not UTF-8: stop, or replace them",
+        choices=("strict", "replace"),
+    )
+    validation_fraction: float = setting(
+        0.01, "share of documents held out (text; prepared data has its own)"
+    )
+    checkpoint_every: int = setting(1000, "steps between checkpoints")
+    keep_checkpoints: int = setting(3, "newest checkpoints kept")
+    eval_every: int = setting(1000, "steps between evaluations")
+    eval_batches: int = setting(50, "held-out batches an evaluation")
+
+    def __post_init__(self):
+        for name in ("train_steps", "batch_size", "eval_batches"):
+            self._check(name, getattr(self, name) >= 1, "at least 1")
+        for name in ("checkpoint_every", "eval_every", "keep_checkpoints"):
+            self._check(name, getattr(self, name) >= 1, "at least 1")
+        self._check("sequence_length", self.sequence_length >= 8, "at least 8")
+        self._check("mask_rate", 0 < self.mask_rate < 1, "between 0 and 1")
+        self._check("temperature", self.temperature > 0, "above 0")
+        for name in ("learning_rate", "generator_learning_rate"):
+            value = getattr(self, name)
+            self._check(name, value is None or value > 0, "above 0")
+        for name in ("seed", "unigram_warmup_steps", "discriminator_weight"):
+            self._check(name, getattr(self, name) >= 0, "0 or more")
+        self._check(
+            "warmup_steps",
+            self.warmup_steps is None or self.warmup_steps >= 0,
+            "0 or more",
+        )
+        self._check(
+            "dropout",
+            self.dropout is None or 0 <= self.dropout < 1,
+            "from 0 up to 1",
+        )
+        self._check(
+            "validation_fraction",
+            0 < self.validation_fraction < 1,
+            "between 0 and 1",
+        )
+        for field in dataclasses.fields(self):
+            choices = field.metadata["choices"]
+            self._check(
+                field.name,
+                choices is None or getattr(self, field.name) in choices,
+                f"one of {', '.join(choices or ())}",
+            )
+        self._check("data", len(self.data) > 0, "given: files or a folder")
+
+    def _check(self, name, good, rule):
+        if not good:
+            raise ConfigError(
+                f"--{name} must be {rule}. Received: {getattr(self, name)!r}"
+            )
+
+    def to_dict(self):
+        """The settings as JSON can hold them."""
+        return {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in dataclasses.asdict(self).items()
+        }
+
+    def binding(self):
+        """What a continuation of the run must not change."""
+        return {k: v for k, v in self.to_dict().items() if k not in FREE}
+
+
+def parse_arguments(config_class, description, argv=None):
+    """A config from the command line.
+
+    Args:
+        config_class: `PretrainConfig` or a subclass.
+        description: string. The recipe's docstring, shown by `--help`.
+        argv: list of strings or `None` for `sys.argv`.
+
+    Returns:
+        An instance of `config_class`. A bad value ends the program with one
+        line that names it, and exit status 2.
+    """
+    parser = argparse.ArgumentParser(
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.error = lambda message: parser.exit(2, f"error: {message}\n")
+    for field in dataclasses.fields(config_class):
+        metadata = field.metadata
+        keywords = {"default": field.default, "help": metadata["help"]}
+        if field.default not in (None, ()):
+            keywords["help"] += f" (default {field.default})"
+        if field.type is bool:
+            keywords["action"] = "store_true"
+        else:
+            keywords["type"] = _value_type(field.type)
+            keywords["choices"] = metadata["choices"]
+            keywords["nargs"] = metadata["nargs"]
+        parser.add_argument(f"--{field.name}", **keywords)
+    values = vars(parser.parse_args(argv))
+    values["data"] = tuple(values["data"])
+    try:
+        return config_class(**values)
+    except ConfigError as e:
+        parser.error(str(e))
+
+
+def _value_type(annotation):
+    for kind in (int, float):
+        if annotation in (kind, kind | None):
+            return kind
+    return str

@@ -1,0 +1,357 @@
+"""A pre-training run from settings to preset, SavedModel and report."""
+
+import importlib.metadata
+import itertools
+import os
+import platform
+import signal
+import sys
+
+import keras
+import numpy as np
+
+from keras_rtd import export
+from keras_rtd.data import pretraining_dataset
+from keras_rtd.data.prepared import PreparedCorpus
+from keras_rtd.data.storage import is_prepared
+from keras_rtd.models import ElectraPretrainer
+from keras_rtd.models import ElectraTokenizer
+from keras_rtd.pretraining import probe
+from keras_rtd.pretraining.callbacks import Clock
+from keras_rtd.pretraining.callbacks import Evaluation
+from keras_rtd.pretraining.callbacks import ProgressLine
+from keras_rtd.pretraining.config import ConfigError
+from keras_rtd.pretraining.config import parse_arguments
+from keras_rtd.pretraining.report import write_report
+from keras_rtd.pretraining.run_directory import RunDirectory
+from keras_rtd.pretraining.run_directory import RunDirectoryError
+from keras_rtd.pretraining.samples import as_numpy
+from keras_rtd.pretraining.tensorboard import TensorBoardWriter
+from keras_rtd.training import Checkpoint
+from keras_rtd.training import CheckpointError
+from keras_rtd.utils.flops import matmul_rate
+from keras_rtd.utils.flops import training_flops
+
+# Batches whose words are counted where the corpus was not prepared.
+COUNTED_BATCHES = 200
+
+
+def main(config_class, description, argv=None):
+    """A recipe's `main`: the command line, then the run.
+
+    Returns:
+        int, the exit status. What a person can mend ends with one line.
+    """
+    config = parse_arguments(config_class, description, argv)
+    try:
+        pretrain(config)
+    except (ConfigError, RunDirectoryError, CheckpointError) as e:
+        return _fail(e)
+    except FloatingPointError as e:
+        return _fail(e, status=3)
+    except (ValueError, OSError, ImportError) as e:
+        if os.environ.get("KERAS_RTD_TRACEBACK"):
+            raise
+        return _fail(e)
+    return 0
+
+
+def _fail(error, status=2):
+    message = " ".join(str(error).split())
+    print(f"error: {message}", file=sys.stderr)
+    return status
+
+
+def pretrain(config):
+    """Run, or continue, a pre-training.
+
+    Args:
+        config: `PretrainConfig`.
+
+    Returns:
+        The `ElectraPretrainer`, or `None` if the run was finished before.
+
+    Raises:
+        ConfigError: settings that contradict the run directory or preset.
+        RunDirectoryError: the run directory is in use.
+        CheckpointError: a checkpoint does not fit, or cannot be written.
+        FloatingPointError: the loss is no longer a number.
+    """
+    run = RunDirectory(config.run_dir)
+    settings = {**config.binding(), "backend": keras.config.backend()}
+    _check_same_run(run, settings)
+    if run.finished:
+        print(f"{run.path} is finished: nothing to do")
+        return None
+    run.acquire()
+    try:
+        run.clean()
+        return _train(config, run, settings)
+    finally:
+        run.release()
+
+
+def _check_same_run(run, settings):
+    before = run.read_config()
+    if before is None:
+        return
+    differences = [
+        f"{name}: {before.get(name)!r} there, {value!r} now"
+        for name, value in settings.items()
+        if before.get(name) != value
+    ]
+    if differences:
+        raise ConfigError(
+            f"--run_dir {run.path} holds a run with other settings "
+            f"({'; '.join(differences)}). Use those, or another --run_dir."
+        )
+
+
+def build_pretrainer(config):
+    """The compiled `ElectraPretrainer` of these settings."""
+    keras.utils.set_random_seed(config.seed)
+    arguments = {"dtype": config.dtype, "seed": config.seed}
+    if config.dropout is not None:
+        arguments["dropout"] = config.dropout
+    if config.vocabulary is not None:
+        arguments["tokenizer"] = ElectraTokenizer(
+            config.vocabulary,
+            lowercase=not config.cased,
+            strip_accents=not (config.cased or config.keep_accents),
+        )
+    preset = config.init_from or config.preset
+    pretrainer = ElectraPretrainer.from_preset(
+        preset,
+        load_weights=config.init_from is not None,
+        objective=config.objective,
+        objective_config={
+            "discriminator_weight": config.discriminator_weight,
+            "temperature": config.temperature,
+            "unigram_warmup_steps": config.unigram_warmup_steps,
+        },
+        compile=False,
+        **arguments,
+    )
+    longest = pretrainer.backbone.max_sequence_length
+    if config.sequence_length > longest:
+        raise ConfigError(
+            f"--sequence_length {config.sequence_length} is over the model's "
+            f"max_sequence_length {longest}"
+        )
+    optimizer = dict(pretrainer.optimizer_config)
+    for name in ("learning_rate", "generator_learning_rate", "warmup_steps"):
+        if getattr(config, name) is not None:
+            optimizer[name] = getattr(config, name)
+    optimizer["schedule"] = config.schedule
+    optimizer["train_steps"] = config.train_steps
+    pretrainer.optimizer_config = optimizer
+    pretrainer.compile()
+    return pretrainer
+
+
+def _datasets(config, pretrainer):
+    """(training dataset, held-out batches, unigram counts)."""
+    data = config.data[0] if len(config.data) == 1 else list(config.data)
+    prepared = is_prepared(data)
+    options = {
+        "tokenizer": pretrainer.tokenizer,
+        "sequence_length": config.sequence_length,
+        "batch_size": config.batch_size,
+        "seed": config.seed,
+        "mask_rate": config.mask_rate,
+        "segments": config.segments,
+    }
+    if not prepared:
+        options["documents"] = config.documents
+        options["errors"] = config.errors
+        options["validation_fraction"] = config.validation_fraction
+    training = pretraining_dataset(data, split="train", **options)
+    # The same held-out windows and masks whatever the run's seed.
+    options["seed"] = 0
+    held_out = [
+        as_numpy(batch)
+        for batch in itertools.islice(
+            _iterate(pretraining_dataset(data, split="validation", **options)),
+            config.eval_batches,
+        )
+    ]
+    if prepared:
+        counts = PreparedCorpus(data, pretrainer.tokenizer).unigram_counts
+    else:
+        counts = probe.count_tokens(
+            map(as_numpy, _iterate(training)),
+            COUNTED_BATCHES,
+            pretrainer.tokenizer.vocabulary_size(),
+        )
+    return training, held_out, np.asarray(counts)
+
+
+def _iterate(dataset):
+    if isinstance(dataset, keras.utils.PyDataset):
+        indices = itertools.count()
+        if dataset.num_batches is not None:
+            indices = range(dataset.num_batches)
+        return (dataset[i] for i in indices)
+    return iter(dataset)
+
+
+def _train(config, run, settings):
+    print(
+        f"keras_rtd on {keras.config.backend()}, {config.dtype}: "
+        f"{config.preset}, {config.objective}"
+    )
+    pretrainer = build_pretrainer(config)
+    training, held_out, counts = _datasets(config, pretrainer)
+    special = pretrainer.tokenizer.special_token_ids
+    unigram = probe.unigram_distribution(counts, special)
+    pretrainer.set_unigram(unigram)
+    run.write_json(run.config, {**config.to_dict(), **_facts(), **settings})
+
+    checkpoint = Checkpoint(
+        run.checkpoints,
+        every=config.checkpoint_every,
+        keep=config.keep_checkpoints,
+        config=settings,
+    )
+    done = checkpoint.restore(pretrainer)
+    run.rewind(done)
+    clock = Clock(checkpoint.extra.get("seconds", 0.0))
+    tokens = config.batch_size * config.sequence_length
+    flops = training_flops(
+        pretrainer,
+        config.sequence_length,
+        held_out[0]["mask_positions"].shape[1],
+    )
+    compute = pretrainer.dtype_policy.compute_dtype
+    progress = ProgressLine(
+        done, config.train_steps, tokens, flops, matmul_rate(compute)
+    )
+    writer = TensorBoardWriter(run.tensorboard, start_step=done)
+    evaluation = Evaluation(
+        run=run,
+        held_out=held_out,
+        probe=probe.probe_batches(held_out, unigram, special),
+        writer=writer,
+        checkpoint=checkpoint,
+        progress=progress,
+        clock=clock,
+        every=config.eval_every,
+        train_steps=config.train_steps,
+        tokens_per_step=tokens,
+    )
+    evaluation.samples = run.read_samples()
+    print(_description(pretrainer, config, flops, held_out, done))
+    stop = _StopOnSignal(checkpoint)
+    with stop:
+        pretrainer.fit(
+            training,
+            steps_per_epoch=config.train_steps,
+            callbacks=[
+                progress,
+                evaluation,
+                _NoteTime(checkpoint, clock),
+                checkpoint,
+                stop,
+            ],
+            verbose=0,
+        )
+    writer.close()
+    if stop.received:
+        print(
+            f"stopped by signal at step {checkpoint.step:,}; the state is "
+            "saved, the same command continues"
+        )
+        return pretrainer
+    _write_results(pretrainer, run)
+    return pretrainer
+
+
+def _write_results(pretrainer, run):
+    run.replace_folder(run.preset, pretrainer.save_to_preset)
+    try:
+        export.saved_model(str(run.preset), str(run.saved_model))
+        print(f"SavedModel: {run.saved_model}")
+    except ImportError as e:
+        print(f"warning: no SavedModel written. {e}")
+    report = write_report(run.path)
+    run.finish({"preset": "preset", "report": "report.html"})
+    print(f"preset: {run.preset}\nreport: {report}")
+
+
+def _facts():
+    versions = {}
+    for name in ("keras_rtd", "keras", "keras-hub", keras.config.backend()):
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return {
+        "versions": versions,
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "cpus": os.cpu_count(),
+    }
+
+
+def _description(pretrainer, config, flops, held_out, done):
+    windows = sum(int(b["padding_mask"].any(axis=1).sum()) for b in held_out)
+    parameters = pretrainer.backbone.count_params()
+    generator = sum(
+        int(np.prod(v.shape)) for v in pretrainer.generator_variables
+    )
+    lines = [
+        f"discriminator {parameters:,} parameters, generator {generator:,} "
+        f"more; {flops / 1e6:.1f} MFLOP a token",
+        f"batch {config.batch_size} x {config.sequence_length} tokens, "
+        f"{config.train_steps:,} steps; {windows:,} windows held out",
+    ]
+    if config.unigram_warmup_steps:
+        lines.append(
+            "note: unigram warm-up, "
+            f"the first {config.unigram_warmup_steps:,} steps replace tokens "
+            "partly by word frequency, as the probe does: compare its AUC "
+            "only with runs of the same warm-up"
+        )
+    if done:
+        lines.append(f"continuing at step {done:,}")
+    return "\n".join(lines)
+
+
+class _NoteTime(keras.callbacks.Callback):
+    """Keeps the time trained in the checkpoint."""
+
+    def __init__(self, checkpoint, clock):
+        super().__init__()
+        self.checkpoint = checkpoint
+        self.clock = clock
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.checkpoint.extra["seconds"] = self.clock.seconds
+
+
+class _StopOnSignal(keras.callbacks.Callback):
+    """Saves and stops on SIGTERM or SIGINT, as a preempted machine asks."""
+
+    def __init__(self, checkpoint):
+        super().__init__()
+        self.checkpoint = checkpoint
+        self.received = False
+
+    def __enter__(self):
+        self._old = {
+            number: signal.signal(number, self._receive)
+            for number in (signal.SIGTERM, signal.SIGINT)
+        }
+        return self
+
+    def __exit__(self, *_):
+        for number, handler in self._old.items():
+            signal.signal(number, handler)
+
+    def _receive(self, *_):
+        self.received = True
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.received:
+            self.model.stop_training = True
+

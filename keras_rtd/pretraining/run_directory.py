@@ -1,0 +1,130 @@
+"""The folder of one run: its lock, settings, metrics and finished mark."""
+
+import fcntl
+import json
+import os
+import pathlib
+import shutil
+
+
+class RunDirectoryError(RuntimeError):
+    """A run directory that cannot be used now."""
+
+
+class RunDirectory:
+    """Holds a run's files; one process at a time.
+
+    Args:
+        path: string. Made if absent.
+
+    Raises:
+        RunDirectoryError: another process is using it, or it cannot be made.
+    """
+
+    def __init__(self, path):
+        self.path = pathlib.Path(path)
+        self.checkpoints = self.path / "checkpoints"
+        self.tensorboard = self.path / "tensorboard"
+        self.preset = self.path / "preset"
+        self.saved_model = self.path / "saved_model"
+        self.metrics = self.path / "metrics.jsonl"
+        self.samples = self.path / "samples.json"
+        self.config = self.path / "config.json"
+        self._finished = self.path / "finished.json"
+        self._lock = None
+
+    @property
+    def finished(self):
+        """Whether a run ended here, everything written."""
+        return self._finished.exists()
+
+    def acquire(self):
+        """Take the lock; the system frees a dead process's."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._lock = open(self.path / "run.lock", "a+")
+        except OSError as e:
+            raise RunDirectoryError(
+                f"--run_dir {self.path} cannot be used: {e.strerror}"
+            ) from e
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as e:
+            self._lock.seek(0)
+            owner = self._lock.read().strip() or "unknown"
+            self._lock.close()
+            raise RunDirectoryError(
+                f"--run_dir {self.path} is in use by process {owner}. Wait "
+                "for it, stop it, or choose another directory."
+            ) from e
+        self._lock.truncate(0)
+        self._lock.write(str(os.getpid()))
+        self._lock.flush()
+
+    def release(self):
+        """Give the lock back."""
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def clean(self):
+        """Remove what a killed process left half-written."""
+        for leftover in self.path.glob("*.tmp"):
+            if leftover.is_dir():
+                shutil.rmtree(leftover)
+            else:
+                leftover.unlink()
+
+    def read_config(self):
+        """The settings of the run that was started here, or `None`."""
+        if not self.config.exists():
+            return None
+        return json.loads(self.config.read_text(encoding="utf-8"))
+
+    def write_json(self, path, value):
+        """Write a JSON file whole or not at all."""
+        temporary = path.with_name(path.name + ".tmp")
+        text = json.dumps(value, indent=2, ensure_ascii=False)
+        temporary.write_text(text + "\n", encoding="utf-8")
+        os.replace(temporary, path)
+
+    def append_metrics(self, row):
+        """Add one evaluation to metrics.jsonl."""
+        with open(self.metrics, "a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+
+    def rewind(self, step):
+        """Forget what was written after `step`: it will happen again."""
+        if self.metrics.exists():
+            kept = []
+            for line in self.metrics.read_text("utf-8").splitlines():
+                try:
+                    row = json.loads(line)
+                except json.JSONDecodeError:
+                    continue  # the line a kill cut short
+                if row["step"] <= step:
+                    kept.append(line + "\n")
+            temporary = self.metrics.with_name("metrics.jsonl.tmp")
+            temporary.write_text("".join(kept), encoding="utf-8")
+            os.replace(temporary, self.metrics)
+        samples = [s for s in self.read_samples() if s["step"] <= step]
+        if self.samples.exists():
+            self.write_json(self.samples, samples)
+
+    def read_samples(self):
+        """The samples recorded so far, oldest first."""
+        if not self.samples.exists():
+            return []
+        return json.loads(self.samples.read_text("utf-8"))
+
+    def replace_folder(self, path, write):
+        """Make the folder `path` by `write(temporary)`, whole or not."""
+        temporary = path.with_name(path.name + ".tmp")
+        shutil.rmtree(temporary, ignore_errors=True)
+        write(str(temporary))
+        shutil.rmtree(path, ignore_errors=True)
+        os.replace(temporary, path)
+
+    def finish(self, summary):
+        """Mark the run as done."""
+        self.write_json(self._finished, summary)

@@ -1,0 +1,104 @@
+"""BERT's normaliser in plain Python."""
+
+import functools
+import re
+import unicodedata
+
+from keras_rtd.tokenizers import unicode_tables
+
+# A word of more characters becomes the unknown token; `WordpieceTokenizer`
+# of google-research/electra model/tokenization.py, max_input_chars_per_word.
+MAX_CHARACTERS_PER_WORD = 200
+
+_ASCII_DROPPED = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_ASCII_WORD = re.compile(
+    r"[{0}]|[^{0}\s]+".format(re.escape(unicode_tables.ASCII_PUNCTUATION))
+)
+
+# What `str.split` takes for spaces and the normaliser drops.
+_FALSE_SPACES = re.compile(r"[\x0b\x0c\x1c-\x1f\x85]")
+
+
+def stretches(text):
+    """The parts of a text between spaces.
+
+    Each can be normalised by itself: the words of a text are the words of its
+    stretches, one after the other. That makes normalising a matter of looking
+    up stretches seen before.
+
+    Args:
+        text: str.
+
+    Returns:
+        list of str.
+    """
+    if _FALSE_SPACES.search(text):
+        text = _FALSE_SPACES.sub("", text)
+    return text.split()
+
+
+@functools.cache
+def _patterns():
+    """Sets of the dropped, the marks and the isolated characters."""
+    return tuple(
+        re.compile(unicode_tables.class_pattern(wanted))
+        for wanted in (
+            unicode_tables.DROPPED,
+            unicode_tables.MARK,
+            unicode_tables.ISOLATED,
+        )
+    )
+
+
+class Normalizer:
+    """Splits text into the words that WordPiece takes apart.
+
+    Cleans the text (drops U+0000, U+FFFD and category C* but for tab, newline
+    and return), lowers it as `str.lower` does (no casefolding: ß stays, a
+    final sigma is ς), decomposes it and drops the accents, makes each CJK and
+    each punctuation character a word of its own, and splits at spaces. No
+    text, `[MASK]` neither, is special.
+
+    Source: google-research/electra model/tokenization.py `BasicTokenizer`;
+    `Normalizer` gives the same words. `strip_accents` without `lowercase`,
+    which is no different from neither there, strips accents here.
+
+    Args:
+        lowercase: bool. Defaults to `True`.
+        strip_accents: bool or `None`. `None`, the default, follows
+            `lowercase`, as in BERT.
+
+    Example:
+        >>> Normalizer().words("Café [MASK]")
+        ['cafe', '[', 'mask', ']']
+    """
+
+    def __init__(self, lowercase=True, strip_accents=None):
+        self.lowercase = bool(lowercase)
+        if strip_accents is None:
+            strip_accents = lowercase
+        self.strip_accents = bool(strip_accents)
+
+    def words(self, text):
+        """Words of a text.
+
+        Args:
+            text: str.
+
+        Returns:
+            list of str, none empty.
+        """
+        if text.isascii():
+            text = _ASCII_DROPPED.sub("", text)
+            return _ASCII_WORD.findall(text.lower() if self.lowercase else text)
+        dropped, marks, isolated = _patterns()
+        text = dropped.sub("", text)
+        if self.lowercase:
+            text = text.lower()
+        if self.strip_accents:
+            text = marks.sub("", unicodedata.normalize("NFD", text))
+        return isolated.sub(r" \g<0> ", text).split()
+
+    def normalize(self, text):
+        """The words of a text joined by single spaces, as str."""
+        return " ".join(self.words(text))

@@ -1,0 +1,274 @@
+"""Checkpoints that survive a kill at any moment, and `fit` that resumes."""
+
+import json
+import os
+import pathlib
+import threading
+import zipfile
+
+import keras
+import numpy as np
+
+SUFFIX = ".checkpoint.npz"
+TEMPORARY = ".tmp"
+
+
+class CheckpointError(RuntimeError):
+    """A checkpoint that cannot be written, read or used."""
+
+
+class Checkpoint(keras.callbacks.Callback):
+    """Saves the whole training state, and lets `fit` continue from it.
+
+    One file a checkpoint: weights, optimiser, schedule position, random
+    state, metrics and data position. It is written beside its place and
+    renamed, so that a kill leaves the last one whole; the copy to memory
+    stops training, the writing does not. Weights that are not finite are
+    never written.
+
+    Among the callbacks of `ElectraPretrainer.fit`, it makes the same call
+    continue where the last one was killed, to the same weights, bit for bit.
+    The dataset must give the same batches each time, as
+    `keras_rtd.data.pretraining_dataset` does.
+
+    Args:
+        directory: string. Made if absent.
+        every: int. Steps between checkpoints. Defaults to 1,000.
+        keep: int. How many to keep, the newest. Defaults to 3.
+        best: string or `None`. Name of a metric whose best checkpoint is kept
+            too, see `note_metrics`. Defaults to `"probe_auc"`.
+        config: dict or `None`. What must not change between a run and its
+            continuation; stored, and compared when resuming.
+
+    Raises:
+        CheckpointError: resuming with another model, optimiser or `config`
+            (says what differs), or a disk that is full (older checkpoints
+            stay).
+    """
+
+    def __init__(
+        self, directory, every=1000, keep=3, best="probe_auc", config=None
+    ):
+        super().__init__()
+        for name, value in (("every", every), ("keep", keep)):
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(
+                    f"`{name}` must be an int of at least 1. "
+                    f"Received: {name}={value!r}"
+                )
+        self.directory = pathlib.Path(directory)
+        self.every = every
+        self.keep = keep
+        self.best = best
+        self.config = config
+        # Also saved: what callbacks want to find again after a kill.
+        self.extra = {}
+        self.step = 0
+        self._restored = False
+        self._best_value = None
+        self._best_step = None
+        self._pending_metrics = None
+        self._metrics = []
+        self._thread = None
+        self._error = None
+
+    # === Reading ===
+
+    def paths(self):
+        """Checkpoint files, oldest first."""
+        return sorted(self.directory.glob(f"step-*{SUFFIX}"))
+
+    def restore(self, model):
+        """Load the newest whole checkpoint into `model`.
+
+        A damaged file, which only a damaged disk makes, is passed over with
+        a warning.
+
+        Returns:
+            int. The step it was taken at, 0 if there is none. Asked again,
+            the step it has come to.
+        """
+        if self._restored:
+            return self.step
+        self._restored = True
+        self.directory.mkdir(parents=True, exist_ok=True)
+        for leftover in self.directory.glob(f"*{TEMPORARY}"):
+            leftover.unlink()
+        for path in reversed(self.paths()):
+            try:
+                with np.load(path) as archive:
+                    arrays = {name: archive[name] for name in archive.files}
+                meta = json.loads(bytes(arrays.pop("meta")).decode())
+            except (OSError, ValueError, KeyError, zipfile.BadZipFile) as e:
+                print(
+                    f"warning: checkpoint {path} is damaged ({e}); "
+                    "trying the one before it"
+                )
+                continue
+            self._assign(model, arrays, meta, path)
+            self.step = meta["step"]
+            self.extra = meta["extra"]
+            self._best_value = meta["best_value"]
+            self._best_step = meta["best_step"]
+            return self.step
+        return 0
+
+    def _assign(self, model, arrays, meta, path):
+        old, new = meta["config"] or {}, self.config or {}
+        differences = [
+            f"{key}: {old[key]!r} -> {new[key]!r}"
+            for key in sorted(set(old) & set(new))
+            if old[key] != new[key]
+        ]
+        if differences:
+            raise CheckpointError(
+                f"The run in {self.directory} was started with another "
+                f"configuration: {'; '.join(differences)}. Use the old one, "
+                "or another directory."
+            )
+        variables = state_variables(model)
+        shapes = [list(v.shape) for v in variables]
+        if shapes != meta["shapes"]:
+            wrong = [
+                f"{name} {old} -> {new}"
+                for name, old, new in zip(meta["names"], meta["shapes"], shapes)
+                if old != new
+            ]
+            raise CheckpointError(
+                f"{path} is of another model or optimizer: "
+                f"{len(meta['shapes'])} variables there, {len(shapes)} here; "
+                f"first differences: {wrong[:5]}"
+            )
+        for index, variable in enumerate(variables):
+            variable.assign(arrays[str(index)])
+        self._metrics = [arrays[f"metric-{i}"] for i in range(meta["metrics"])]
+
+    # === Writing ===
+
+    def note_metrics(self, step, metrics):
+        """Tell held-out metrics, so that the best checkpoint is known."""
+        self._pending_metrics = (step, metrics)
+
+    def on_train_begin(self, logs=None):
+        self.saved_step = self.step
+
+    def on_epoch_begin(self, epoch, logs=None):
+        # Only now, because `fit` has just reset all metrics.
+        metrics, self._metrics = self._metrics, []
+        for variable, value in zip(self.model.metrics_variables, metrics):
+            variable.assign(value)
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.step += 1
+        if self.step % self.every == 0:
+            self.save()
+
+    def on_train_end(self, logs=None):
+        if self.step != self.saved_step:
+            self.save()
+        self.wait()
+
+    def save(self):
+        """Copy the state now, write it behind training's back."""
+        self.wait()
+        if keras.config.backend() == "jax":
+            self.model.jax_state_sync()
+        variables = state_variables(self.model)
+        arrays = [_copy(v) for v in variables]
+        metrics = [_copy(v) for v in self.model.metrics_variables]
+        self._note_best()
+        meta = {
+            "step": self.step,
+            "config": self.config,
+            "extra": self.extra,
+            "names": [v.path for v in variables],
+            "shapes": [list(a.shape) for a in arrays],
+            "metrics": len(metrics),
+            "best_value": self._best_value,
+            "best_step": self._best_step,
+        }
+        self.saved_step = self.step
+        self._thread = threading.Thread(
+            target=self._write, args=(self.step, arrays, metrics, meta)
+        )
+        self._thread.start()
+
+    def wait(self):
+        """Wait for the writing to end; raise what it raised."""
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+        if self._error is not None:
+            error, self._error = self._error, None
+            raise error
+
+    def _note_best(self):
+        if self._pending_metrics is None or self.best is None:
+            return
+        step, metrics = self._pending_metrics
+        value = metrics.get(self.best)
+        if step != self.step or value is None:
+            return
+        if self._best_value is None or value > self._best_value:
+            self._best_value, self._best_step = value, step
+
+    def _write(self, step, arrays, metrics, meta):
+        path = self.directory / f"step-{step:010d}{SUFFIX}"
+        temporary = path.with_name(path.name + TEMPORARY)
+        try:
+            for name, array in zip(meta["names"], arrays):
+                if not np.all(np.isfinite(array)):
+                    raise FloatingPointError(
+                        f"The variable {name} is not finite at step {step}: "
+                        f"no checkpoint written, the last one is of step "
+                        f"{self._newest_step()}. Lower the learning rate, or "
+                        "use bfloat16 instead of float16."
+                    )
+            payload = {str(i): a for i, a in enumerate(arrays)}
+            payload |= {f"metric-{i}": a for i, a in enumerate(metrics)}
+            payload["meta"] = np.frombuffer(
+                json.dumps(meta).encode(), dtype=np.uint8
+            )
+            with open(temporary, "wb") as file:
+                np.savez(file, **payload)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+            self._prune(step)
+        except OSError as e:
+            temporary.unlink(missing_ok=True)
+            self._error = CheckpointError(
+                f"Could not write {path}: {e.strerror or e}. The checkpoints "
+                "already there are whole; make room and run the same command."
+            )
+        except Exception as e:
+            self._error = e
+
+    def _newest_step(self):
+        paths = self.paths()
+        return _step_of(paths[-1]) if paths else "none"
+
+    def _prune(self, step):
+        kept = {_step_of(p) for p in self.paths()[-self.keep :]}
+        kept.add(self._best_step)
+        for path in self.paths():
+            if _step_of(path) not in kept:
+                path.unlink()
+
+
+def state_variables(model):
+    """Weights, random state and optimiser variables, each once, in order."""
+    variables, seen = [], set()
+    for variable in [*model.variables, *model.optimizer.variables]:
+        if id(variable) not in seen:
+            seen.add(id(variable))
+            variables.append(variable)
+    return variables
+
+
+def _copy(variable):
+    return np.array(keras.ops.convert_to_numpy(variable))
+
+
+def _step_of(path):
+    return int(path.name[len("step-") :].split(".")[0])

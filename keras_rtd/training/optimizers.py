@@ -1,0 +1,172 @@
+"""AdamW with the reference's rules."""
+
+import keras
+from keras import ops
+
+from keras_rtd.training.schedules import SCHEDULES
+
+# Biases and LayerNorm; matched on the variable's own name because layer
+# names differ between backends. Embeddings do decay, as in the reference.
+NOT_DECAYED = ("bias", "gamma", "beta")
+
+
+@keras.saving.register_keras_serializable(package="keras_rtd")
+class AdamW(keras.optimizers.Optimizer):
+    """Adam with decoupled weight decay, as ELECTRA was trained.
+
+    Source: google-research/electra, model/optimization.py: no bias
+    correction, epsilon 1e-6, no decay of biases and LayerNorm, one clip of
+    the joint gradient norm.
+
+    Args:
+        learning_rate: float or schedule. Defaults to 5e-4.
+        generator_learning_rate: float, schedule or `None`. Rate of the
+            generator's own weights; `None` takes `learning_rate`. Shared
+            embeddings always take `learning_rate`.
+        weight_decay: float. Defaults to 0.01.
+        beta_1: float. Defaults to 0.9.
+        beta_2: float. Defaults to 0.999.
+        epsilon: float. Defaults to 1e-6.
+        bias_correction: bool. Adam's correction of the first steps. Defaults
+            to `False`.
+        global_clipnorm: float or `None`. Defaults to 1.0.
+    """
+
+    def __init__(
+        self,
+        learning_rate=5e-4,
+        generator_learning_rate=None,
+        weight_decay=0.01,
+        beta_1=0.9,
+        beta_2=0.999,
+        epsilon=1e-6,
+        bias_correction=False,
+        global_clipnorm=1.0,
+        name="adamw",
+        **kwargs,
+    ):
+        super().__init__(
+            learning_rate=learning_rate,
+            global_clipnorm=global_clipnorm,
+            name=name,
+            **kwargs,
+        )
+        # Keras would decay on its own; the rule here is part of the update.
+        self.decay_rate = weight_decay
+        self.generator_learning_rate = generator_learning_rate
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.bias_correction = bias_correction
+        self._generator_ids = frozenset()
+
+    def set_generator_variables(self, variables):
+        """Say which variables take `generator_learning_rate`."""
+        self._generator_ids = frozenset(id(v) for v in variables)
+
+    def build(self, variables):
+        if self.built:
+            return
+        super().build(variables)
+        self._decays = [v.name not in NOT_DECAYED for v in variables]
+        self._is_generator = [id(v) in self._generator_ids for v in variables]
+        self._momentums, self._velocities = self.add_optimizer_variables(
+            variables, ["momentum", "velocity"]
+        )
+
+    def _rates(self, learning_rate):
+        """(rate, generator's rate) with the bias correction in them."""
+        other = self.generator_learning_rate
+        if other is None:
+            other = learning_rate
+        elif callable(other):
+            other = other(self.iterations)
+        if not self.bias_correction:
+            return learning_rate, other, 1.0
+        step = ops.cast(self.iterations + 1, "float32")
+        first = 1.0 - ops.power(self.beta_1, step)
+        second = 1.0 - ops.power(self.beta_2, step)
+        return learning_rate, other, ops.sqrt(second) / first
+
+    def update_step(self, gradient, variable, learning_rate):
+        index = self._get_variable_index(variable)
+        rate, generator_rate, correction = self._rates(learning_rate)
+        if self._is_generator[index]:
+            rate = generator_rate
+        m, v = self._momentums[index], self._velocities[index]
+        rate = ops.cast(rate, m.dtype)
+        gradient = ops.cast(gradient, m.dtype)
+        self.assign_add(m, (gradient - m) * (1 - self.beta_1))
+        self.assign_add(v, (ops.square(gradient) - v) * (1 - self.beta_2))
+        step = m / (ops.sqrt(v) + self.epsilon)
+        if self.bias_correction:
+            step = step * ops.cast(correction, m.dtype)
+        if self.decay_rate and self._decays[index]:
+            step = step + self.decay_rate * variable
+        self.assign_sub(variable, rate * step)
+
+    def get_config(self):
+        config = super().get_config()
+        # Keras's own decay is off and must stay off.
+        config["weight_decay"] = self.decay_rate
+        other = self.generator_learning_rate
+        if isinstance(other, keras.optimizers.schedules.LearningRateSchedule):
+            other = keras.optimizers.schedules.serialize(other)
+        config.update(
+            {
+                "generator_learning_rate": other,
+                "beta_1": self.beta_1,
+                "beta_2": self.beta_2,
+                "epsilon": self.epsilon,
+                "bias_correction": self.bias_correction,
+            }
+        )
+        return config
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        config = dict(config)
+        other = config.get("generator_learning_rate")
+        if isinstance(other, dict):
+            config["generator_learning_rate"] = (
+                keras.optimizers.schedules.deserialize(other)
+            )
+        return super().from_config(config, custom_objects)
+
+
+def make_optimizer(
+    learning_rate=5e-4,
+    generator_learning_rate=None,
+    warmup_steps=10_000,
+    train_steps=None,
+    schedule="polynomial",
+    **kwargs,
+):
+    """`AdamW` with a schedule, from plain numbers.
+
+    Args:
+        learning_rate: float. Peak rate. Defaults to 5e-4.
+        generator_learning_rate: float or `None`. Peak rate of the generator's
+            own weights, same schedule.
+        warmup_steps: int. Defaults to 10,000.
+        train_steps: int or `None`. `None` means no decay.
+        schedule: `"polynomial"`, `"cosine"` or `"stable"`.
+        **kwargs: for `AdamW`.
+    """
+    if schedule not in SCHEDULES:
+        raise ValueError(
+            f"Unknown schedule {schedule!r}. Known: {', '.join(SCHEDULES)}"
+        )
+
+    def scheduled(peak):
+        return SCHEDULES[schedule](
+            peak, warmup_steps=warmup_steps, train_steps=train_steps
+        )
+
+    if generator_learning_rate is not None:
+        generator_learning_rate = scheduled(generator_learning_rate)
+    return AdamW(
+        learning_rate=scheduled(learning_rate),
+        generator_learning_rate=generator_learning_rate,
+        **kwargs,
+    )

@@ -1,0 +1,28 @@
+"""The training step on TensorFlow."""
+
+import tensorflow as tf
+
+from keras_rtd.training.batch import unpack
+
+
+class TrainStep:
+    """Gives a model `train_step` and `test_step`; see `training.step`."""
+
+    def train_step(self, data):
+        batch = unpack(data)
+        variables = self.trainable_variables
+        with tf.GradientTape() as tape:
+            outputs = self.forward(batch, training=True)
+            loss, parts = self.objective.loss(batch, outputs)
+            scaled = self.optimizer.scale_loss(loss)
+        gradients = tape.gradient(scaled, variables)
+        self.optimizer.apply_gradients(zip(gradients, variables))
+        self.pretraining_metrics.update_state(batch, outputs, loss, parts)
+        return self.pretraining_metrics.result()
+
+    def test_step(self, data):
+        batch = unpack(data)
+        outputs = self.forward(batch, training=False)
+        loss, parts = self.objective.loss(batch, outputs)
+        self.pretraining_metrics.update_state(batch, outputs, loss, parts)
+        return self.pretraining_metrics.result()

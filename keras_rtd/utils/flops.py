@@ -1,0 +1,81 @@
+"""Floating-point operations, and the rate a machine reaches."""
+
+import time
+
+import keras
+import numpy as np
+
+
+def encoder_flops(backbone, sequence_length):
+    """Multiply-adds, counted as two, of one token's forward pass.
+
+    Matrix products only: lookups, norms and softmax are free.
+
+    Args:
+        backbone: `ElectraBackbone`.
+        sequence_length: int.
+
+    Returns:
+        float.
+    """
+    width, inner = backbone.hidden_dim, backbone.intermediate_dim
+    layer = 8 * width * width + 4 * width * inner
+    layer += 4 * sequence_length * width
+    projection = 0
+    if backbone.embedding_dim != width:
+        projection = 2 * backbone.embedding_dim * width
+    return float(backbone.num_layers * layer + projection)
+
+
+def training_flops(pretrainer, sequence_length, num_predictions):
+    """FLOPs of one token of a training step, backward = 2 x forward.
+
+    Args:
+        pretrainer: `ElectraPretrainer`.
+        sequence_length: int.
+        num_predictions: int. Masked positions a window.
+
+    Returns:
+        float.
+    """
+    discriminator, generator = pretrainer.backbone, pretrainer.generator
+    embedding = discriminator.embedding_dim
+    masked = 2 * generator.hidden_dim * embedding
+    masked += 2 * embedding * discriminator.vocabulary_size
+    detection = 2 * discriminator.hidden_dim * (discriminator.hidden_dim + 1)
+    forward = (
+        encoder_flops(discriminator, sequence_length)
+        + encoder_flops(generator, sequence_length)
+        + masked * num_predictions / sequence_length
+        + detection
+    )
+    return 3.0 * forward
+
+
+def matmul_rate(dtype="float32", seconds=0.3):
+    """FLOP/s of this machine's matrix product, on the backend in use.
+
+    Measures (4096, 256) x (256, 1024), the shape of a small model's layers.
+
+    Args:
+        dtype: string. Defaults to `"float32"`.
+        seconds: float. How long to measure. Defaults to 0.3.
+
+    Returns:
+        float, the best of the repeats.
+    """
+    from keras import ops
+
+    rng = np.random.default_rng(0)
+    left = ops.cast(ops.convert_to_tensor(rng.random((4096, 256))), dtype)
+    right = ops.cast(ops.convert_to_tensor(rng.random((256, 1024))), dtype)
+    flops = 2.0 * 4096 * 256 * 1024
+    best, end = 0.0, time.perf_counter() + seconds
+    while time.perf_counter() < end or best == 0.0:
+        start = time.perf_counter()
+        for _ in range(4):
+            product = ops.matmul(left, right)
+        # Reading one number waits for all of them.
+        np.asarray(keras.ops.convert_to_numpy(product[0, 0]))
+        best = max(best, 4 * flops / (time.perf_counter() - start))
+    return best

@@ -1,0 +1,60 @@
+"""What all tests need: a quiet, repeatable, single-threaded backend."""
+
+import fnmatch
+import os
+import pathlib
+import random
+import sys
+
+import pytest
+
+# Before any backend is imported, in every worker process. Tests run side by
+# side, so a thread each is the fastest, and sums keep their order.
+for _name, _value in {
+    "KERAS_BACKEND": "tensorflow",
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+    "TF_ENABLE_ONEDNN_OPTS": "0",
+    "HF_HUB_OFFLINE": "1",
+    "OMP_NUM_THREADS": "1",
+    "TF_NUM_INTRAOP_THREADS": "1",
+    "TF_NUM_INTEROP_THREADS": "1",
+    "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false",
+}.items():
+    os.environ.setdefault(_name, _value)
+
+TESTS = pathlib.Path(__file__).parent
+SHARED_DATA = TESTS.parent.parent / "shared" / "data"
+
+# Tests of what never looks at the backend: `make test` runs them once.
+RUN_ONCE = (
+    "package_test.py",
+    "data/*",
+    "pretraining/report_test.py",
+    "tokenizers/graph_*",
+    "tokenizers/normalizer_test.py",
+    "tokenizers/vocabulary_file_test.py",
+)
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        name = item.path.relative_to(TESTS).as_posix()
+        if any(fnmatch.fnmatch(name, pattern) for pattern in RUN_ONCE):
+            item.add_marker(pytest.mark.run_once)
+
+
+@pytest.fixture(autouse=True)
+def seeds():
+    """Every test starts from the same random state."""
+    random.seed(0)
+    # Not imported for the tests that go without it.
+    if "keras" in sys.modules:
+        sys.modules["keras"].utils.set_random_seed(0)
+
+
+@pytest.fixture(scope="session")
+def shared_data():
+    """`pathlib.Path` of the real text beside the clone; skips without it."""
+    if not SHARED_DATA.is_dir():
+        pytest.skip(f"no {SHARED_DATA}")
+    return SHARED_DATA
