@@ -11,7 +11,6 @@ QUICK_VENV := $(if $(wildcard $(STAMP)),$(VENV),.venv-quickstart)
 
 # TensorFlow's start-up notices, and Hugging Face's look for news.
 export TF_CPP_MIN_LOG_LEVEL ?= 3
-export TF_ENABLE_ONEDNN_OPTS ?= 0
 export HF_HUB_OFFLINE ?= 1
 
 .PHONY: help install quickstart lint test test-full
@@ -45,4 +44,4 @@ lint: $(STAMP)
 	$(BIN)/mypy keras_rtd recipes
 
 test test-full: $(STAMP)
-	@BIN=$(BIN) MAKE='$(MAKE)' BACKENDS='$(BACKENDS)' sh tests/run.sh $@
+	@BIN=$(BIN) MAKE='$(MAKE_COMMAND)' BACKENDS='$(BACKENDS)' sh tests/run.sh $@

@@ -5,10 +5,10 @@ import importlib
 from keras_rtd.data.dataset import pretraining_dataset
 from keras_rtd.data.dataset import resume_at
 
-# The modules of these are commands too, and `python -m` wants to import its
-# module itself.
+# Imported on use: `python -m keras_rtd.data.vocabulary` wants to import its
+# module itself, and locking files is not for every system that trains.
 _LAZY = {
-    "prepare_corpus": "keras_rtd.data.prepare",
+    "prepare_corpus": "keras_rtd.data.preparation",
     "train_vocabulary": "keras_rtd.data.vocabulary",
 }
 

@@ -41,14 +41,14 @@ class Block(NamedTuple):
         hashes: (D,) uint64, by which documents are held out. The parts of a
             document that was cut have the same one.
         file: int, index of the file.
-        index: int, number of the block in its file.
+        number: int, number of the block in its file.
         position: int, bytes of the stored file consumed so far.
     """
 
     documents: list
     hashes: np.ndarray
     file: int
-    index: int
+    number: int
     position: int
 
 

@@ -75,8 +75,9 @@ def permute(index, size, key):
         round_key = key[todo]
         for _ in range(_ROUNDS):
             round_key = round_key + _GOLDEN
-            left, right = right, left ^ (
-                _mix(round_key ^ (right * _GOLDEN)) & mask
+            left, right = (
+                right,
+                left ^ (_mix(round_key ^ (right * _GOLDEN)) & mask),
             )
         value[todo] = (left << half) | right
         todo = todo[value[todo] >= np.uint64(size)]

@@ -15,12 +15,16 @@ from keras_rtd.data import holdout
 from keras_rtd.data import storage
 from keras_rtd.data import windows
 from keras_rtd.data.files import resolve_files
+from keras_rtd.data.interpreter_exit import stoppable
 from keras_rtd.data.prepared import PreparedBatches
 from keras_rtd.data.prepared import PreparedCorpus
 from keras_rtd.layers.masking import MaskingOptions
 
 _REBUILD = "_keras_rtd_rebuild"
 _BATCHES_AHEAD = 2
+
+# Seconds in which the batches ahead have surely been made.
+_PATIENCE = 0.2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +49,9 @@ class BatchOptions:
         _check_int("batch_size", self.batch_size, 1)
         _check_int("seed", self.seed, 0)
         if self.seed >= 1 << 63:
-            raise ValueError(f"`seed` must be below 2**63. Received: {self.seed}")
+            raise ValueError(
+                f"`seed` must be below 2**63. Received: {self.seed}"
+            )
         if self.split not in storage.SPLITS:
             raise ValueError(
                 f"`split` must be one of {storage.SPLITS}. "
@@ -167,7 +173,7 @@ def pretraining_dataset(
         prepared = PreparedCorpus(directory, tokenizer, verify)
         batches = PreparedBatches(prepared, options)
         if _tensorflow_is_installed():
-            rebuild = functools.partial(_graph_dataset, batches, options)
+            rebuild = functools.partial(_graph_dataset, batches)
         else:
             rebuild = functools.partial(PreparedDataset, batches)
     else:
@@ -262,29 +268,19 @@ class PreparedDataset(keras.utils.PyDataset):
         return ahead.pop(index).result()
 
 
-def _graph_dataset(batches, options, start_step=0):
+def _graph_dataset(batches, start_step=0):
     """The batches of prepared data as a `tf.data.Dataset`."""
     import tensorflow as tf
 
-    example = batches.batch(0)
-    names = list(example)
-    types = [tf.as_dtype(value.dtype) for value in example.values()]
-
-    def read(step):
-        batch = batches.batch(int(step))
-        return [batch[name] for name in names]
-
-    def to_dict(step):
-        values = tf.numpy_function(read, [step], types, stateful=False)
-        for name, value in zip(names, values):
-            value.set_shape(example[name].shape)
-        return dict(zip(names, values))
-
-    if batches.num_batches is None:
-        steps = tf.data.Dataset.counter(start_step)
-    else:
-        steps = tf.data.Dataset.range(start_step, batches.num_batches)
-    return steps.map(to_dict, num_parallel_calls=1).prefetch(_BATCHES_AHEAD)
+    signature = {
+        name: tf.TensorSpec(value.shape, value.dtype)
+        for name, value in batches.batch(0).items()
+    }
+    dataset = tf.data.Dataset.from_generator(
+        stoppable(functools.partial(batches.iterate, start_step), _PATIENCE),
+        output_signature=signature,
+    )
+    return dataset.prefetch(_BATCHES_AHEAD)
 
 
 def _at_step(rebuild, start_step):

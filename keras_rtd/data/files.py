@@ -5,6 +5,7 @@ import gzip
 import lzma
 import os
 import zlib
+from typing import Any
 
 _REMOTE = "://"
 _DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError)
@@ -20,6 +21,7 @@ class ByteReader:
 
     def __init__(self, path):
         self.path = path
+        self._stream: Any
         if _REMOTE in path:
             self._raw = _gfile().GFile(path, "rb")
         else:

@@ -6,7 +6,6 @@ from keras_rtd.data.corpus import read_blocks
 from keras_rtd.data.files import file_facts
 
 _HASHES = 2.0**64
-_scans = {}
 
 
 class CorpusScan(NamedTuple):
@@ -23,6 +22,9 @@ class CorpusScan(NamedTuple):
     num_held_out: int
     num_characters: int
     threshold: int
+
+
+_scans: dict[tuple, CorpusScan] = {}
 
 
 def check_validation_fraction(validation_fraction):
@@ -68,7 +70,12 @@ def scan_corpus(
     check_validation_fraction(validation_fraction)
     identity = tuple((path, *file_facts(path)) for path in files)
     key = (
-        identity, documents, text_field, errors, validation_fraction, stop_early
+        identity,
+        documents,
+        text_field,
+        errors,
+        validation_fraction,
+        stop_early,
     )
     if key not in _scans:
         _scans[key] = _scan(

@@ -13,7 +13,7 @@ from keras_rtd.layers.masking import mask_tokens
 # Numbers of the random streams that a seed has.
 _SPLITS, _ORDER, _ROWS = range(3)
 
-_verified = {}
+_verified: dict[str, tuple] = {}
 
 
 class PreparedCorpus:
@@ -147,6 +147,13 @@ class PreparedBatches:
             None if options.repeat else -(-self.num_windows // global_batch)
         )
 
+    def iterate(self, start_step=0):
+        """Yields the batches from a step on."""
+        step = start_step
+        while self.num_batches is None or step < self.num_batches:
+            yield self.batch(step)
+            step += 1
+
     def batch(self, step):
         """Returns the batch of a step.
 
@@ -260,7 +267,8 @@ def _check_file(directory, entry, verify):
     try:
         stat = os.stat(path)
     except FileNotFoundError:
-        raise ValueError(f"{path} is missing. Prepare the corpus again.")
+        message = f"{path} is missing. Prepare the corpus again."
+        raise ValueError(message) from None
     if stat.st_size != entry["bytes"]:
         raise ValueError(
             f"{path} is damaged: it has {stat.st_size} bytes and should have "

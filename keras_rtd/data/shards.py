@@ -1,4 +1,4 @@
-"""Token shards: encoding blocks of documents and writing them to disk.
+"""Token shards: what a prepared corpus consists of.
 
 A shard holds a run of whole documents of one split, in three arrays:
 `tokens` (uint16, or uint32 for a vocabulary above 65,536), `documents`
@@ -12,36 +12,31 @@ from keras_rtd.data import storage
 ARRAYS = ("tokens", "documents", "line_starts")
 
 
-def token_dtype(vocabulary_size):
-    """Returns the smallest type that holds every id."""
-    return np.uint16 if vocabulary_size <= 1 << 16 else np.uint32
-
-
 class ShardWriter:
     """Collects encoded documents and writes one shard per split at a time.
 
     Args:
         directory: str.
-        tokenizer: has `encode_batch` and `vocabulary_size`.
         threshold: int, documents with a lower hash are held out.
     """
 
-    def __init__(self, directory, tokenizer, threshold):
+    def __init__(self, directory, threshold):
         self._directory = directory
-        self._tokenizer = tokenizer
         self._threshold = threshold
-        self._dtype = token_dtype(tokenizer.vocabulary_size())
         self._clear()
 
     def _clear(self):
         self.num_tokens = 0
-        self._parts = {split: [] for split in storage.SPLITS}
+        self._parts: dict[str, list] = {split: [] for split in storage.SPLITS}
 
-    def add(self, block):
-        """Encodes a block's documents."""
-        tokens, line_lengths, lines_per_document = self._encode(
-            block.documents
-        )
+    def add(self, block, encoded):
+        """Adds a block's documents.
+
+        Args:
+            block: `keras_rtd.data.corpus.Block`.
+            encoded: result of `keras_rtd.data.encoding.encode_documents`.
+        """
+        tokens, line_lengths, lines_per_document = encoded
         first_lines = np.cumsum(lines_per_document) - lines_per_document
         lengths = np.add.reduceat(line_lengths, first_lines)
         starts = np.cumsum(line_lengths) - line_lengths
@@ -58,20 +53,6 @@ class ShardWriter:
                 )
             )
         self.num_tokens += len(tokens)
-
-    def _encode(self, documents):
-        lines = "\n".join(documents).split("\n")
-        counts = [document.count("\n") + 1 for document in documents]
-        encoded = self._tokenizer.encode_batch(lines)
-        tokens = np.concatenate(encoded)
-        size = self._tokenizer.vocabulary_size()
-        if len(tokens) and int(tokens.max()) >= size:
-            raise ValueError(
-                f"The tokenizer gave the id {tokens.max()}, which is outside "
-                f"its vocabulary of {size}."
-            )
-        lengths = np.fromiter(map(len, encoded), np.int64, len(encoded))
-        return tokens.astype(self._dtype), lengths, np.array(counts)
 
     def commit(self, number):
         """Writes what was added as shard `number`, and forgets it.

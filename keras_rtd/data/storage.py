@@ -21,7 +21,8 @@ _TEMPORARY = ".tmp"
 def is_prepared(path):
     """Whether a path is a directory of prepared data, finished or not."""
     return any(
-        os.path.isfile(os.path.join(path, name)) for name in (MANIFEST, PROGRESS)
+        os.path.isfile(os.path.join(path, name))
+        for name in (MANIFEST, PROGRESS)
     )
 
 
@@ -106,9 +107,7 @@ def _write(directory, name, write):
             "All finished shards are kept: free some space and run the same "
             "command again",
         ) from error
-    return {
-        "file": name, "bytes": hashing.size, "sha256": hashing.hexdigest()
-    }
+    return {"file": name, "bytes": hashing.size, "sha256": hashing.hexdigest()}
 
 
 def _sync_directory(directory):

@@ -14,12 +14,16 @@ from keras_rtd.data import counter_random
 from keras_rtd.data import holdout
 from keras_rtd.data import windows
 from keras_rtd.data.corpus import read_blocks
+from keras_rtd.data.interpreter_exit import stoppable
 from keras_rtd.layers.masking import mask_tokens
 
 # Numbers of the random streams that a seed has.
 _FILES, _DOCUMENTS, _WINDOWS, _MASKS, _SHUFFLE = range(5)
 
 _PADDING = -1
+
+# Seconds in which a pipeline has surely tokenized a block.
+_PATIENCE = 2.0
 
 
 def streaming_dataset(
@@ -65,7 +69,7 @@ def streaming_dataset(
     _check_tokens(blocks(repeat=False), tokenizer, options)
 
     dataset = tf.data.Dataset.from_generator(
-        functools.partial(blocks, options.repeat),
+        stoppable(functools.partial(blocks, options.repeat), _PATIENCE),
         output_signature=(
             tf.TensorSpec([], tf.int64),
             tf.TensorSpec([None], tf.string),
@@ -212,9 +216,7 @@ def _rows_to_batch(tokenizer, options, rows, by_document):
             packed = packed[worker::workers]
             noise = noise[:, worker::workers]
         padding_mask = packed >= 0
-        token_ids = tf.where(
-            padding_mask, packed // 2, tokenizer.pad_token_id
-        )
+        token_ids = tf.where(padding_mask, packed // 2, tokenizer.pad_token_id)
         masked = mask_tokens(
             xp,
             token_ids,

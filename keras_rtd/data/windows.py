@@ -116,9 +116,7 @@ def assemble(
     if segments == "pair":
         place = xp.arange(size, dtype="int32")
         wide = xp.array(lengths, dtype="float32")
-        point = xp.array(
-            wide * (0.25 + 0.5 * noise[:, 1:2]), dtype="int32"
-        )
+        point = xp.array(wide * (0.25 + 0.5 * noise[:, 1:2]), dtype="int32")
         outside = (place < 1) | (place >= lengths)
         cost = (
             xp.abs(place - point)

@@ -1,6 +1,6 @@
 """A SavedModel of the discriminator: strings in, scores and vectors out.
 
-    python -m keras_rtd.export.tensorflow_saved_model runs/mine runs/mine/saved_model
+python -m keras_rtd.export.tensorflow_saved_model runs/mine saved_model
 """
 
 import argparse

@@ -3,9 +3,9 @@
 import keras
 from keras import ops
 
-MASKED = -1e9
-# The largest float16 is 65504: a row of padding must stay finite there.
-MASKED_FLOAT16 = -3e4
+# exp of it is 0, and it is a number in float16 too (largest: 65504), so that a
+# row of nothing but padding gives no NaN.
+MASKED = -3e4
 
 
 def attention_bias(padding_mask):
@@ -16,8 +16,7 @@ def attention_bias(padding_mask):
 
     Returns:
         float32 (batch, 1, 1, length), 0 for real tokens and a large negative
-        number for padding, finite so that a row of nothing but padding gives
-        no NaN.
+        number for padding.
     """
     mask = ops.cast(padding_mask, "float32")
     return ((1.0 - mask) * MASKED)[:, None, None, :]
@@ -43,14 +42,14 @@ def attend(query, key, value, bias, dropout=None, training=None):
     if keras.config.backend() == "torch" and not drop:
         from torch.nn.functional import scaled_dot_product_attention
 
-        lowest = MASKED_FLOAT16 if str(query.dtype)[-7:] == "float16" else None
-        bias = bias if lowest is None else ops.maximum(bias, lowest)
         return scaled_dot_product_attention(
             query, key, value, attn_mask=bias.to(query.dtype)
         )
     scale = query.shape[-1] ** -0.5
     scores = ops.matmul(query * scale, ops.transpose(key, (0, 1, 3, 2)))
-    weights = ops.softmax(ops.cast(scores, "float32") + bias, axis=-1)
+    # Keras has cast the bias to the compute dtype on the way.
+    scores = ops.cast(scores, "float32") + ops.cast(bias, "float32")
+    weights = ops.softmax(scores, axis=-1)
     weights = ops.cast(weights, value.dtype)
     if drop:
         weights = dropout(weights, training=training)

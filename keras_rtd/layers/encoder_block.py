@@ -95,7 +95,9 @@ class ElectraEncoderBlock(keras.layers.Layer):
         self.built = True
 
     def call(self, x, bias, training=None):
-        attended = self.attention_output(self._self_attention(x, bias, training))
+        attended = self.attention_output(
+            self._self_attention(x, bias, training)
+        )
         attended = self.hidden_dropout(attended, training=training)
         x = self.attention_norm(x + attended)
         hidden = ops.gelu(
@@ -121,9 +123,7 @@ class ElectraEncoderBlock(keras.layers.Layer):
             )
             for part in ops.split(qkv, 3, axis=-1)
         )
-        out = attend(
-            query, key, value, bias, self.attention_dropout, training
-        )
+        out = attend(query, key, value, bias, self.attention_dropout, training)
         return ops.reshape(
             ops.transpose(out, (0, 2, 1, 3)), (-1, length, width)
         )

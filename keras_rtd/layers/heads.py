@@ -3,9 +3,11 @@
 import keras
 from keras import ops
 
-from keras_rtd.layers.attention import MASKED
 from keras_rtd.layers.embedding import padded_rows
 from keras_rtd.layers.initializers import kernel_initializer
+
+# Logit of what cannot be: exp of it is 0.
+IMPOSSIBLE = -1e9
 
 
 def gather_positions(x, positions):
@@ -91,7 +93,9 @@ class MaskedLMHead(keras.layers.Layer):
         extra = padded_rows(self.vocabulary_size) - self.vocabulary_size
         bias = ops.cast(self.bias, "float32")
         if extra:
-            bias = ops.concatenate([bias, ops.full((extra,), MASKED)], axis=0)
+            bias = ops.concatenate(
+                [bias, ops.full((extra,), IMPOSSIBLE)], axis=0
+            )
         return ops.cast(logits, "float32") + bias
 
     def compute_output_spec(self, sequence_output, mask_positions):

@@ -24,7 +24,7 @@ def sample_replacements(logits, seed, disallowed_ids=None):
     Returns:
         int32 (batch, count).
     """
-    logits = ops.cast(ops.stop_gradient(logits), "float32")
+    logits = ops.stop_gradient(ops.cast(logits, "float32"))
     if disallowed_ids is not None:
         logits = logits - 1000.0 * ops.one_hot(
             disallowed_ids, logits.shape[-1], dtype="float32"
@@ -50,10 +50,13 @@ def replace_tokens(token_ids, positions, ids, weights):
     length = ops.shape(token_ids)[1]
     count = positions.shape[1]
     # A slot number a token: 0 for none, so that one comparison serves all.
-    hit = ops.equal(
-        ops.arange(length, dtype="int32")[None, :, None],
-        ops.cast(positions, "int32")[:, None, :],
-    ) & (weights > 0)[:, None, :]
+    hit = (
+        ops.equal(
+            ops.arange(length, dtype="int32")[None, :, None],
+            ops.cast(positions, "int32")[:, None, :],
+        )
+        & (weights > 0)[:, None, :]
+    )
     order = ops.arange(1, count + 1, dtype="int32")
     slot = ops.max(ops.where(hit, order, 0), axis=-1)
     chosen = ops.take_along_axis(

@@ -34,9 +34,10 @@ preset_utils.register_presets(
     ElectraBackbone,
 )
 
-ENCODER_ARGUMENTS = frozenset(
-    inspect.signature(ElectraBackbone).parameters
-) - {"embeddings", "kwargs"}
+ENCODER_ARGUMENTS = frozenset(inspect.signature(ElectraBackbone).parameters) - {
+    "embeddings",
+    "kwargs",
+}
 
 TASK_WEIGHTS = preset_utils.TASK_WEIGHTS_FILE
 

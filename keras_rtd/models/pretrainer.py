@@ -114,7 +114,10 @@ class ElectraPretrainer(TrainStep, keras_hub.models.Task):
         self.seed = seed
         self.sampling_seed = keras.random.SeedGenerator(seed)
         self.step = self.add_weight(
-            shape=(), initializer="zeros", dtype="int32", trainable=False,
+            shape=(),
+            initializer="zeros",
+            dtype="int32",
+            trainable=False,
             name="step",
         )
         self.pretraining_metrics = PretrainingMetrics(self.objective)

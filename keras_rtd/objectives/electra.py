@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_rtd.layers.attention import MASKED
+from keras_rtd.layers.heads import IMPOSSIBLE
 from keras_rtd.layers.sampler import replace_tokens
 from keras_rtd.layers.sampler import sample_replacements
 from keras_rtd.objectives.losses import detection_bce
@@ -62,7 +62,7 @@ class Electra:
             probabilities: float (vocabulary,), sum 1.
             columns: int. Columns of the generator's logits.
         """
-        logits = np.full(columns, MASKED, dtype=np.float32)
+        logits = np.full(columns, IMPOSSIBLE, dtype=np.float32)
         positive = np.flatnonzero(probabilities)
         logits[positive] = np.log(probabilities[positive])
         self._unigram_logits = logits

@@ -180,9 +180,7 @@ class Evaluation(keras.callbacks.Callback):
         self.samples = (self.samples + samples)[-SAMPLES_KEPT:]
         self.run.write_json(self.run.samples, self.samples)
         self.run.append_metrics(row)
-        numbers = {
-            k: v for k, v in row.items() if k not in ("step", "seconds")
-        }
+        numbers = {k: v for k, v in row.items() if k not in ("step", "seconds")}
         self.writer.scalars(step, numbers)
         self.writer.text(step, "samples", samples_markdown(samples))
         self.writer.flush()

@@ -354,4 +354,3 @@ class _StopOnSignal(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         if self.received:
             self.model.stop_training = True
-

@@ -36,7 +36,9 @@ def make_samples(model, batch, step, count=COUNT):
                 "step": step,
                 "tokens": [vocabulary[i] for i in tokens],
                 "corrupted": [vocabulary[i] for i in corrupted],
-                "is_replaced": [bool(a != b) for a, b in zip(tokens, corrupted)],
+                "is_replaced": [
+                    bool(a != b) for a, b in zip(tokens, corrupted)
+                ],
                 "probability": [
                     round(float(p), 4) for p in probability[row][:length]
                 ],
@@ -58,9 +60,7 @@ def samples_markdown(samples):
         ):
             if replaced:
                 rows.append(f"| {token} | **{shown}** | {probability:.2f} |")
-        texts.append(
-            f"`{' '.join(sample['corrupted'])}`\n\n" + "\n".join(rows)
-        )
+        texts.append(f"`{' '.join(sample['corrupted'])}`\n\n" + "\n".join(rows))
     return "\n\n---\n\n".join(texts)
 
 
@@ -73,7 +73,7 @@ def terminal_lines(sample, width=78, color=True):
     Returns:
         string of several lines.
     """
-    words = []
+    words, joinable = [], False
     for token, shown, replaced, probability in zip(
         sample["tokens"],
         sample["corrupted"],
@@ -82,13 +82,17 @@ def terminal_lines(sample, width=78, color=True):
     ):
         if shown in ("[CLS]", "[SEP]"):
             continue
+        marked = replaced or probability > 0.5
         if replaced:
-            text = f"[{shown} ({token} before) {probability:.2f}]"
+            text = f"[{shown} ({token}) {probability:.2f}]"
             words.append(_paint(text, probability > 0.5, color))
-        elif probability > 0.5:
+        elif marked:
             words.append(_paint(f"<{shown} {probability:.2f}>", False, color))
+        elif shown.startswith("##") and joinable:
+            words[-1] += shown[2:]
         else:
             words.append(shown)
+        joinable = not marked
     return _wrap(words, width)
 
 

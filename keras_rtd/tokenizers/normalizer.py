@@ -89,7 +89,8 @@ class Normalizer:
             list of str, none empty.
         """
         if text.isascii():
-            text = _ASCII_DROPPED.sub("", text)
+            if not text.isprintable():
+                text = _ASCII_DROPPED.sub("", text)
             return _ASCII_WORD.findall(text.lower() if self.lowercase else text)
         dropped, marks, isolated = _patterns()
         text = dropped.sub("", text)

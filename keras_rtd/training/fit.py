@@ -25,9 +25,7 @@ def fit(model, *args, **kwargs):
     if isinstance(callbacks, keras.callbacks.Callback):
         callbacks = [callbacks]
     callbacks = [NonFiniteGuard(), *callbacks]
-    checkpoint = next(
-        (c for c in callbacks if isinstance(c, Checkpoint)), None
-    )
+    checkpoint = next((c for c in callbacks if isinstance(c, Checkpoint)), None)
     arguments["callbacks"] = callbacks
     if checkpoint is None:
         return keras.Model.fit(model, **arguments)

@@ -60,7 +60,5 @@ class TrainStep:
         with keras.StatelessScope(state_mapping=mapping) as scope:
             self.pretraining_metrics.update_state(batch, outputs, loss, parts)
             logs = self.pretraining_metrics.result()
-        metrics = [
-            scope.get_current_value(v) for v in self.metrics_variables
-        ]
+        metrics = [scope.get_current_value(v) for v in self.metrics_variables]
         return logs, metrics

@@ -1,0 +1,129 @@
+import numpy as np
+import pytest
+import sklearn.metrics
+from keras import ops
+
+import tiny
+from keras_rtd.objectives.losses import detection_bce
+from keras_rtd.objectives.losses import masked_token_nll
+from keras_rtd.training.metrics import logit_histogram
+from keras_rtd.training.metrics import ranking_metrics
+
+
+def numpy_outputs(model, batch):
+    outputs = model.predict_on_batch(batch)
+    return {name: ops.convert_to_numpy(v) for name, v in outputs.items()}
+
+
+def test_ranking_metrics_equal_scikit_learn():
+    rng = np.random.default_rng(0)
+    labels = (rng.random((64, 128)) < 0.13).astype("float32")
+    real = (rng.random((64, 128)) < 0.9).astype("float32")
+    logits = (rng.normal(size=labels.shape) * 2 + labels).astype("float32")
+    histogram = logit_histogram(
+        *map(ops.convert_to_tensor, (logits, labels, real))
+    )
+    auc, precision = map(float, ranking_metrics(histogram))
+    kept = real > 0
+    expected = sklearn.metrics.roc_auc_score(labels[kept], logits[kept])
+    assert auc == pytest.approx(expected, abs=1e-4)
+    expected = sklearn.metrics.average_precision_score(
+        labels[kept], logits[kept]
+    )
+    assert precision == pytest.approx(expected, abs=2e-4)
+
+
+def test_ranking_metrics_without_one_class_are_zero():
+    logits, zeros = np.zeros((1, 4), "float32"), np.zeros((1, 4), "float32")
+    histogram = logit_histogram(
+        *map(ops.convert_to_tensor, (logits, zeros, zeros + 1))
+    )
+    assert [float(v) for v in ranking_metrics(histogram)] == [0.0, 0.0]
+
+
+def test_all_metrics_by_hand_over_two_batches():
+    model = tiny.pretrainer()
+    model.reset_metrics()
+    batches = []
+    for seed in range(2):
+        batch = tiny.batch(seed)
+        outputs = numpy_outputs(model, batch)
+        # Given draws, so that the evaluation below sees the same ones.
+        batch["sampled_ids"] = outputs["sampled_ids"]
+        batches.append((batch, outputs))
+    logs = model.evaluate(
+        ((batch,) for batch, _ in batches), return_dict=True, verbose=0
+    )
+
+    def column(f):
+        return np.concatenate([f(b, o).ravel() for b, o in batches])
+
+    weights = column(lambda b, o: b["mask_weights"])
+    real = column(lambda b, o: b["padding_mask"])
+    nll = column(
+        lambda b, o: ops.convert_to_numpy(
+            masked_token_nll(
+                ops.convert_to_tensor(o["generator_logits"]),
+                ops.convert_to_tensor(b["mask_ids"]),
+            )
+        )
+    )
+    bce = column(
+        lambda b, o: ops.convert_to_numpy(
+            detection_bce(
+                ops.convert_to_tensor(o["discriminator_logits"]),
+                ops.convert_to_tensor(o["is_replaced"]),
+            )
+        )
+    )
+    guess = column(
+        lambda b, o: o["generator_logits"].argmax(-1) == b["mask_ids"]
+    )
+    drawn = column(lambda b, o: o["sampled_ids"] == b["mask_ids"])
+    labels = column(lambda b, o: o["is_replaced"])[real]
+    logits = column(lambda b, o: o["discriminator_logits"])[real]
+    predicted = logits > 0
+    generator_loss = (nll * weights).sum() / weights.sum()
+    discriminator_loss = bce[real].mean()
+    expected = {
+        "loss": generator_loss + 50 * discriminator_loss,
+        "generator_loss": generator_loss,
+        "generator_accuracy": (guess * weights).sum() / weights.sum(),
+        "sampled_accuracy": (drawn * weights).sum() / weights.sum(),
+        "discriminator_loss": discriminator_loss,
+        "discriminator_accuracy": (predicted == labels).mean(),
+        "discriminator_auc": sklearn.metrics.roc_auc_score(labels, logits),
+        "discriminator_average_precision": sklearn.metrics.average_precision_score(
+            labels, logits
+        ),
+        "discriminator_precision": sklearn.metrics.precision_score(
+            labels, predicted, zero_division=0
+        ),
+        "discriminator_recall": sklearn.metrics.recall_score(labels, predicted),
+        "replaced_rate": labels.mean(),
+    }
+    assert set(logs) == set(expected)
+    for name, value in expected.items():
+        # AUC and average precision count logits closer than 0.002 as ties.
+        tolerance = 5e-3 if name[14:] in ("auc", "average_precision") else 1e-5
+        assert float(logs[name]) == pytest.approx(value, abs=tolerance), name
+
+
+def test_losses_equal_numpy():
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(2, 3, 11)).astype("float32") * 5
+    ids = rng.integers(0, 11, (2, 3)).astype("int32")
+    nll = ops.convert_to_numpy(
+        masked_token_nll(*map(ops.convert_to_tensor, (logits, ids)))
+    )
+    probability = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
+    expected = -np.log(np.take_along_axis(probability, ids[..., None], -1))
+    np.testing.assert_allclose(nll, expected[..., 0], rtol=1e-4)
+    scores = rng.normal(size=(2, 3)).astype("float32") * 5
+    labels = rng.integers(0, 2, (2, 3)).astype("int32")
+    bce = ops.convert_to_numpy(
+        detection_bce(*map(ops.convert_to_tensor, (scores, labels)))
+    )
+    chance = 1 / (1 + np.exp(-scores.astype("float64")))
+    expected = -np.where(labels, np.log(chance), np.log(1 - chance))
+    np.testing.assert_allclose(bce, expected, rtol=1e-4)
