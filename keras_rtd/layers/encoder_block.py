@@ -112,7 +112,12 @@ class ElectraEncoderBlock(keras.layers.Layer):
         length, width = ops.shape(x)[1], x.shape[-1]
         parts = (self.query, self.key, self.value)
         kernel = ops.concatenate([p.kernel for p in parts], axis=1)
-        offset = ops.concatenate([p.bias for p in parts], axis=0)
+        # The softmax ignores what a key's bias adds, so its gradient is zero;
+        # said here, because what rounding leaves of it is noise.
+        key_bias = ops.stop_gradient(self.key.bias) + 0.0 * self.key.bias
+        offset = ops.concatenate(
+            [self.query.bias, key_bias, self.value.bias], axis=0
+        )
         qkv = ops.matmul(x, kernel) + offset
         head_dim = width // self.num_heads
         # A split, not slices: its gradient is one concatenation.

@@ -183,14 +183,14 @@ class ElectraPretrainer(TrainStep, keras_hub.models.Task):
     # === Forward pass ===
 
     def call(self, inputs, training=None):
-        outputs = self.forward(check_batch(inputs), training=training)
+        outputs = self.run_objective(check_batch(inputs), training=training)
         vocabulary_size = self.backbone.vocabulary_size
         outputs["generator_logits"] = outputs["generator_logits"][
             ..., :vocabulary_size
         ]
         return outputs
 
-    def forward(self, batch, training=None):
+    def run_objective(self, batch, training=None):
         """As `call`, with the generator's logits padded to 64 columns."""
         outputs = self.objective.forward(
             self, batch, self.sampling_seed, self.step, training=training

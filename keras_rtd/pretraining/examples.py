@@ -74,7 +74,7 @@ def _check(sample, number):
 
 def _row(sample):
     columns = [sample[field] for field in FIELDS]
-    parts = []
+    parts: list[str] = []
     for token, shown, replaced, probability in zip(*columns, strict=True):
         continues = shown.startswith(CONTINUATION) and bool(parts)
         if parts and not continues:

@@ -74,6 +74,12 @@ class AdamW(keras.optimizers.Optimizer):
             variables, ["momentum", "velocity"]
         )
 
+    def moments(self, variable):
+        """Adam's two moments of a variable: the mean of its gradients and of
+        their squares, each a `keras.Variable` of its shape."""
+        index = self._get_variable_index(variable)
+        return self._momentums[index], self._velocities[index]
+
     def _rates(self, learning_rate):
         """(rate, generator's rate) with the bias correction in them."""
         other = self.generator_learning_rate

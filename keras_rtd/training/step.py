@@ -1,6 +1,6 @@
 """`TrainStep` of the backend in use.
 
-A mixin for a `keras.Model` with `forward(batch, training)`, an `objective`
+A mixin for a `keras.Model` with `run_objective(batch, training)`, an `objective`
 (see `keras_rtd.objectives`) and `pretraining_metrics`. It replaces
 `train_step` and `test_step`: forward, loss, gradients, optimiser, metrics.
 """

@@ -48,7 +48,7 @@ class TrainStep:
         mapping = list(zip(self.trainable_variables, trainable))
         mapping += list(zip(self.non_trainable_variables, non_trainable))
         with keras.StatelessScope(state_mapping=mapping) as scope:
-            outputs = self.forward(batch, training=training)
+            outputs = self.run_objective(batch, training=training)
             loss, parts = self.objective.loss(batch, outputs)
         non_trainable = [
             scope.get_current_value(v) for v in self.non_trainable_variables

@@ -12,7 +12,7 @@ class TrainStep:
         batch = unpack(data)
         variables = self.trainable_variables
         with tf.GradientTape() as tape:
-            outputs = self.forward(batch, training=True)
+            outputs = self.run_objective(batch, training=True)
             loss, parts = self.objective.loss(batch, outputs)
             scaled = self.optimizer.scale_loss(loss)
         gradients = tape.gradient(scaled, variables)
@@ -22,7 +22,7 @@ class TrainStep:
 
     def test_step(self, data):
         batch = unpack(data)
-        outputs = self.forward(batch, training=False)
+        outputs = self.run_objective(batch, training=False)
         loss, parts = self.objective.loss(batch, outputs)
         self.pretraining_metrics.update_state(batch, outputs, loss, parts)
         return self.pretraining_metrics.result()

@@ -11,18 +11,24 @@ class TrainStep:
     def train_step(self, data):
         batch = unpack(data)
         variables = self.trainable_variables
-        self.zero_grad()
-        outputs = self.forward(batch, training=True)
+        # Not self.zero_grad(): Keras registers parameters by path, and the
+        # two encoders have the same ones, so it would miss half of them.
+        for variable in variables:
+            variable.value.grad = None
+        outputs = self.run_objective(batch, training=True)
         loss, parts = self.objective.loss(batch, outputs)
-        self.optimizer.scale_loss(loss).backward()
-        gradients = [v.value.grad for v in variables]
+        # Not `backward()`, whose gradients stay and add up: `zero_grad()` does
+        # not reach the weights of a Task, which torch does not track.
+        gradients = torch.autograd.grad(
+            self.optimizer.scale_loss(loss), [v.value for v in variables]
+        )
         with torch.no_grad():
             self.optimizer.apply(gradients, variables)
             return self._update_metrics(batch, outputs, loss, parts)
 
     def test_step(self, data):
         batch = unpack(data)
-        outputs = self.forward(batch, training=False)
+        outputs = self.run_objective(batch, training=False)
         loss, parts = self.objective.loss(batch, outputs)
         return self._update_metrics(batch, outputs, loss, parts)
 

@@ -1,0 +1,222 @@
+"""google-research/electra: TensorFlow 1 checkpoints, in both directions.
+
+Weights, both heads and Adam's moments, so that pre-training goes on where
+the reference stopped. TensorFlow is imported by `load` and `save` only;
+`from_variables` and `to_variables` do without.
+"""
+
+import json
+import os
+import pathlib
+
+import numpy as np
+
+from keras_rtd.interop import google_config
+from keras_rtd.interop import tokenizer_files
+from keras_rtd.interop import weights
+from keras_rtd.models import ElectraBackbone
+from keras_rtd.models import ElectraMaskedLM
+from keras_rtd.models import ElectraPretrainer
+from keras_rtd.models import ElectraReplacedTokenDetector
+from keras_rtd.training import AdamW
+
+STEP = "global_step"
+SLOTS = ("adam_m", "adam_v")
+CONFIG_SUFFIX = ".hparams.json"
+
+
+def from_variables(config, variables, tokenizer=None):
+    """The `ElectraPretrainer` of the reference's options and variables.
+
+    Args:
+        config: dict. Options of configure_pretraining.py; absent or `None`
+            ones have the reference's default. Sizes come from the shapes of
+            the variables, the number of heads from `model_hparam_overrides`
+            or else max(1, hidden // 64).
+        variables: dict of the reference's names to float arrays. With Adam's
+            slots (`NAME/adam_m`, `NAME/adam_v`) and `global_step` among them,
+            training goes on from there.
+        tokenizer: `ElectraTokenizer` or `None`.
+
+    Returns:
+        `ElectraPretrainer`, compiled with the reference's optimiser.
+
+    Raises:
+        ValueError: missing names or wrong shapes (lists all), sizes that
+            contradict `config`, or options of another model (Electric).
+    """
+    return _pretrainer(
+        google_config.resolve(config), variables, "`variables`", tokenizer
+    )
+
+
+def to_variables(model):
+    """Weights under the reference's names.
+
+    Args:
+        model: `ElectraPretrainer`, or one of its parts.
+
+    Returns:
+        dict of names to float32 arrays; the token table has exactly
+        vocabulary_size rows.
+    """
+    return weights.read(model)
+
+
+def load(prefix, config=None, vocabulary=None):
+    """The model of a TensorFlow 1 checkpoint.
+
+    Args:
+        prefix: string. Path of the checkpoint without `.index`, or a
+            directory, whose newest checkpoint is taken.
+        config: dict, path of a JSON file, or `None`. The reference's options,
+            as far as they differ from its defaults. Sizes are read from the
+            shapes. `None` takes `PREFIX.hparams.json`, which `save` writes,
+            where there is one.
+        vocabulary: path of the vocabulary, or an `ElectraTokenizer`. `None`
+            takes `vocab.txt` beside the checkpoint, and no tokenizer where
+            there is none.
+
+    Returns:
+        `ElectraPretrainer` with Adam's moments and the step, where the
+        checkpoint has them; of a checkpoint without generator, the
+        `ElectraReplacedTokenDetector`, or the `ElectraBackbone` if there is
+        no detection head either; without discriminator, the
+        `ElectraMaskedLM`.
+
+    Raises:
+        ValueError: no checkpoint there, or one that lacks variables or has
+            wrong shapes (lists all).
+    """
+    from keras_rtd.interop import tf_checkpoint
+
+    prefix = tf_checkpoint.find(prefix)
+    variables = tf_checkpoint.read(prefix)
+    options = google_config.resolve(_read_config(prefix, config))
+    if vocabulary is None:
+        beside = pathlib.Path(prefix).with_name(tokenizer_files.VOCABULARY)
+        vocabulary = beside if beside.is_file() else None
+    tokenizer = tokenizer_files.tokenizer_of(
+        vocabulary, lowercase=options.get("do_lower_case", True)
+    )
+    where = f"The checkpoint {prefix}"
+    parts = {weights.part_of(name) for name in variables}
+    has_generator = parts & {"generator", "masked-token head"}
+    if has_generator and parts & {"discriminator", "detection head"}:
+        return _pretrainer(options, variables, where, tokenizer)
+    scope = "generator" if has_generator else "electra"
+    backbone = ElectraBackbone(
+        **google_config.encoder_arguments(
+            options, _shapes(variables), scope, where
+        )
+    )
+    model = backbone
+    preprocessor = tokenizer_files.preprocessor_of(tokenizer, backbone)
+    if has_generator:
+        model = ElectraMaskedLM(backbone, preprocessor)
+    elif "detection head" in parts:
+        model = ElectraReplacedTokenDetector(backbone, preprocessor)
+    weights.assign(model, variables, where)
+    return model
+
+
+def save(model, path, tokenizer=None):
+    """Write a checkpoint that google-research/electra can go on from.
+
+    Beside the checkpoint come `checkpoint` (the state file that makes a
+    directory a valid `init_checkpoint`), `vocab.txt`, and, of a pretrainer,
+    `PATH.hparams.json` for `run_pretraining.py --hparams` and `load`.
+
+    Args:
+        model: `ElectraPretrainer` (with Adam's moments and the step, if its
+            optimiser is ours), or one of its parts.
+        path: string. Path of the checkpoint, without suffix.
+        tokenizer: `ElectraTokenizer` or `None` for the model's own.
+
+    Raises:
+        ValueError: an encoder that the reference would compute differently.
+    """
+    from keras_rtd.interop import tf_checkpoint
+
+    variables = to_variables(model)
+    path = pathlib.Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if isinstance(model, ElectraPretrainer):
+        config = google_config.describe(model)
+        variables |= _read_slots(model)
+        path.with_name(path.name + CONFIG_SUFFIX).write_text(
+            json.dumps(config, indent=2) + "\n", encoding="utf-8"
+        )
+    elif isinstance(model, ElectraMaskedLM):
+        google_config.check_generator(model.backbone)
+    else:
+        google_config.check_encoder(getattr(model, "backbone", model))
+    variables.setdefault(STEP, np.int64(0))
+    tf_checkpoint.write(str(path), variables)
+    tokenizer = tokenizer or getattr(model, "tokenizer", None)
+    if tokenizer is None and getattr(model, "preprocessor", None) is not None:
+        tokenizer = model.preprocessor.tokenizer
+    if tokenizer is not None:
+        tokenizer_files.write_vocabulary(tokenizer, path.parent)
+
+
+def _shapes(variables):
+    return {name: np.shape(array) for name, array in variables.items()}
+
+
+def _pretrainer(options, variables, where, tokenizer):
+    pretrainer = google_config.build_pretrainer(
+        options, _shapes(variables), where, tokenizer
+    )
+    weights.assign(pretrainer, variables, where)
+    _assign_slots(pretrainer, variables, where)
+    return pretrainer
+
+
+def _read_config(prefix, config):
+    if config is None:
+        config = prefix + CONFIG_SUFFIX
+        if not os.path.exists(config):
+            return None
+    if isinstance(config, (str, os.PathLike)):
+        return json.loads(pathlib.Path(config).read_text("utf-8"))
+    return config
+
+
+def _assign_slots(pretrainer, variables, where):
+    """Adam's moments and the step, where the source has them."""
+    if not any(name.endswith(SLOTS) for name in variables):
+        return
+    named = weights.named_variables(pretrainer)
+    rows = pretrainer.backbone.vocabulary_size
+    expected = {
+        f"{name}/{slot}": (rows, *v.shape[1:])
+        if name == weights.TOKEN_TABLE
+        else tuple(v.shape)
+        for name, v in named.items()
+        for slot in SLOTS
+    }
+    expected[STEP] = ()
+    weights.check_shapes(expected, _shapes(variables), where)
+    for name, variable in named.items():
+        moments = pretrainer.optimizer.moments(variable)
+        for slot, moment in zip(SLOTS, moments):
+            array = np.asarray(variables[f"{name}/{slot}"])
+            moment.assign(weights.pad(name, array, moment.shape))
+    step = int(variables[STEP])
+    pretrainer.optimizer.iterations.assign(step)
+    pretrainer.step.assign(step)
+
+
+def _read_slots(pretrainer):
+    """Adam's moments and the step, under the reference's names."""
+    optimizer = pretrainer.optimizer
+    if not isinstance(optimizer, AdamW):
+        return {}
+    slots = {STEP: np.int64(optimizer.iterations.numpy())}
+    rows = pretrainer.backbone.vocabulary_size
+    for name, variable in weights.named_variables(pretrainer).items():
+        for slot, moment in zip(SLOTS, optimizer.moments(variable)):
+            array = np.array(moment.numpy(), np.float32)
+            slots[f"{name}/{slot}"] = weights.crop(name, array, rows)
+    return slots

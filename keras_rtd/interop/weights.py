@@ -1,0 +1,270 @@
+"""The weights of our models under the names of google-research/electra.
+
+Those names are the common language here: Hugging Face's are derived from
+them, and KerasHub's layers are mapped to them.
+"""
+
+import math
+
+import numpy as np
+
+from keras_rtd.models import ElectraBackbone
+from keras_rtd.models import ElectraMaskedLM
+from keras_rtd.models import ElectraPretrainer
+from keras_rtd.models import ElectraReplacedTokenDetector
+
+EMBEDDINGS = "electra/embeddings"
+TOKEN_TABLE = f"{EMBEDDINGS}/word_embeddings"
+POSITION_TABLE = f"{EMBEDDINGS}/position_embeddings"
+SEGMENT_TABLE = f"{EMBEDDINGS}/token_type_embeddings"
+
+# Scopes of the parts, as messages and tables call them.
+PARTS = {
+    "embeddings": EMBEDDINGS,
+    "discriminator": ("electra/embeddings_project", "electra/encoder"),
+    "detection head": "discriminator_predictions",
+    "generator": ("generator/embeddings_project", "generator/encoder"),
+    "masked-token head": "generator_predictions",
+}
+
+# Our layers of a Transformer block -> the reference's scopes.
+BLOCK = {
+    "query": "attention/self/query",
+    "key": "attention/self/key",
+    "value": "attention/self/value",
+    "attention_output": "attention/output/dense",
+    "attention_norm": "attention/output/LayerNorm",
+    "intermediate": "intermediate/dense",
+    "output_dense": "output/dense",
+    "output_norm": "output/LayerNorm",
+}
+
+
+def part_of(name):
+    """The key of `PARTS` that a variable's name belongs to, or `None`."""
+    for part, scopes in PARTS.items():
+        if name.startswith(scopes):
+            return part
+    return None
+
+
+def named_variables(model):
+    """Keras variables of a model under the reference's names.
+
+    Args:
+        model: `ElectraPretrainer`, `ElectraReplacedTokenDetector`,
+            `ElectraMaskedLM` or `ElectraBackbone` (a discriminator's).
+
+    Returns:
+        dict of string to `keras.Variable`. The token table is the padded
+        one; `read` crops it.
+
+    Raises:
+        TypeError: another class.
+    """
+    named = {}
+    if isinstance(model, ElectraPretrainer):
+        _add_embeddings(named, model.backbone.embeddings)
+        _add_encoder(named, "generator", model.generator)
+        _add_masked_lm_head(named, model.masked_lm_head)
+        _add_encoder(named, "electra", model.backbone)
+        _add_detection_head(named, model.detection_head)
+    elif isinstance(model, ElectraReplacedTokenDetector):
+        _add_embeddings(named, model.backbone.embeddings)
+        _add_encoder(named, "electra", model.backbone)
+        _add_detection_head(named, model.detection_head)
+    elif isinstance(model, ElectraMaskedLM):
+        _add_embeddings(named, model.backbone.embeddings)
+        _add_encoder(named, "generator", model.backbone)
+        _add_masked_lm_head(named, model.masked_lm_head)
+    elif isinstance(model, ElectraBackbone):
+        _add_embeddings(named, model.embeddings)
+        _add_encoder(named, "electra", model)
+    else:
+        raise TypeError(
+            "Expected an ElectraPretrainer, ElectraReplacedTokenDetector, "
+            "ElectraMaskedLM or ElectraBackbone of keras_rtd. Received: "
+            f"{type(model).__name__}"
+        )
+    return named
+
+
+def _add_layer(named, scope, layer):
+    for variable in layer.weights:
+        named[f"{scope}/{variable.name}"] = variable
+
+
+def _add_embeddings(named, embeddings):
+    named[TOKEN_TABLE] = embeddings.token_table
+    named[SEGMENT_TABLE] = embeddings.segment_table
+    named[POSITION_TABLE] = embeddings.position_table
+    _add_layer(named, f"{EMBEDDINGS}/LayerNorm", embeddings.layer_norm)
+
+
+def _add_encoder(named, scope, backbone):
+    projection = backbone.embeddings_projection
+    if projection is not None:
+        _add_layer(named, f"{scope}/embeddings_project", projection)
+    for index, block in enumerate(backbone.transformer_layers):
+        for layer, path in BLOCK.items():
+            _add_layer(
+                named,
+                f"{scope}/encoder/layer_{index}/{path}",
+                getattr(block, layer),
+            )
+
+
+def _add_masked_lm_head(named, head):
+    scope = "generator_predictions"
+    _add_layer(named, f"{scope}/dense", head.dense)
+    _add_layer(named, f"{scope}/LayerNorm", head.layer_norm)
+    named[f"{scope}/output_bias"] = head.bias
+
+
+def _add_detection_head(named, head):
+    _add_layer(named, "discriminator_predictions/dense", head.dense)
+    _add_layer(named, "discriminator_predictions/dense_1", head.logits)
+
+
+def read(model):
+    """Copies of a model's weights, without the padding rows.
+
+    Returns:
+        dict of the reference's names to float32 arrays.
+    """
+    rows = _embeddings(model).vocabulary_size
+    return {
+        name: crop(name, np.array(variable.numpy(), np.float32), rows)
+        for name, variable in named_variables(model).items()
+    }
+
+
+def assign(model, arrays, where):
+    """Write arrays under the reference's names into a model.
+
+    Args:
+        model: see `named_variables`.
+        arrays: dict of names to arrays; more than needed is no error.
+        where: string. Names the source in messages.
+
+    Raises:
+        ValueError: names that are missing and shapes that differ, all of
+            them. Nothing is written then.
+    """
+    rows = _embeddings(model).vocabulary_size
+    variables = named_variables(model)
+    shapes = {
+        name: (rows, *v.shape[1:]) if name == TOKEN_TABLE else tuple(v.shape)
+        for name, v in variables.items()
+    }
+    check_shapes(shapes, arrays, where)
+    for name, variable in variables.items():
+        variable.assign(pad(name, np.asarray(arrays[name]), variable.shape))
+
+
+def check_shapes(expected, arrays, where, spell=str):
+    """Compare names and shapes.
+
+    Args:
+        expected: dict of names to shapes.
+        arrays: dict of names to arrays or shapes.
+        where: string. Names the source in the message.
+        spell: function of a name that gives it as the source spells it.
+
+    Raises:
+        ValueError: listing every missing name with the shape it should have,
+            and every wrong shape.
+    """
+    lines = []
+    for name, shape in expected.items():
+        if name not in arrays:
+            lines.append(f"  missing: {spell(name)} {list(shape)}")
+            continue
+        found = tuple(getattr(arrays[name], "shape", arrays[name]))
+        if found != tuple(shape):
+            lines.append(
+                f"  wrong shape: {spell(name)} is {list(found)}, "
+                f"should be {list(shape)}"
+            )
+    if lines:
+        raise ValueError(
+            f"{where} is not a whole model of this configuration, "
+            f"{len(lines)} weights are wrong:\n" + "\n".join(lines)
+        )
+
+
+def crop(name, array, vocabulary_size):
+    """The token table, or its Adam slot, without its padding rows."""
+    if name.startswith(TOKEN_TABLE):
+        return array[:vocabulary_size]
+    return array
+
+
+def pad(name, array, shape):
+    """The inverse of `crop`; new rows are zeros."""
+    if not name.startswith(TOKEN_TABLE):
+        return array
+    extra = shape[0] - array.shape[0]
+    return np.pad(array, ((0, extra), (0, 0)))
+
+
+def encoder_sizes(shapes, scope, where):
+    """Sizes of an encoder as its weights have them.
+
+    Args:
+        shapes: dict of the reference's names to shapes.
+        scope: `"electra"` or `"generator"`.
+        where: string. Names the source in messages.
+
+    Returns:
+        dict of arguments of `ElectraBackbone`, all but `num_heads`.
+
+    Raises:
+        ValueError: the weights that sizes are read from are missing.
+    """
+    query = f"{scope}/encoder/layer_0/{BLOCK['query']}/kernel"
+    dense = f"{scope}/encoder/layer_0/{BLOCK['intermediate']}/kernel"
+    needed = (TOKEN_TABLE, POSITION_TABLE, SEGMENT_TABLE, query, dense)
+    missing = [name for name in needed if name not in shapes]
+    if missing:
+        raise ValueError(
+            f"{where} has no ELECTRA encoder under {scope!r}. Missing, each "
+            f"with 2 dimensions: {', '.join(missing)}"
+        )
+    layers = {
+        int(name.split("/layer_")[1].split("/")[0])
+        for name in shapes
+        if name.startswith(f"{scope}/encoder/layer_")
+    }
+    return {
+        "vocabulary_size": int(shapes[TOKEN_TABLE][0]),
+        "embedding_dim": int(shapes[TOKEN_TABLE][1]),
+        "max_sequence_length": int(shapes[POSITION_TABLE][0]),
+        "num_segments": int(shapes[SEGMENT_TABLE][0]),
+        "num_layers": max(layers) + 1,
+        "hidden_dim": int(shapes[query][1]),
+        "intermediate_dim": int(shapes[dense][1]),
+    }
+
+
+def summary(names, shapes):
+    """Tensors and parameters by part.
+
+    Args:
+        names: iterable of the reference's names.
+        shapes: dict of these names to shapes.
+
+    Returns:
+        dict of part to (tensors, parameters).
+    """
+    counts = {}
+    for name in names:
+        tensors, parameters = counts.get(part_of(name), (0, 0))
+        size = math.prod(shapes[name])
+        counts[part_of(name)] = (tensors + 1, parameters + size)
+    return counts
+
+
+def _embeddings(model):
+    backbone = getattr(model, "backbone", model)
+    return backbone.embeddings

@@ -1,0 +1,200 @@
+import gzip
+import json
+import lzma
+
+import pytest
+
+from keras_rtd.data import corpus as reading
+from keras_rtd.data import holdout
+from keras_rtd.data.corpus import read_blocks
+from keras_rtd.data.corpus import read_documents
+from keras_rtd.data.files import resolve_files
+
+TEXT = "\n\nOne a\nOne b\r\n\r\nTwo, é\n \t \n\n\nThree\n"
+DOCUMENTS = ["One a\nOne b", "Two, é", "Three"]
+
+
+def write(path, data):
+    path.write_bytes(data if isinstance(data, bytes) else data.encode())
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    "name, pack",
+    [("a.txt", bytes), ("a", bytes), ("a.gz", gzip.compress),
+     ("a.txt.xz", lzma.compress)],
+)  # fmt: skip
+def test_formats(tmp_path, name, pack):
+    path = write(tmp_path / name, pack(TEXT.encode()))
+    assert list(read_documents(path)) == DOCUMENTS
+
+
+def test_a_byte_order_mark_is_no_text(tmp_path):
+    path = write(tmp_path / "a.txt", b"\xef\xbb\xbfOne")
+    assert list(read_documents(path)) == ["One"]
+
+
+def test_every_line_a_document(tmp_path):
+    path = write(tmp_path / "a.txt", TEXT)
+    lines = ["One a", "One b", "Two, é", "Three"]
+    assert list(read_documents(path, documents="line")) == lines
+
+
+@pytest.mark.parametrize("pack", [None, gzip.compress, lzma.compress])
+def test_json_lines(tmp_path, pack):
+    records = [{"body": "a\n\nb"}, {"body": ""}, {"body": "c"}]
+    data = "\n".join(map(json.dumps, records)).encode() + b"\n\n"
+    suffix = {None: "", gzip.compress: ".gz", lzma.compress: ".xz"}[pack]
+    path = write(tmp_path / f"a.jsonl{suffix}", pack(data) if pack else data)
+    assert list(read_documents(path, text_field="body")) == ["a\nb", "c"]
+
+
+def test_blocks_do_not_change_documents(tmp_path, monkeypatch):
+    documents = [
+        "\n".join(f"{i} {j} " + "x" * (j * i % 7) for j in range(i % 9 + 1))
+        for i in range(300)
+    ]
+    separators = ["\n\n", "\n \n", "\r\n\r\n", "\n\n\n\t\n"]
+    text = "".join(
+        document + separators[i % 4] for i, document in enumerate(documents)
+    )
+    path = write(tmp_path / "a.txt", text)
+    expected = ["\n".join(d.split("\n")).strip() for d in documents]
+    for size in (1, 7, 64, 1000):
+        monkeypatch.setattr(reading, "_BLOCK_BYTES", size)
+        blocks = list(read_blocks([path]))
+        assert [d for b in blocks for d in b.documents] == expected
+        # A later start gives the same as leaving out the first blocks.
+        for skipped in (1, len(blocks) // 2, len(blocks) - 1):
+            rest = list(read_blocks([path], start=(0, blocks[skipped].number)))
+            assert [b.documents for b in rest] == [
+                b.documents for b in blocks[skipped:]
+            ]
+
+
+@pytest.mark.parametrize("text", ["é" * 3000, "wörd " * 900, "a b\n" * 900])
+def test_a_long_document_is_cut_without_loss(tmp_path, monkeypatch, text):
+    monkeypatch.setattr(reading, "_BLOCK_BYTES", 101)
+    monkeypatch.setattr(reading, "_LONGEST_DOCUMENT", 1000)
+    path = write(tmp_path / "a.txt", text + "\n\nnext")
+    blocks = list(read_blocks([path]))
+    documents = [d for b in blocks for d in b.documents]
+    assert len(documents) > 4 and documents[-1] == "next"
+    kept = "".join("".join(documents[:-1]).split())
+    assert kept == "".join(text.split())
+    hashes = [int(h) for b in blocks for h in b.hashes]
+    assert len(set(hashes[:-1])) == 1 and hashes[-1] != hashes[0]
+
+
+def test_a_document_after_a_cut_one_has_its_own_hash(tmp_path, monkeypatch):
+    monkeypatch.setattr(reading, "_BLOCK_BYTES", 1)
+    monkeypatch.setattr(reading, "_LONGEST_DOCUMENT", 10)
+    path = write(tmp_path / "a.txt", "aaaa bbbb\n\ncc")
+    hashes = [int(h) for b in read_blocks([path]) for h in b.hashes]
+    assert hashes[-1] == reading.document_hash("cc")
+
+
+def test_ten_megabytes_on_one_line(tmp_path):
+    text = "some words " * 950_000
+    path = write(tmp_path / "a.txt", text)
+    (document,) = read_documents(path)
+    assert document.split() == text.split()
+    assert max(map(len, document.split("\n"))) <= 1 << 20
+
+
+def test_bad_utf8_names_file_and_byte(tmp_path, monkeypatch):
+    monkeypatch.setattr(reading, "_BLOCK_BYTES", 16)
+    path = write(tmp_path / "bad.txt", b"good text\n\n" * 10 + b"b\xffd")
+    with pytest.raises(ValueError, match=r"bad\.txt .*byte 111 .*replace"):
+        list(read_documents(path))
+    assert list(read_documents(path, errors="replace"))[-1] == "b\ufffdd"
+
+
+@pytest.mark.parametrize(
+    "line, reason",
+    [
+        ('{"text": 1}', "not a string"),
+        ('{"other": "a"}', "no field 'text'"),
+        ("{", "Expecting"),
+        ("[]", "list"),
+        ('{"text": "\\ud800"}', "surrogate"),
+    ],
+)
+def test_bad_records_name_file_and_line(tmp_path, line, reason):
+    path = write(tmp_path / "bad.jsonl", '{"text": "a"}\n\n' + line + "\n")
+    with pytest.raises(ValueError, match=rf"bad\.jsonl, line 3: .*{reason}"):
+        list(read_documents(path))
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, lzma.compress])
+@pytest.mark.parametrize("damage", ["cut", "flip", "other"])
+def test_damaged_archives_name_the_file(tmp_path, pack, damage):
+    data = bytearray(pack(("word " * 40_000).encode()))
+    if damage == "cut":
+        del data[len(data) // 2 :]
+    elif damage == "flip":
+        data[len(data) // 2] ^= 0xFF
+    else:
+        data = b"this is no archive"
+    suffix = "gz" if pack is gzip.compress else "xz"
+    path = write(tmp_path / f"bad.txt.{suffix}", bytes(data))
+    with pytest.raises(ValueError, match=r"Cannot decompress .*bad\.txt"):
+        list(read_documents(path))
+
+
+def test_patterns(tmp_path):
+    (tmp_path / "below").mkdir()
+    (tmp_path / ".hidden").mkdir()
+    for name in ("b.txt", "a.txt", "below/c.txt", ".d", ".hidden/e", "[1].x"):
+        write(tmp_path / name, "text")
+    names = ["[1].x", "a.txt", "b.txt", "below/c.txt"]
+    expected = [str(tmp_path / name) for name in names]
+    assert resolve_files(tmp_path) == expected
+    assert resolve_files([f"{tmp_path}/*.txt", expected[2]]) == expected[1:3]
+    assert resolve_files(expected[0]) == expected[:1]
+    with pytest.raises(ValueError, match=r"No file matches '.*nope\*'"):
+        resolve_files([str(tmp_path), f"{tmp_path}/nope*"])
+    with pytest.raises(ValueError, match="empty"):
+        resolve_files([])
+
+
+def test_remote_files():
+    tf = pytest.importorskip("tensorflow")
+    tf.io.gfile.makedirs("ram://corpus/below")
+    for name, data in (
+        ("a.txt", TEXT.encode()), ("below/b.txt.gz", gzip.compress(b"Four"))
+    ):  # fmt: skip
+        with tf.io.gfile.GFile(f"ram://corpus/{name}", "wb") as file:
+            file.write(data)
+    assert list(read_documents("ram://corpus")) == [*DOCUMENTS, "Four"]
+    assert list(read_documents("ram://corpus/*.txt")) == DOCUMENTS
+    assert holdout.scan_corpus(resolve_files("ram://corpus")).num_documents == 4
+
+
+def test_held_out_documents_are_those_of_low_hash(tmp_path):
+    path = write(tmp_path / "a.txt", "\n\n".join(map(str, range(2000))))
+    scan = holdout.scan_corpus([path], validation_fraction=0.1)
+    low = sum(reading.document_hash(str(i)) < 0.1 * 2**64 for i in range(2000))
+    assert scan.num_documents == 2000
+    assert scan.num_held_out == low and 150 < low < 250
+
+
+def test_a_small_corpus_has_a_held_out_document(tmp_path):
+    path = write(tmp_path / "a.txt", "One\n\nTwo\n\nThree")
+    scan = holdout.scan_corpus([path], validation_fraction=1e-9)
+    hashes = map(reading.document_hash, ("One", "Two", "Three"))
+    assert scan.num_held_out == 1
+    assert scan.threshold == min(hashes) + 1
+    none = holdout.scan_corpus([path], validation_fraction=0)
+    assert none.num_held_out == none.threshold == 0
+
+
+def test_one_document_is_not_held_out(tmp_path):
+    path = write(tmp_path / "a.txt", "One\n\nOne")
+    assert holdout.scan_corpus([path]).num_held_out == 0
+
+
+def test_a_corpus_without_text_is_an_error(tmp_path):
+    paths = [write(tmp_path / "a.txt", "\n \n"), write(tmp_path / "b.txt", "")]
+    with pytest.raises(ValueError, match=r"empty: no text in 2 .*a\.txt"):
+        holdout.scan_corpus(paths)
