@@ -306,7 +306,9 @@ def update(weights, moments, gradients, rate):
         moments[name] = (m, v)
         step = m / (torch.sqrt(v) + 1e-6)
         if "LayerNorm" not in name and "bias" not in name:
-            step = step + 0.01 * weight.detach()
+            # The reference's default, where the options leave it out.
+            decay = CONFIG["weight_decay_rate"] or 0.01
+            step = step + decay * weight.detach()
         with torch.no_grad():
             weight -= rate * step
 

@@ -89,8 +89,9 @@ def relative(found, expected, floor=0.0):
 
 def largest(found, expected):
     """(difference, name) of the worst variable of two dicts."""
-    norm = np.sqrt(sum(np.sum(np.square(a, dtype=np.float64))
-                       for a in expected.values()))
+    norm = np.sqrt(
+        sum(np.sum(np.square(a, dtype=np.float64)) for a in expected.values())
+    )
     return max(
         (relative(found[name], expected[name], FLOOR * norm), name)
         for name in expected
@@ -137,8 +138,10 @@ def first_gradients(pretrainer, batch):
     recorder = Recorder(learning_rate=0.0)
     pretrainer.compile(optimizer=recorder)
     pretrainer.train_on_batch(batch)
-    kept = {id(v): recorder.kept[i] for i, v in
-            enumerate(pretrainer.trainable_variables)}
+    kept = {
+        id(v): recorder.kept[i]
+        for i, v in enumerate(pretrainer.trainable_variables)
+    }
     rows = pretrainer.backbone.vocabulary_size
     return {
         name: weights.crop(name, np.array(kept[id(v)].numpy()), rows)
@@ -170,9 +173,8 @@ def replay(path):
 
     gradients = first_gradients(pretrainer, trace.batch(0))
     optimizer = AdamW(
-        learning_rate=1.0, weight_decay=pretrainer.optimizer_config[
-            "weight_decay"
-        ]
+        learning_rate=1.0,
+        weight_decay=pretrainer.optimizer_config["weight_decay"],
     )
     pretrainer.compile(optimizer=optimizer)
     for step in range(trace.num_steps):
@@ -204,9 +206,7 @@ def replay(path):
         )
         rate = float(recorded["learning_rate"])
         schedule.iterations.assign(step)
-        scheduled = float(
-            keras.ops.convert_to_numpy(schedule.learning_rate)
-        )
+        scheduled = float(keras.ops.convert_to_numpy(schedule.learning_rate))
         note("learning rate", relative(scheduled, rate), where)
         optimizer.learning_rate = rate
         logs = pretrainer.train_on_batch(batch, return_dict=True)

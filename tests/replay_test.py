@@ -8,9 +8,7 @@ import pytest
 import replay_reference
 
 TRACE = pathlib.Path(__file__).parent / "data_files" / "trace.npz"
-GOLDEN = (
-    pathlib.Path(__file__).parents[2] / "shared/reference/golden_small.npz"
-)
+GOLDEN = pathlib.Path(__file__).parents[2] / "shared/reference/golden_small.npz"
 
 
 def test_the_reference_is_replayed():

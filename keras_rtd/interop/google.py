@@ -12,6 +12,7 @@ import pathlib
 import numpy as np
 
 from keras_rtd.interop import google_config
+from keras_rtd.interop import parts
 from keras_rtd.interop import tokenizer_files
 from keras_rtd.interop import weights
 from keras_rtd.models import ElectraBackbone
@@ -93,16 +94,13 @@ def load(prefix, config=None, vocabulary=None):
     prefix = tf_checkpoint.find(prefix)
     variables = tf_checkpoint.read(prefix)
     options = google_config.resolve(_read_config(prefix, config))
-    if vocabulary is None:
-        beside = pathlib.Path(prefix).with_name(tokenizer_files.VOCABULARY)
-        vocabulary = beside if beside.is_file() else None
-    tokenizer = tokenizer_files.tokenizer_of(
-        vocabulary, lowercase=options.get("do_lower_case", True)
+    tokenizer = _tokenizer(
+        prefix, vocabulary, lowercase=options.get("do_lower_case", True)
     )
     where = f"The checkpoint {prefix}"
-    parts = {weights.part_of(name) for name in variables}
-    has_generator = parts & {"generator", "masked-token head"}
-    if has_generator and parts & {"discriminator", "detection head"}:
+    found = {weights.part_of(name) for name in variables}
+    has_generator = found & {"generator", "masked-token head"}
+    if has_generator and found & {"discriminator", "detection head"}:
         return _pretrainer(options, variables, where, tokenizer)
     scope = "generator" if has_generator else "electra"
     backbone = ElectraBackbone(
@@ -114,10 +112,17 @@ def load(prefix, config=None, vocabulary=None):
     preprocessor = tokenizer_files.preprocessor_of(tokenizer, backbone)
     if has_generator:
         model = ElectraMaskedLM(backbone, preprocessor)
-    elif "detection head" in parts:
+    elif "detection head" in found:
         model = ElectraReplacedTokenDetector(backbone, preprocessor)
     weights.assign(model, variables, where)
     return model
+
+
+def load_tokenizer(prefix, vocabulary=None):
+    """The tokenizer of a checkpoint, or `None`; arguments as for `load`."""
+    from keras_rtd.interop import tf_checkpoint
+
+    return _tokenizer(tf_checkpoint.find(prefix), vocabulary)
 
 
 def save(model, path, tokenizer=None):
@@ -153,11 +158,16 @@ def save(model, path, tokenizer=None):
         google_config.check_encoder(getattr(model, "backbone", model))
     variables.setdefault(STEP, np.int64(0))
     tf_checkpoint.write(str(path), variables)
-    tokenizer = tokenizer or getattr(model, "tokenizer", None)
-    if tokenizer is None and getattr(model, "preprocessor", None) is not None:
-        tokenizer = model.preprocessor.tokenizer
+    tokenizer = parts.tokenizer_of(model, tokenizer)
     if tokenizer is not None:
         tokenizer_files.write_vocabulary(tokenizer, path.parent)
+
+
+def _tokenizer(prefix, vocabulary, **options):
+    if vocabulary is None:
+        beside = pathlib.Path(prefix).with_name(tokenizer_files.VOCABULARY)
+        vocabulary = beside if beside.is_file() else None
+    return tokenizer_files.tokenizer_of(vocabulary, **options)
 
 
 def _shapes(variables):

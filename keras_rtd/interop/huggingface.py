@@ -42,7 +42,10 @@ BUFFERS = ("embeddings.position_ids", "embeddings.token_type_ids")
 
 RENAMED = (
     ("generator/", "electra/"),
-    ("discriminator_predictions/dense_1/", "discriminator_predictions/dense_prediction/"),
+    (
+        "discriminator_predictions/dense_1/",
+        "discriminator_predictions/dense_prediction/",
+    ),
     ("generator_predictions/output_bias", "generator_lm_head/bias"),
 )
 LEAVES = {"kernel": "weight", "gamma": "weight", "beta": "bias"}
@@ -68,7 +71,7 @@ def load(path):
     """
     path = pathlib.Path(path)
     if (path / GENERATOR).is_dir() and (path / DISCRIMINATOR).is_dir():
-        return parts.join(load(path / DISCRIMINATOR), load(path / GENERATOR))
+        return _load_pretrainer(path)
     config = huggingface_files.read_config(path)
     kind = _architecture(config, path)
     backbone = ElectraBackbone(**_encoder_arguments(config, path))
@@ -119,8 +122,8 @@ def save(model, path, tokenizer=None):
     path = pathlib.Path(path)
     if isinstance(model, ElectraPretrainer):
         _check_generator(model.generator)
-        save(model.detector, path / DISCRIMINATOR, tokenizer)
-        save(model.masked_lm, path / GENERATOR, tokenizer)
+        save(model.replaced_token_detector(), path / DISCRIMINATOR, tokenizer)
+        save(model.masked_lm(), path / GENERATOR, tokenizer)
         return
     arrays = weights.read(model)
     backbone = getattr(model, "backbone", model)
@@ -162,6 +165,18 @@ def spell(name, bare=False):
 def _turn(name, array):
     # Dense kernels are (inputs, outputs) here and the other way round there.
     return array.T if name.endswith("/kernel") else array
+
+
+def _load_pretrainer(path):
+    detector, generator = load(path / DISCRIMINATOR), load(path / GENERATOR)
+    kinds = (ElectraReplacedTokenDetector, ElectraMaskedLM)
+    if (type(detector), type(generator)) != kinds:
+        raise ValueError(
+            f"{path}: {DISCRIMINATOR}/ should be an ElectraForPreTraining and "
+            f"{GENERATOR}/ an ElectraForMaskedLM."
+        )
+    pretrainer, _ = parts.join(detector, generator)
+    return pretrainer
 
 
 def _assign(model, tensors, path):
@@ -278,6 +293,6 @@ def _check_generator(generator):
         raise ValueError(
             "This generator has tanh-gelu (activation="
             f"{generator.activation!r}), but Transformers' ElectraForMaskedLM "
-            "computes erf-gelu in its head whatever the config says. Save the "
-            "discriminator alone: `save(pretrainer.detector, path)`."
+            "computes erf-gelu in its head whatever the config says. Save "
+            "`pretrainer.replaced_token_detector()` alone."
         )

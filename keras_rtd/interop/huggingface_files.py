@@ -69,14 +69,12 @@ def read_weights(directory):
             )
         raise ValueError(f"{directory} has no weights: no {WEIGHTS}.")
     safetensors = _safetensors()
-    arrays = {}
+    arrays: dict[str, np.ndarray] = {}
     for name in files:
         try:
             arrays |= safetensors.numpy.load_file(str(directory / name))
         except (safetensors.SafetensorError, OSError) as e:
-            raise ValueError(
-                f"{directory / name} cannot be read: {e}"
-            ) from e
+            raise ValueError(f"{directory / name} cannot be read: {e}") from e
     return {name: a.astype(np.float32) for name, a in arrays.items()}
 
 

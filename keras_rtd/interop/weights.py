@@ -6,6 +6,7 @@ them, and KerasHub's layers are mapped to them.
 
 import math
 
+import keras
 import numpy as np
 
 from keras_rtd.models import ElectraBackbone
@@ -20,11 +21,11 @@ SEGMENT_TABLE = f"{EMBEDDINGS}/token_type_embeddings"
 
 # Scopes of the parts, as messages and tables call them.
 PARTS = {
-    "embeddings": EMBEDDINGS,
-    "discriminator": ("electra/embeddings_project", "electra/encoder"),
-    "detection head": "discriminator_predictions",
-    "generator": ("generator/embeddings_project", "generator/encoder"),
-    "masked-token head": "generator_predictions",
+    "embeddings": f"{EMBEDDINGS}/",
+    "discriminator": ("electra/embeddings_project/", "electra/encoder/"),
+    "detection head": "discriminator_predictions/",
+    "generator": "generator/",
+    "masked-token head": "generator_predictions/",
 }
 
 # Our layers of a Transformer block -> the reference's scopes.
@@ -62,7 +63,7 @@ def named_variables(model):
     Raises:
         TypeError: another class.
     """
-    named = {}
+    named: dict[str, keras.Variable] = {}
     if isinstance(model, ElectraPretrainer):
         _add_embeddings(named, model.backbone.embeddings)
         _add_encoder(named, "generator", model.generator)
@@ -257,7 +258,7 @@ def summary(names, shapes):
     Returns:
         dict of part to (tensors, parameters).
     """
-    counts = {}
+    counts: dict[str | None, tuple[int, int]] = {}
     for name in names:
         tensors, parameters = counts.get(part_of(name), (0, 0))
         size = math.prod(shapes[name])

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_rtd.layers.initializers import kernel_initializer
+from keras_rtd.layers.initializers import new_seed
 
 ROW_MULTIPLE = 64
 
@@ -90,7 +91,10 @@ class ElectraEmbedding(keras.layers.Layer):
             name="layer_norm",
         )
         self.dropout_layer = keras.layers.Dropout(
-            dropout, dtype=self.dtype_policy, name="dropout"
+            dropout,
+            seed=new_seed(),
+            dtype=self.dtype_policy,
+            name="dropout",
         )
 
     def build(self, token_ids_shape=None, segment_ids_shape=None):

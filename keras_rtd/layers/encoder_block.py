@@ -5,6 +5,7 @@ from keras import ops
 
 from keras_rtd.layers.attention import attend
 from keras_rtd.layers.initializers import kernel_initializer
+from keras_rtd.layers.initializers import new_seed
 
 
 @keras.saving.register_keras_serializable(package="keras_rtd")
@@ -53,11 +54,12 @@ class ElectraEncoderBlock(keras.layers.Layer):
         self.dropout = dropout
         self.activation = activation
         self.layer_norm_epsilon = layer_norm_epsilon
-        self.attention_dropout = keras.layers.Dropout(
-            dropout, dtype=self.dtype_policy, name="attention_dropout"
-        )
-        self.hidden_dropout = keras.layers.Dropout(
-            dropout, dtype=self.dtype_policy, name="hidden_dropout"
+        self.attention_dropout = self._dropout("attention_dropout")
+        self.hidden_dropout = self._dropout("hidden_dropout")
+
+    def _dropout(self, name):
+        return keras.layers.Dropout(
+            self.dropout, seed=new_seed(), dtype=self.dtype_policy, name=name
         )
 
     def build(self, x_shape, bias_shape=None):

@@ -65,12 +65,13 @@ def load_pretrainer(cls, preset, load_weights=True, **kwargs):
     own_preprocessor = "preprocessor" in kwargs
     sequence_length = kwargs.pop("sequence_length", None)
     settings.update(kwargs)
+    if tokenizer is not None and settings["preprocessor"] is not None:
+        # In the config, because a layer that is in place is not exchanged.
+        settings["preprocessor"]["config"]["tokenizer"] = tokenizer
     pretrainer = cls.from_config(settings)
     preprocessor = pretrainer.preprocessor
     if preprocessor is not None and not own_preprocessor:
-        if tokenizer is not None:
-            preprocessor.tokenizer = tokenizer
-        else:
+        if tokenizer is None:
             preprocessor.load_preset_assets(preset)
         if sequence_length is not None:
             preprocessor.sequence_length = sequence_length
@@ -92,7 +93,7 @@ def from_pretrainer_preset(cls, preset, load_weights, part, **kwargs):
         cls: the task class asked for.
         preset: string.
         load_weights: bool.
-        part: string. Name of the pretrainer's property that gives it.
+        part: string. Name of the pretrainer's method that gives it.
         **kwargs: for `ElectraPretrainer.from_preset`.
 
     Returns:
@@ -113,7 +114,7 @@ def from_pretrainer_preset(cls, preset, load_weights, part, **kwargs):
     pretrainer = pretrainer_cls.from_preset(
         preset, load_weights=load_weights, compile=False, **kwargs
     )
-    return getattr(pretrainer, part)
+    return getattr(pretrainer, part)()
 
 
 def _task_config(preset):

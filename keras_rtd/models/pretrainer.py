@@ -3,13 +3,13 @@
 import contextlib
 
 import keras
-import keras_hub
 import numpy as np
 
 from keras_rtd import objectives
 from keras_rtd.layers.embedding import padded_rows
 from keras_rtd.layers.heads import DetectionHead
 from keras_rtd.layers.heads import MaskedLMHead
+from keras_rtd.layers.initializers import new_seed
 from keras_rtd.models.backbone import ElectraBackbone
 from keras_rtd.models.masked_lm import ElectraMaskedLM
 from keras_rtd.models.preprocessor import ElectraPreprocessor
@@ -17,6 +17,8 @@ from keras_rtd.models.presets import load_pretrainer
 from keras_rtd.models.replaced_token_detector import (
     ElectraReplacedTokenDetector,
 )
+from keras_rtd.models.subclassed_task import SubclassedTask
+from keras_rtd.models.subclassed_task import init_task
 from keras_rtd.training.batch import check_batch
 from keras_rtd.training.fit import fit
 from keras_rtd.training.metrics import PretrainingMetrics
@@ -25,7 +27,7 @@ from keras_rtd.training.step import TrainStep
 
 
 @keras.saving.register_keras_serializable(package="keras_rtd")
-class ElectraPretrainer(TrainStep, keras_hub.models.Task):
+class ElectraPretrainer(TrainStep, SubclassedTask):
     """Pre-trains an ELECTRA encoder by replaced token detection.
 
     A small generator fills the masked positions, the discriminator says for
@@ -91,7 +93,7 @@ class ElectraPretrainer(TrainStep, keras_hub.models.Task):
                 "make the generator with `embeddings=backbone.embeddings`."
             )
         compile = kwargs.pop("compile", True)
-        super().__init__(compile=False, **kwargs)
+        init_task(self, **kwargs)
         self.backbone = backbone
         self.generator = generator
         self.preprocessor = preprocessor
@@ -112,7 +114,9 @@ class ElectraPretrainer(TrainStep, keras_hub.models.Task):
         self.objective = objectives.get(objective, **(objective_config or {}))
         self.optimizer_config = dict(optimizer_config or {})
         self.seed = seed
-        self.sampling_seed = keras.random.SeedGenerator(seed)
+        self.sampling_seed = keras.random.SeedGenerator(
+            new_seed() if seed is None else seed
+        )
         self.step = self.add_weight(
             shape=(),
             initializer="zeros",
@@ -131,14 +135,14 @@ class ElectraPretrainer(TrainStep, keras_hub.models.Task):
         """The encoder: all that is kept."""
         return self.backbone
 
-    @property
-    def detector(self):
+    # Methods, not properties: saving looks at every attribute.
+
+    def replaced_token_detector(self):
         """The discriminator with its head, sharing these weights."""
         return ElectraReplacedTokenDetector(
             self.backbone, self.preprocessor, head=self.detection_head
         )
 
-    @property
     def masked_lm(self):
         """The generator with its head, sharing these weights."""
         return ElectraMaskedLM(

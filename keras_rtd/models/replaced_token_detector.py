@@ -54,5 +54,5 @@ class ElectraReplacedTokenDetector(keras_hub.models.Task):
     def from_preset(cls, preset, load_weights=True, **kwargs):
         """As KerasHub's; a pretrainer's preset gives its discriminator."""
         return from_pretrainer_preset(
-            cls, preset, load_weights, "detector", **kwargs
+            cls, preset, load_weights, "replaced_token_detector", **kwargs
         ) or super().from_preset(preset, load_weights, **kwargs)

@@ -220,7 +220,7 @@ def test_every_class_loads_from_a_pretrainers_preset(tmp_path):
 
 
 def test_detector_saves_and_predicts_text(tmp_path):
-    detector = tiny.pretrainer(with_tokenizer=True).detector
+    detector = tiny.pretrainer(with_tokenizer=True).replaced_token_detector()
     scores = detector.predict(["the time was now.", "she"], verbose=0)
     assert scores["discriminator_logits"].shape == (2, 16)
     detector.save_to_preset(str(tmp_path / "detector"))
@@ -335,3 +335,20 @@ def test_public_names():
     assert keras_rtd.models.ElectraPretrainer is ElectraPretrainer
     assert callable(keras_rtd.export.saved_model)
     assert callable(keras_rtd.data.pretraining_dataset)
+
+
+def test_functional_and_subclassed_tasks_live_side_by_side():
+    batch = tiny.batch()
+    inputs = {
+        "token_ids": batch["token_ids"],
+        "segment_ids": batch["segment_ids"],
+        "padding_mask": batch["padding_mask"].astype("int32"),
+    }
+    first = tiny.pretrainer()
+    detector = first.replaced_token_detector()
+    logits = ops.convert_to_numpy(detector(inputs)["discriminator_logits"])
+    second = tiny.pretrainer()
+    second.train_on_batch(batch)
+    first.predict_on_batch(batch)
+    again = ops.convert_to_numpy(detector(inputs)["discriminator_logits"])
+    np.testing.assert_array_equal(logits, again)

@@ -1,0 +1,204 @@
+"""Convert a model from one format to another, and say what was carried over.
+
+    python -m keras_rtd.interop convert --from hf:DIR --to keras_hub:DIR
+
+Formats: `hf` (Hugging Face), `keras_hub` (plain KerasHub), `google`
+(TensorFlow 1 checkpoint: PREFIX, or a directory to read from), `preset`
+(keras_rtd's own). Weights that are missing or misshapen end the program with
+their list and exit status 2.
+"""
+
+import argparse
+import dataclasses
+import os
+import pathlib
+import sys
+import warnings
+from typing import Any
+
+from keras_rtd.interop import google
+from keras_rtd.interop import huggingface
+from keras_rtd.interop import keras_hub
+from keras_rtd.interop import parts
+from keras_rtd.interop import tokenizer_files
+from keras_rtd.interop import weights
+from keras_rtd.models import ElectraBackbone
+from keras_rtd.models import ElectraMaskedLM
+from keras_rtd.models import ElectraPretrainer
+from keras_rtd.models import ElectraReplacedTokenDetector
+from keras_rtd.models import ElectraTokenizer
+from keras_rtd.models.presets import read_task_name
+
+
+class Preset:
+    """keras_rtd's own preset directories, as the other formats are."""
+
+    @staticmethod
+    def load(path):
+        """The model of a preset, as the class that wrote it."""
+        name = read_task_name(path)
+        kinds = {
+            f"keras_rtd>{kind.__name__}": kind
+            for kind in (
+                ElectraPretrainer,
+                ElectraMaskedLM,
+                ElectraReplacedTokenDetector,
+            )
+        }
+        return kinds.get(name, ElectraBackbone).from_preset(path)
+
+    @staticmethod
+    def load_tokenizer(path):
+        """The tokenizer of a preset, or `None` where it has none."""
+        path = pathlib.Path(path)
+        if path.is_dir() and not (path / "tokenizer.json").is_file():
+            return None
+        return ElectraTokenizer.from_preset(str(path))
+
+    @staticmethod
+    def save(model, path, tokenizer=None):
+        """Write a preset; a tokenizer that the model has not, beside it."""
+        own = parts.tokenizer_of(model)
+        model.save_to_preset(str(path))
+        if tokenizer is not None and own is None:
+            tokenizer.save_to_preset(str(path))
+
+
+FORMATS: dict[str, Any] = {
+    "hf": huggingface,
+    "keras_hub": keras_hub,
+    "google": google,
+    "preset": Preset,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Place:
+    """A format and a path, written `FORMAT:PATH`."""
+
+    format: str
+    path: str
+
+    @classmethod
+    def parse(cls, text):
+        """Of `hf:DIR` and the like.
+
+        Raises:
+            ValueError: no such format, or no path.
+        """
+        name, colon, path = text.partition(":")
+        if name not in FORMATS or not colon or not path:
+            raise ValueError(
+                f"{text!r} is not FORMAT:PATH with a FORMAT of "
+                f"{', '.join(FORMATS)}, e.g. hf:runs/discriminator."
+            )
+        return cls(name, os.path.expanduser(path))
+
+    def load(self, config=None, vocabulary=None):
+        """(model, tokenizer or `None`) of this place."""
+        if self.format == "google":
+            model = google.load(self.path, config, vocabulary)
+            return model, google.load_tokenizer(self.path, vocabulary)
+        model = FORMATS[self.format].load(self.path)
+        tokenizer = tokenizer_files.tokenizer_of(vocabulary)
+        if tokenizer is None:
+            tokenizer = FORMATS[self.format].load_tokenizer(self.path)
+        return model, parts.tokenizer_of(model, tokenizer)
+
+
+def convert(source, target, config=None, vocabulary=None):
+    """Load from one place, save to another.
+
+    Args:
+        source: string, `FORMAT:PATH`.
+        target: string, `FORMAT:PATH`.
+        config: path of the reference's options as JSON, for a google source.
+        vocabulary: path of a vocabulary file, where the source has none.
+
+    Returns:
+        list of (what, tensors, parameters, remark), the table's rows.
+
+    Raises:
+        ValueError: a bad place, or a source that is wrong or partial.
+    """
+    source, target = Place.parse(source), Place.parse(target)
+    model, tokenizer = source.load(config, vocabulary)
+    FORMATS[target.format].save(model, target.path, tokenizer)
+    return _rows(model, tokenizer, target)
+
+
+def _rows(model, tokenizer, target):
+    shapes = {name: a.shape for name, a in weights.read(model).items()}
+    encoder = (
+        "generator" if isinstance(model, ElectraMaskedLM) else "discriminator"
+    )
+    rows = []
+    for part, (tensors, size) in weights.summary(shapes, shapes).items():
+        remark = "carried over"
+        if target.format == "keras_hub" and part not in (encoder, "embeddings"):
+            remark = "left out: KerasHub's encoder has no place for it"
+        rows.append((part, tensors, size, remark))
+    if tokenizer is None:
+        rows.append(("tokenizer", 0, 0, "none found"))
+    else:
+        size = tokenizer.vocabulary_size()
+        rows.append(("tokenizer", 0, 0, f"carried over, {size:,} tokens"))
+    steps = _steps(model)
+    if steps:
+        remark = "left out: the format has no place for it"
+        if target.format == "google":
+            remark = "carried over"
+        rows.append(("optimizer", 0, 0, f"{remark}, at step {steps:,}"))
+    return rows
+
+
+def _steps(model):
+    if not isinstance(model, ElectraPretrainer):
+        return 0
+    return int(model.optimizer.iterations.numpy())
+
+
+def table(rows):
+    """The rows of `convert` as text."""
+    lines = [f"{'part':<18} {'tensors':>7} {'parameters':>12}"]
+    for part, tensors, size, remark in rows:
+        count = f"{tensors:>7,} {size:>12,}" if tensors else " " * 20
+        lines.append(f"{part:<18} {count}  {remark}")
+    return "\n".join(lines)
+
+
+def main(argv=None):
+    """`python -m keras_rtd.interop`; returns the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m keras_rtd.interop",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    command = commands.add_parser("convert", help="one format to another")
+    command.add_argument("--from", dest="source", required=True)
+    command.add_argument("--to", dest="target", required=True)
+    command.add_argument(
+        "--config", help="google: JSON of the reference's options"
+    )
+    command.add_argument("--vocabulary", help="where the source has none")
+    arguments = parser.parse_args(argv)
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", UserWarning)
+            rows = convert(
+                arguments.source,
+                arguments.target,
+                arguments.config,
+                arguments.vocabulary,
+            )
+    except (ValueError, OSError, ImportError) as e:
+        print(f"error: {e}", file=sys.stderr)
+        return 2
+    for message in {
+        str(w.message) for w in caught if w.category is UserWarning
+    }:
+        print(f"note: {message}")
+    print(table(rows))
+    print(f"{arguments.source} -> {arguments.target}")
+    return 0

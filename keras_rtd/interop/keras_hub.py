@@ -1,0 +1,213 @@
+"""Plain KerasHub ELECTRA presets, in both directions.
+
+KerasHub's `ElectraBackbone` differs from ours in three ways. It always
+computes tanh-gelu, so that what is loaded has
+`activation="gelu_approximate"`, and gives the same vectors; a model trained
+with erf-gelu is changed a little (about 1e-3) by being saved there. It always
+has a `pooled_dense` layer, which ELECTRA has not: it is left out when loading
+and written as an identity, so that KerasHub's `pooled_output` is the tanh of
+[CLS]. And it has no heads: those of a pretrainer stay behind.
+"""
+
+import pathlib
+import warnings
+
+import keras_hub as hub
+import numpy as np
+
+from keras_rtd.interop import parts
+from keras_rtd.interop import weights
+from keras_rtd.models import ElectraBackbone
+from keras_rtd.models import ElectraTokenizer
+
+# Ours -> KerasHub's. The rest of the names are the same.
+SIZES = (
+    "num_layers",
+    "num_heads",
+    "hidden_dim",
+    "embedding_dim",
+    "intermediate_dim",
+    "dropout",
+    "max_sequence_length",
+    "num_segments",
+)
+
+SPECIAL = {
+    "cls_token": "[CLS]",
+    "sep_token": "[SEP]",
+    "pad_token": "[PAD]",
+    "mask_token": "[MASK]",
+    "unk_token": "[UNK]",
+}
+
+
+def load(path, dtype=None):
+    """The encoder of a KerasHub preset, with equal outputs.
+
+    Args:
+        path: string. A directory with KerasHub's own `ElectraBackbone`, or
+            the name of a released preset, which needs the network.
+        dtype: dtype policy or `None`.
+
+    Returns:
+        `ElectraBackbone` with `activation="gelu_approximate"`.
+
+    Raises:
+        ValueError: no such preset, or one of another model. What keras_rtd's
+            `save_to_preset` wrote is loaded by `from_preset`.
+    """
+    theirs = hub.models.Backbone.from_preset(_preset(path), dtype=dtype)
+    if type(theirs) is not hub.models.ElectraBackbone:
+        raise ValueError(
+            f"{path} holds a {type(theirs).__module__}."
+            f"{type(theirs).__name__}, not KerasHub's ElectraBackbone. "
+            "keras_rtd's own presets are loaded by their class's from_preset."
+        )
+    ours = ElectraBackbone(
+        vocabulary_size=theirs.vocab_size,
+        activation="gelu_approximate",
+        dtype=dtype,
+        **{name: getattr(theirs, name) for name in SIZES},
+    )
+    found = {
+        name: np.reshape(variable.numpy(), _shape(name, variable.shape))
+        for name, variable in _named_variables(theirs).items()
+    }
+    weights.assign(ours, found, str(path))
+    return ours
+
+
+def load_tokenizer(path):
+    """The tokenizer of a KerasHub preset, or `None` where it has none.
+
+    Args:
+        path: as for `load`.
+
+    Returns:
+        `ElectraTokenizer`. It splits text as BERT's reference does, where
+        KerasHub's differs on no-break spaces, accents and the like.
+    """
+    try:
+        theirs = hub.tokenizers.ElectraTokenizer.from_preset(_preset(path))
+    except (FileNotFoundError, ValueError):
+        return None
+    return ElectraTokenizer(
+        list(theirs.vocabulary),
+        lowercase=theirs.lowercase,
+        strip_accents=theirs.strip_accents,
+    )
+
+
+def save(model, path, tokenizer=None):
+    """Write a preset that KerasHub loads without keras_rtd.
+
+    Args:
+        model: `ElectraBackbone`, or a model that has one: the discriminator
+            of an `ElectraPretrainer`, the generator of an `ElectraMaskedLM`.
+        path: string. The directory; made if absent.
+        tokenizer: `ElectraTokenizer` or `None` for the model's own.
+
+    Raises:
+        ValueError: a tokenizer whose special tokens have other names than
+            KerasHub's, or another LayerNorm epsilon than its.
+    """
+    weights.named_variables(model)
+    ours = getattr(model, "backbone", model)
+    tokenizer = parts.tokenizer_of(model, tokenizer)
+    if ours.layer_norm_epsilon != 1e-12:
+        raise ValueError(
+            "KerasHub's ElectraBackbone has LayerNorm with epsilon 1e-12. "
+            f"Received: layer_norm_epsilon={ours.layer_norm_epsilon}"
+        )
+    if tokenizer is not None:
+        tokenizer = _tokenizer(tokenizer)
+    if ours.activation == "gelu":
+        warnings.warn(
+            "KerasHub's ElectraBackbone computes tanh-gelu, this encoder was "
+            "made with erf-gelu: its outputs change by about 1e-3.",
+            stacklevel=2,
+        )
+    theirs = hub.models.ElectraBackbone(
+        vocab_size=ours.vocabulary_size,
+        **{name: getattr(ours, name) for name in SIZES},
+    )
+    arrays = weights.read(ours)
+    for name, variable in _named_variables(theirs).items():
+        variable.assign(np.reshape(arrays[name], variable.shape))
+    kernel, bias = theirs.pooled_dense.weights
+    kernel.assign(np.eye(ours.hidden_dim, dtype=np.float32))
+    bias.assign(np.zeros(ours.hidden_dim, np.float32))
+    theirs.save_to_preset(str(path))
+    if tokenizer is not None:
+        tokenizer.save_to_preset(str(path))
+
+
+def _preset(path):
+    path = str(path)
+    if pathlib.Path(path).is_dir():
+        return path
+    if path not in hub.models.ElectraBackbone.presets and "://" not in path:
+        raise ValueError(
+            f"No KerasHub preset {path!r}: not a directory, and not one of "
+            f"{', '.join(hub.models.ElectraBackbone.presets)}."
+        )
+    return path
+
+
+def _named_variables(theirs):
+    """KerasHub's variables, less `pooled_dense`, by the reference's names."""
+    scope = weights.EMBEDDINGS
+    named = {
+        weights.TOKEN_TABLE: theirs.token_embedding.embeddings,
+        weights.POSITION_TABLE: theirs.position_embedding.position_embeddings,
+        weights.SEGMENT_TABLE: theirs.segment_embedding.embeddings,
+    }
+    layers = {f"{scope}/LayerNorm": theirs.embeddings_layer_norm}
+    if theirs.hidden_dim != theirs.embedding_dim:
+        layers["electra/embeddings_project"] = theirs.embeddings_projection
+    for index, block in enumerate(theirs.transformer_layers):
+        # KerasHub has no public names for a TransformerEncoder's layers.
+        attention = block._self_attention_layer
+        for part, layer in {
+            "query": attention._query_dense,
+            "key": attention._key_dense,
+            "value": attention._value_dense,
+            "attention_output": attention._output_dense,
+            "attention_norm": block._self_attention_layer_norm,
+            "intermediate": block._feedforward_intermediate_dense,
+            "output_dense": block._feedforward_output_dense,
+            "output_norm": block._feedforward_layer_norm,
+        }.items():
+            name = f"electra/encoder/layer_{index}/{weights.BLOCK[part]}"
+            layers[name] = layer
+    for name, layer in layers.items():
+        for variable in layer.weights:
+            named[f"{name}/{variable.name}"] = variable
+    return named
+
+
+def _shape(name, shape):
+    """Ours of KerasHub's, whose attention has an axis for the heads."""
+    if "/attention/self/" in name:
+        return (shape[0], -1) if name.endswith("kernel") else (-1,)
+    if name.endswith("/attention/output/dense/kernel"):
+        return (-1, shape[-1])
+    return shape
+
+
+def _tokenizer(ours):
+    wrong = [
+        f"{name}={getattr(ours, name)!r}"
+        for name, token in SPECIAL.items()
+        if getattr(ours, name) != token
+    ]
+    if wrong:
+        raise ValueError(
+            "KerasHub's ELECTRA tokenizer knows only [CLS], [SEP], [PAD], "
+            f"[MASK] and [UNK]. This tokenizer has {', '.join(wrong)}."
+        )
+    return hub.tokenizers.ElectraTokenizer(
+        list(ours.vocabulary),
+        lowercase=ours.lowercase,
+        strip_accents=ours.strip_accents,
+    )

@@ -1,0 +1,111 @@
+"""A pretrained model with another vocabulary."""
+
+import numpy as np
+
+from keras_rtd.interop import parts
+from keras_rtd.interop import weights
+from keras_rtd.models import ElectraPreprocessor
+from keras_rtd.tokenizers.wordpiece import SUFFIX_INDICATOR
+
+SPECIAL = ("cls", "sep", "pad", "mask", "unk")
+
+# Rows are tokens in these.
+BY_TOKEN = (weights.TOKEN_TABLE, "generator_predictions/output_bias")
+
+
+def change_vocabulary(pretrainer, tokenizer):
+    """The same model for another tokenizer.
+
+    Tokens of both vocabularies keep their vectors, and special tokens keep
+    theirs whatever they are called. A new token starts from the mean of the
+    pieces that the old tokenizer splits it into, so that a text means at
+    first about what it did; one that the old tokenizer does not know at all
+    starts as [UNK]. The generator's output bias goes the same way. The
+    optimiser starts anew.
+
+    Args:
+        pretrainer: `ElectraPretrainer` with its tokenizer.
+        tokenizer: `ElectraTokenizer` with the new vocabulary.
+
+    Returns:
+        (pretrainer, counts): a new `ElectraPretrainer`, and a dict with the
+        number of tokens that are `kept`, `split` and `unknown`.
+
+    Raises:
+        ValueError: a pretrainer without tokenizer.
+    """
+    old = pretrainer.tokenizer
+    if old is None:
+        raise ValueError(
+            "The pretrainer has no tokenizer, so that nothing says which of "
+            "its vectors are whose. Load it with its vocabulary."
+        )
+    pieces, counts = old_pieces(old, tokenizer)
+    arrays = weights.read(pretrainer)
+    for name in BY_TOKEN:
+        arrays[name] = np.stack([arrays[name][ids].mean(0) for ids in pieces])
+    changed = parts.rebuild(
+        pretrainer,
+        preprocessor=ElectraPreprocessor(
+            tokenizer,
+            sequence_length=pretrainer.preprocessor.sequence_length,
+            truncate=pretrainer.preprocessor.truncate,
+        ),
+        vocabulary_size=tokenizer.vocabulary_size(),
+    )
+    weights.assign(changed, arrays, "The changed model")
+    return changed, counts
+
+
+def old_pieces(old, new):
+    """What each token of a new vocabulary is in an old one.
+
+    Args:
+        old, new: `ElectraTokenizer`.
+
+    Returns:
+        (pieces, counts): a list of lists of old ids, one for each new token,
+        and the counts of `change_vocabulary`.
+    """
+    ids = {token: i for i, token in enumerate(old.vocabulary)}
+    same = {
+        getattr(new, f"{name}_token"): getattr(old, f"{name}_token")
+        for name in SPECIAL
+    }
+    counts = {"kept": 0, "split": 0, "unknown": 0}
+    pieces = []
+    for token in new.vocabulary:
+        known = same.get(token, token)
+        if known in ids:
+            pieces.append([ids[known]])
+            counts["kept"] += 1
+            continue
+        found = _split(token, old, ids)
+        known = found != [old.unk_token_id]
+        counts["split" if known else "unknown"] += 1
+        pieces.append(found)
+    return pieces, counts
+
+
+def _split(token, old, ids):
+    word = token.removeprefix(SUFFIX_INDICATOR)
+    if word != token:
+        found = _inner_pieces(word.lower() if old.lowercase else word, ids)
+        if found:
+            return found
+    (found,) = old.encode_batch([word])
+    return [int(i) for i in found] or [old.unk_token_id]
+
+
+def _inner_pieces(word, ids):
+    """Ids of the longest pieces first, none of them at a word's start."""
+    found = []
+    while word:
+        for end in range(len(word), 0, -1):
+            if SUFFIX_INDICATOR + word[:end] in ids:
+                break
+        else:
+            return []
+        found.append(ids[SUFFIX_INDICATOR + word[:end]])
+        word = word[end:]
+    return found
