@@ -6,7 +6,6 @@ import keras_hub
 from keras_rtd.layers.attention import attention_bias
 from keras_rtd.layers.embedding import ElectraEmbedding
 from keras_rtd.layers.encoder_block import ElectraEncoderBlock
-from keras_rtd.layers.initializers import kernel_initializer
 from keras_rtd.tokenizers.electra_tokenizer import ElectraTokenizer
 
 FORMAT_VERSION = 1
@@ -112,9 +111,9 @@ class ElectraBackbone(keras_hub.models.Backbone):
         )
         self.embeddings_projection = None
         if hidden_dim != embedding_dim:
+            # Glorot's initialisation, as the reference's `tf.layers.dense`.
             self.embeddings_projection = keras.layers.Dense(
                 hidden_dim,
-                kernel_initializer=kernel_initializer(),
                 dtype=dtype,
                 name="embeddings_projection",
             )

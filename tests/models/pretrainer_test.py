@@ -2,10 +2,10 @@ import keras
 import keras_hub
 import numpy as np
 import pytest
+import tiny
 from keras import ops
 
 import keras_rtd
-import tiny
 from keras_rtd.models import ElectraBackbone
 from keras_rtd.models import ElectraMaskedLM
 from keras_rtd.models import ElectraPretrainer

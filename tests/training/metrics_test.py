@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 import sklearn.metrics
+import tiny
 from keras import ops
 
-import tiny
 from keras_rtd.objectives.losses import detection_bce
 from keras_rtd.objectives.losses import masked_token_nll
 from keras_rtd.training.metrics import logit_histogram

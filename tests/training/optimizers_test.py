@@ -1,8 +1,8 @@
 import keras
 import numpy as np
 import pytest
-
 import tiny
+
 from keras_rtd.training import AdamW
 from keras_rtd.training import WarmupCosineDecay
 from keras_rtd.training import WarmupPolynomialDecay

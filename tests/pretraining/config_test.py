@@ -1,0 +1,69 @@
+import dataclasses
+
+import pytest
+
+from keras_rtd.pretraining import PretrainConfig
+from keras_rtd.pretraining.config import ConfigError
+from keras_rtd.pretraining.config import parse_arguments
+
+
+@pytest.mark.parametrize(
+    "name, value",
+    [
+        ("mask_rate", 0.0),
+        ("mask_rate", 1.0),
+        ("train_steps", 0),
+        ("batch_size", 0),
+        ("sequence_length", 4),
+        ("learning_rate", 0.0),
+        ("temperature", -1.0),
+        ("dropout", 1.0),
+        ("objective", "bert"),
+        ("strategy", "magic"),
+        ("dtype", "int8"),
+        ("checkpoint_every", 0),
+        ("validation_fraction", 0.0),
+        ("data", ()),
+    ],
+)
+def test_bad_values_are_named(name, value):
+    with pytest.raises(ConfigError, match=f"--{name}"):
+        PretrainConfig(**{"data": ("x",), name: value})
+
+
+@pytest.mark.parametrize(
+    "argv, message",
+    [
+        (["--data", "x", "--batch_size", "many"], "--batch_size"),
+        (["--data", "x", "--mask_rate", "2"], "--mask_rate"),
+        (["--data", "x", "--objective", "bert"], "--objective"),
+        (["--data", "x", "--nonsense", "1"], "--nonsense"),
+        ([], "--data"),
+    ],
+)
+def test_a_bad_command_line_ends_with_one_line(argv, message, capsys):
+    with pytest.raises(SystemExit) as stop:
+        parse_arguments(PretrainConfig, "A recipe.", argv)
+    assert stop.value.code == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def test_command_line_sets_every_kind_of_value():
+    config = parse_arguments(
+        PretrainConfig,
+        "A recipe.",
+        "--data a b --batch_size=7 --learning_rate=1e-3 --cased".split(),
+    )
+    assert config.data == ("a", "b")
+    assert config.batch_size == 7
+    assert config.learning_rate == 1e-3
+    assert config.cased
+    assert dataclasses.asdict(config)["dropout"] is None
+
+
+def test_what_binds_a_run_leaves_out_where_and_how_often():
+    binding = PretrainConfig(data=("x",)).binding()
+    assert "run_dir" not in binding and "eval_every" not in binding
+    assert binding["data"] == ["x"] and binding["seed"] == 0

@@ -1,0 +1,203 @@
+import json
+import re
+
+import keras
+import numpy as np
+import pytest
+import tiny
+from keras import ops
+
+from keras_rtd.training import Checkpoint
+from keras_rtd.training import CheckpointError
+from keras_rtd.training import checkpoint as checkpoint_module
+
+
+class Batches(keras.utils.PyDataset):
+    """Endless batches, each a function of its step."""
+
+    def __init__(self, start=0):
+        super().__init__()
+        self.start = start
+        self._keras_rtd_rebuild = lambda start_step: Batches(start_step)
+
+    num_batches = None
+
+    def __getitem__(self, index):
+        return (tiny.batch(self.start + index),)
+
+
+def model():
+    keras.utils.set_random_seed(5)
+    return tiny.pretrainer(dropout=0.1)
+
+
+def state(trained):
+    return [
+        np.array(ops.convert_to_numpy(v))
+        for v in checkpoint_module.state_variables(trained)
+    ]
+
+
+class Stop(keras.callbacks.Callback):
+    """Dies in the middle of the training step `at`."""
+
+    def __init__(self, at):
+        super().__init__()
+        self.at, self.seen = at, 0
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.seen += 1
+        if self.seen == self.at:
+            raise KeyboardInterrupt
+
+
+def fit(trained, directory, stop=None, every=2):
+    callbacks = [Checkpoint(directory, every=every)]
+    if stop:
+        callbacks.append(Stop(stop))
+    return trained.fit(
+        Batches(),
+        steps_per_epoch=5,
+        epochs=2,
+        callbacks=callbacks,
+        verbose=0,
+    )
+
+
+@pytest.mark.parametrize("stop", [3, 7])
+def test_a_stopped_fit_goes_on_bit_for_bit(tmp_path, stop):
+    straight = model()
+    history = fit(straight, tmp_path / "straight").history
+    stopped = model()
+    with pytest.raises(KeyboardInterrupt):
+        fit(stopped, tmp_path / "stopped", stop=stop)
+    resumed = tiny.pretrainer(dropout=0.1)  # other weights, other seeds
+    again = fit(resumed, tmp_path / "stopped")
+    for a, b in zip(state(straight), state(resumed)):
+        np.testing.assert_array_equal(a, b)
+    # The metrics of the epoch cut in two are those of the whole epoch.
+    assert history["loss"][-1] == again.history["loss"][-1]
+    assert int(resumed.optimizer.iterations) == 10
+
+
+def test_a_finished_fit_does_nothing_more(tmp_path):
+    trained = model()
+    fit(trained, tmp_path)
+    other = tiny.pretrainer(dropout=0.1)
+    fit(other, tmp_path)
+    for a, b in zip(state(trained), state(other)):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_keeps_the_newest_and_the_best(tmp_path):
+    trained = model()
+    checkpoint = Checkpoint(tmp_path, every=1, keep=2, best="probe_auc")
+
+    class Note(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            step = batch + 1
+            checkpoint.note_metrics(step, {"probe_auc": 1 / step})
+
+    trained.fit(
+        Batches(),
+        steps_per_epoch=6,
+        callbacks=[Note(), checkpoint],
+        verbose=0,
+    )
+    steps = [int(re.findall(r"\d+", p.name)[0]) for p in checkpoint.paths()]
+    assert steps == [1, 5, 6]
+
+
+def test_a_damaged_checkpoint_is_passed_over(tmp_path, capsys):
+    fit(model(), tmp_path)
+    paths = sorted(tmp_path.glob("*.npz"))
+    paths[-1].write_bytes(paths[-1].read_bytes()[:1000])
+    (tmp_path / "step-9.checkpoint.npz.tmp").write_bytes(b"half")
+    restored = Checkpoint(tmp_path)
+    assert restored.restore(tiny.pretrainer(dropout=0.1)) == 8
+    assert paths[-1].name in capsys.readouterr().out
+    assert not list(tmp_path.glob("*.tmp"))
+
+
+def test_another_model_is_refused(tmp_path):
+    fit(model(), tmp_path)
+    other = tiny.pretrainer(optimizer_config={"learning_rate": 0.1})
+    other.compile(optimizer="sgd")
+    with pytest.raises(CheckpointError, match="another model or optimizer"):
+        Checkpoint(tmp_path).restore(other)
+
+
+def test_another_configuration_is_refused(tmp_path):
+    trained = model()
+    checkpoint = Checkpoint(tmp_path, every=1, config={"mask_rate": 0.15})
+    trained.fit(Batches(), steps_per_epoch=1, callbacks=[checkpoint], verbose=0)
+    with pytest.raises(CheckpointError, match="mask_rate: 0.15 -> 0.3"):
+        Checkpoint(tmp_path, config={"mask_rate": 0.3}).restore(model())
+
+
+def test_a_full_disk_leaves_older_checkpoints_whole(tmp_path, monkeypatch):
+    trained = model()
+    fit(trained, tmp_path)
+    before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
+
+    def full(file, **arrays):
+        file.write(b"some of it")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "savez", full)
+    checkpoint = Checkpoint(tmp_path)
+    checkpoint.set_model(trained)
+    checkpoint.step = 99
+    checkpoint.save()
+    with pytest.raises(CheckpointError, match="No space left.*whole"):
+        checkpoint.wait()
+    assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before
+
+
+def test_weights_that_are_not_finite_are_never_written(tmp_path):
+    trained = model()
+    fit(trained, tmp_path)
+    names = sorted(p.name for p in tmp_path.iterdir())
+    variable = trained.trainable_variables[3]
+    variable.assign(np.full(variable.shape, np.nan, "float32"))
+    checkpoint = Checkpoint(tmp_path)
+    checkpoint.set_model(trained)
+    checkpoint.step = 99
+    checkpoint.save()
+    with pytest.raises(FloatingPointError, match="step 99.*last one.*10"):
+        checkpoint.wait()
+    assert sorted(p.name for p in tmp_path.iterdir()) == names
+
+
+@pytest.mark.parametrize(
+    "every, message", [(2, "not finite at step 4"), (3, "since step 5")]
+)
+def test_nan_stops_and_says_when(tmp_path, every, message):
+    trained = model()
+
+    class Poison(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            if batch == 3:
+                if keras.config.backend() == "jax":
+                    self.model.jax_state_sync()
+                variable = self.model.trainable_variables[3]
+                variable.assign(np.full(variable.shape, np.nan, "float32"))
+
+    with pytest.raises(FloatingPointError, match=message):
+        trained.fit(
+            Batches(),
+            steps_per_epoch=5,
+            callbacks=[Poison(), Checkpoint(tmp_path, every=every)],
+            verbose=0,
+        )
+    paths = sorted(tmp_path.glob("*.npz"))
+    with np.load(paths[-1]) as archive:
+        meta = json.loads(bytes(archive["meta"]).decode())
+    assert meta["step"] <= 4
+
+
+def test_arguments_are_checked(tmp_path):
+    with pytest.raises(ValueError, match="`every`"):
+        Checkpoint(tmp_path, every=0)
+    with pytest.raises(ValueError, match="steps_per_epoch"):
+        model().fit(Batches(), callbacks=[Checkpoint(tmp_path)])
