@@ -25,6 +25,8 @@ class ElectraEncoderBlock(keras.layers.Layer):
         activation: `"gelu"` (erf, the reference's) or `"gelu_approximate"`
             (tanh, KerasHub's). Defaults to `"gelu"`.
         layer_norm_epsilon: float. Defaults to 1e-12.
+        kernel_stddev: float. Of the kernels' initial values. Defaults to
+            0.02.
 
     Call arguments:
         x: (batch, length, hidden_dim).
@@ -41,6 +43,7 @@ class ElectraEncoderBlock(keras.layers.Layer):
         dropout=0.1,
         activation="gelu",
         layer_norm_epsilon=1e-12,
+        kernel_stddev=0.02,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -54,6 +57,7 @@ class ElectraEncoderBlock(keras.layers.Layer):
         self.dropout = dropout
         self.activation = activation
         self.layer_norm_epsilon = layer_norm_epsilon
+        self.kernel_stddev = kernel_stddev
         self.attention_dropout = self._dropout("attention_dropout")
         self.hidden_dropout = self._dropout("hidden_dropout")
 
@@ -68,7 +72,7 @@ class ElectraEncoderBlock(keras.layers.Layer):
         def dense(units, name, input_dim=hidden_dim):
             layer = keras.layers.Dense(
                 units,
-                kernel_initializer=kernel_initializer(),
+                kernel_initializer=kernel_initializer(self.kernel_stddev),
                 dtype=self.dtype_policy,
                 name=name,
             )
@@ -147,6 +151,7 @@ class ElectraEncoderBlock(keras.layers.Layer):
                 "dropout": self.dropout,
                 "activation": self.activation,
                 "layer_norm_epsilon": self.layer_norm_epsilon,
+                "kernel_stddev": self.kernel_stddev,
             }
         )
         return config

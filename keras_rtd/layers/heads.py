@@ -37,6 +37,7 @@ class MaskedLMHead(keras.layers.Layer):
         embeddings: the `ElectraEmbedding` whose token table is tied.
         activation: `"gelu"` or `"gelu_approximate"`. Defaults to `"gelu"`.
         layer_norm_epsilon: float. Defaults to 1e-12.
+        kernel_stddev: float. Defaults to 0.02.
 
     Call arguments:
         sequence_output: (batch, length, hidden_dim).
@@ -53,6 +54,7 @@ class MaskedLMHead(keras.layers.Layer):
         embeddings,
         activation="gelu",
         layer_norm_epsilon=1e-12,
+        kernel_stddev=0.02,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -62,7 +64,7 @@ class MaskedLMHead(keras.layers.Layer):
         self.vocabulary_size = embeddings.vocabulary_size
         self.dense = keras.layers.Dense(
             embeddings.embedding_dim,
-            kernel_initializer=kernel_initializer(),
+            kernel_initializer=kernel_initializer(kernel_stddev),
             dtype=self.dtype_policy,
             name="dense",
         )
@@ -113,6 +115,7 @@ class DetectionHead(keras.layers.Layer):
 
     Args:
         activation: `"gelu"` or `"gelu_approximate"`. Defaults to `"gelu"`.
+        kernel_stddev: float. Defaults to 0.02.
 
     Call arguments:
         sequence_output: (batch, length, hidden_dim).
@@ -121,14 +124,15 @@ class DetectionHead(keras.layers.Layer):
         float32 logits (batch, length); positive means replaced.
     """
 
-    def __init__(self, activation="gelu", **kwargs):
+    def __init__(self, activation="gelu", kernel_stddev=0.02, **kwargs):
         super().__init__(**kwargs)
         self.activation = activation
+        self.kernel_stddev = kernel_stddev
 
     def build(self, input_shape):
         self.dense = keras.layers.Dense(
             input_shape[-1],
-            kernel_initializer=kernel_initializer(),
+            kernel_initializer=kernel_initializer(self.kernel_stddev),
             dtype=self.dtype_policy,
             name="dense",
         )
@@ -150,4 +154,8 @@ class DetectionHead(keras.layers.Layer):
         return keras.KerasTensor(sequence_output.shape[:-1], "float32")
 
     def get_config(self):
-        return {**super().get_config(), "activation": self.activation}
+        return {
+            **super().get_config(),
+            "activation": self.activation,
+            "kernel_stddev": self.kernel_stddev,
+        }

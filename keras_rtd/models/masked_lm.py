@@ -38,6 +38,7 @@ class ElectraMaskedLM(keras_hub.models.Task):
             backbone.embeddings,
             activation=backbone.activation,
             layer_norm_epsilon=backbone.layer_norm_epsilon,
+            kernel_stddev=backbone.kernel_stddev,
             dtype=backbone.dtype_policy,
             name="masked_lm_head",
         )

@@ -101,11 +101,13 @@ class ElectraPretrainer(TrainStep, SubclassedTask):
             backbone.embeddings,
             activation=generator.activation,
             layer_norm_epsilon=generator.layer_norm_epsilon,
+            kernel_stddev=generator.kernel_stddev,
             dtype=generator.dtype_policy,
             name="masked_lm_head",
         )
         self.detection_head = DetectionHead(
             activation=backbone.activation,
+            kernel_stddev=backbone.kernel_stddev,
             dtype=backbone.dtype_policy,
             name="detection_head",
         )

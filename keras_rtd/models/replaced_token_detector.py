@@ -40,6 +40,7 @@ class ElectraReplacedTokenDetector(keras_hub.models.Task):
         self.preprocessor = preprocessor
         self.detection_head = head or DetectionHead(
             activation=backbone.activation,
+            kernel_stddev=backbone.kernel_stddev,
             dtype=backbone.dtype_policy,
             name="detection_head",
         )

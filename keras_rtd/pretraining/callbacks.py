@@ -54,18 +54,21 @@ class ProgressLine(keras.callbacks.Callback):
         self.matmul_rate = matmul_rate
         self.every = every
         self.tokens_per_second = None
-        self._last = None
+        # (step, time) of the newest line.
+        self._last = (first_step, 0.0)
+        self._started = False
 
     def on_train_batch_begin(self, batch, logs=None):
-        if self._last is None:
-            # Not before: the first step's compilation is not training speed.
+        if not self._started:
+            self._started = True
             self._last = (self.step, time.perf_counter())
 
     def on_train_batch_end(self, batch, logs=None):
         self.step += 1
         step, since = self._last
         if step == self.step - 1 and batch == 0:
-            float(logs["loss"])  # wait for the compiled first step
+            # Wait for it: compiling is not training speed.
+            float(logs["loss"])
             self._last = (self.step, time.perf_counter())
             print(
                 f"first step after {self._last[1] - since:.1f} s of compiling",

@@ -153,6 +153,13 @@ class PretrainConfig:
         return {k: v for k, v in self.to_dict().items() if k not in FREE}
 
 
+class _Parser(argparse.ArgumentParser):
+    """Ends with one line, where argparse prints the whole usage."""
+
+    def error(self, message):
+        self.exit(2, f"error: {message}\n")
+
+
 def parse_arguments(config_class, description, argv=None):
     """A config from the command line.
 
@@ -165,12 +172,11 @@ def parse_arguments(config_class, description, argv=None):
         An instance of `config_class`. A bad value ends the program with one
         line that names it, and exit status 2.
     """
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         description=description,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.error = lambda message: parser.exit(2, f"error: {message}\n")
     for field in dataclasses.fields(config_class):
         metadata = field.metadata
         keywords = {"default": field.default, "help": metadata["help"]}

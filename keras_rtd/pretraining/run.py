@@ -187,12 +187,11 @@ def _datasets(config, pretrainer):
 
 
 def _iterate(dataset):
-    if isinstance(dataset, keras.utils.PyDataset):
-        indices = itertools.count()
-        if dataset.num_batches is not None:
-            indices = range(dataset.num_batches)
-        return (dataset[i] for i in indices)
-    return iter(dataset)
+    if not isinstance(dataset, keras.utils.PyDataset):
+        return iter(dataset)
+    count = dataset.num_batches
+    indices = itertools.count() if count is None else range(count)
+    return map(dataset.__getitem__, indices)
 
 
 def _train(config, run, settings):

@@ -103,7 +103,9 @@ def _paint(text, good, color):
 
 
 def _wrap(words, width):
-    lines, line, length = [], [], 0
+    lines: list[str] = []
+    line: list[str] = []
+    length = 0
     for word in words:
         shown = word.replace("\x1b[32m", "").replace("\x1b[31m", "")
         size = len(shown.replace("\x1b[0m", "")) + 1

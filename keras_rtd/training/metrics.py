@@ -5,7 +5,7 @@ from keras import ops
 
 from keras_rtd.objectives.losses import mean
 
-# Fine enough (0.002) for an untrained discriminator, whose logits hardly differ.
+# Fine enough (0.002) for a discriminator whose logits hardly differ yet.
 BINS = 1 << 14
 # Logits beyond ±16 are all as good as certain (1e-7).
 RANGE = 16.0

@@ -58,7 +58,7 @@ class AdamW(keras.optimizers.Optimizer):
         self.beta_2 = beta_2
         self.epsilon = epsilon
         self.bias_correction = bias_correction
-        self._generator_ids = frozenset()
+        self._generator_ids: frozenset[int] = frozenset()
 
     def set_generator_variables(self, variables):
         """Say which variables take `generator_learning_rate`."""

@@ -4,9 +4,10 @@ import jax
 import keras
 
 from keras_rtd.training.batch import unpack
+from keras_rtd.training.step_interface import StepInterface
 
 
-class TrainStep:
+class TrainStep(StepInterface):
     """Gives a model `train_step` and `test_step`; see `training.step`."""
 
     def train_step(self, state, data):

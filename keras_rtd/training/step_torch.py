@@ -3,9 +3,10 @@
 import torch
 
 from keras_rtd.training.batch import unpack
+from keras_rtd.training.step_interface import StepInterface
 
 
-class TrainStep:
+class TrainStep(StepInterface):
     """Gives a model `train_step` and `test_step`; see `training.step`."""
 
     def train_step(self, data):

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-import sklearn.metrics
+import sklearn.metrics as reference
 import tiny
 from keras import ops
 
@@ -25,11 +25,9 @@ def test_ranking_metrics_equal_scikit_learn():
     )
     auc, precision = map(float, ranking_metrics(histogram))
     kept = real > 0
-    expected = sklearn.metrics.roc_auc_score(labels[kept], logits[kept])
+    expected = reference.roc_auc_score(labels[kept], logits[kept])
     assert auc == pytest.approx(expected, abs=1e-4)
-    expected = sklearn.metrics.average_precision_score(
-        labels[kept], logits[kept]
-    )
+    expected = reference.average_precision_score(labels[kept], logits[kept])
     assert precision == pytest.approx(expected, abs=2e-4)
 
 
@@ -92,14 +90,14 @@ def test_all_metrics_by_hand_over_two_batches():
         "sampled_accuracy": (drawn * weights).sum() / weights.sum(),
         "discriminator_loss": discriminator_loss,
         "discriminator_accuracy": (predicted == labels).mean(),
-        "discriminator_auc": sklearn.metrics.roc_auc_score(labels, logits),
-        "discriminator_average_precision": sklearn.metrics.average_precision_score(
+        "discriminator_auc": reference.roc_auc_score(labels, logits),
+        "discriminator_average_precision": reference.average_precision_score(
             labels, logits
         ),
-        "discriminator_precision": sklearn.metrics.precision_score(
+        "discriminator_precision": reference.precision_score(
             labels, predicted, zero_division=0
         ),
-        "discriminator_recall": sklearn.metrics.recall_score(labels, predicted),
+        "discriminator_recall": reference.recall_score(labels, predicted),
         "replaced_rate": labels.mean(),
     }
     assert set(logs) == set(expected)
