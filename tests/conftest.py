@@ -5,6 +5,7 @@ import os
 import pathlib
 import random
 import sys
+import tempfile
 
 import pytest
 
@@ -17,6 +18,12 @@ for _name, _value in {
     "OMP_NUM_THREADS": "1",
     "TF_NUM_INTRAOP_THREADS": "1",
     "TF_NUM_INTEROP_THREADS": "1",
+    # Most of a JAX test is compiling, and most tests compile the same.
+    "JAX_COMPILATION_CACHE_DIR": os.path.join(
+        tempfile.gettempdir(), f"keras_rtd_tests_{os.getuid()}"
+    ),
+    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+    "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "0",
 }.items():
     os.environ.setdefault(_name, _value)
 

@@ -51,12 +51,13 @@ def pretrainer(dropout=0.0, with_tokenizer=False, dtype=None, **kwargs):
     return ElectraPretrainer(backbone, generator, seed=1, **kwargs)
 
 
-def batch(seed=0, rows=4, length=16, slots=3):
+def batch(seed=0, rows=4, length=16, slots=3, vocabulary=None):
     """A masked batch with rows of different lengths and an unused slot."""
+    vocabulary = vocabulary or len(VOCABULARY)
     rng = np.random.default_rng(seed)
     lengths = rng.integers(length // 2, length + 1, rows)
     real = np.arange(length)[None] < lengths[:, None]
-    ids = np.where(real, rng.integers(5, len(VOCABULARY), (rows, length)), 0)
+    ids = np.where(real, rng.integers(5, vocabulary, (rows, length)), 0)
     ids[:, 0] = 2
     ids[np.arange(rows), lengths - 1] = 3
     positions = np.stack(

@@ -186,7 +186,7 @@ def test_nan_stops_and_says_when(tmp_path, every, message):
     with pytest.raises(FloatingPointError, match=message):
         trained.fit(
             Batches(),
-            steps_per_epoch=5,
+            steps_per_epoch=6,
             callbacks=[Poison(), Checkpoint(tmp_path, every=every)],
             verbose=0,
         )
