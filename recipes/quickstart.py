@@ -48,16 +48,15 @@ class QuickstartConfig(PretrainConfig):
     data: tuple = setting(
         ("python_docs",), "a corpus in place of Python's texts", nargs="+"
     )
-    train_steps: int = setting(2800, "optimiser steps of the whole run")
-    batch_size: int = setting(16, "windows a step")
-    sequence_length: int = setting(64, "tokens a window")
-    learning_rate: float | None = setting(1e-3, "peak rate")
+    train_steps: int = setting(700, "optimiser steps of the whole run")
+    batch_size: int = setting(32, "windows a step")
+    learning_rate: float | None = setting(5e-4, "peak rate")
     unigram_warmup_steps: int = setting(
-        2000, "steps until all replacements are the generator's"
+        400, "steps until all replacements are the generator's"
     )
     validation_fraction: float = setting(0.05, "share of documents held out")
-    checkpoint_every: int = setting(400, "steps between checkpoints")
-    eval_every: int = setting(400, "steps between evaluations")
+    checkpoint_every: int = setting(100, "steps between checkpoints")
+    eval_every: int = setting(100, "steps between evaluations")
 
 
 def run(argv=None):

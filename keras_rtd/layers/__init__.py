@@ -1,0 +1,1 @@
+"""Layers of the encoders, of their heads, and of masking."""

@@ -7,14 +7,13 @@ import gzip
 import importlib.util
 import json
 import lzma
-import os
 import pathlib
 
 import pytest
 
 from keras_rtd.tokenizers import ElectraTokenizer
 
-DATA = pathlib.Path(os.environ.get("KERAS_RTD_DATA", "/work/shared/data"))
+DATA = pathlib.Path(__file__).parents[3] / "shared" / "data"
 VOCABULARY = DATA / "vocab" / "vocab.txt"
 FILES = sorted(
     path
