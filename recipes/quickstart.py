@@ -109,10 +109,15 @@ def show(folder):
     saved_model = folder / "saved_model"
     print(f"\nA fresh process loads {saved_model} and scores:\n  {SENTENCE}")
     sys.stdout.flush()
-    subprocess.run(
-        [sys.executable, "-c", SCORE, str(saved_model), SENTENCE], check=True
+    scored = subprocess.run(
+        [sys.executable, "-c", SCORE, str(saved_model), SENTENCE],
+        capture_output=True,
+        text=True,
     )
-    print(f"\nOpen {folder / 'report.html'} in a browser.")
+    # TensorFlow's start-up notices go to stderr: shown only if it failed.
+    print(scored.stdout if scored.returncode == 0 else scored.stderr)
+    scored.check_returncode()
+    print(f"Open {folder / 'report.html'} in a browser.")
 
 
 if __name__ == "__main__":
