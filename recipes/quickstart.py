@@ -3,11 +3,11 @@
     make quickstart
 
 No download: the corpus is the help topics of `pydoc` and the docstrings of
-the standard library. At most five minutes of training on two cores, then
-held-out sentences as the model sees them, and a SavedModel scored in a fresh
-process. Settings are those of `recipes/pretrain_tiny.py`, made for this
-corpus; the words that replace others come from word frequencies at first and
-from the generator more and more (`--unigram_warmup_steps`).
+the standard library. Some minutes of training on two cores, then held-out
+sentences as the model sees them, and a SavedModel scored in a fresh process.
+The words that replace others come from word frequencies at first and from the
+generator more and more (`--unigram_warmup_steps`). What it reaches is in
+docs/experiments.md.
 """
 
 import dataclasses
