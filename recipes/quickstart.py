@@ -22,6 +22,7 @@ from keras_rtd.models import ElectraTokenizer
 from keras_rtd.pretraining import PretrainConfig
 from keras_rtd.pretraining import main
 from keras_rtd.pretraining import setting
+from keras_rtd.pretraining.config import DTYPES
 from keras_rtd.pretraining.config import parse_arguments
 from keras_rtd.pretraining.samples import terminal_lines
 
@@ -48,11 +49,14 @@ class QuickstartConfig(PretrainConfig):
     data: tuple = setting(
         ("python_docs",), "a corpus in place of Python's texts", nargs="+"
     )
-    train_steps: int = setting(700, "optimiser steps of the whole run")
+    train_steps: int = setting(1000, "optimiser steps of the whole run")
     batch_size: int = setting(32, "windows a step")
     learning_rate: float | None = setting(5e-4, "peak rate")
     unigram_warmup_steps: int = setting(
-        400, "steps until all replacements are the generator's"
+        700, "steps until all replacements are the generator's"
+    )
+    dtype: str = setting(
+        "auto", "dtype policy; auto: mixed_bfloat16 where it is fast", DTYPES
     )
     validation_fraction: float = setting(0.05, "share of documents held out")
     checkpoint_every: int = setting(100, "steps between checkpoints")

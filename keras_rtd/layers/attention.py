@@ -25,8 +25,8 @@ def attention_bias(padding_mask):
 def attend(query, key, value, bias, dropout=None, training=None):
     """Attention over (batch, heads, length, head_dim) tensors.
 
-    The softmax is float32 whatever the compute dtype. PyTorch's fused kernel
-    is used unless attention dropout is on; TensorFlow and JAX compile the
+    The softmax is float32 whatever the compute dtype. PyTorch's kernels
+    are used unless attention dropout is on; TensorFlow and JAX compile the
     plain formula.
 
     Args:
@@ -40,17 +40,27 @@ def attend(query, key, value, bias, dropout=None, training=None):
     """
     drop = dropout is not None and dropout.rate > 0 and training
     if keras.config.backend() == "torch" and not drop:
-        from torch.nn.functional import scaled_dot_product_attention
-
-        return scaled_dot_product_attention(
-            query, key, value, attn_mask=bias.to(query.dtype)
-        )
+        return _attend_torch(query, key, value, bias.to(query.dtype))
     scale = query.shape[-1] ** -0.5
     scores = ops.matmul(query * scale, ops.transpose(key, (0, 1, 3, 2)))
     # Keras has cast the bias to the compute dtype on the way.
     scores = ops.cast(scores, "float32") + ops.cast(bias, "float32")
-    weights = ops.softmax(scores, axis=-1)
-    weights = ops.cast(weights, value.dtype)
+    weights = ops.cast(ops.softmax(scores, axis=-1), value.dtype)
     if drop:
         weights = dropout(weights, training=training)
     return ops.matmul(weights, value)
+
+
+def _attend_torch(query, key, value, bias):
+    import torch
+
+    if query.device.type == "cpu" and query.dtype == torch.bfloat16:
+        # The fused CPU kernel's backward takes four times as long as the
+        # products, which the matrix unit does (docs/experiments.md).
+        scale = query.shape[-1] ** -0.5
+        scores = torch.matmul(query * scale, key.transpose(-1, -2))
+        weights = torch.softmax(scores + bias, dim=-1)
+        return torch.matmul(weights, value)
+    return torch.nn.functional.scaled_dot_product_attention(
+        query, key, value, attn_mask=bias
+    )

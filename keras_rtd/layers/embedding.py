@@ -5,6 +5,8 @@ from keras import ops
 
 from keras_rtd.layers.initializers import kernel_initializer
 from keras_rtd.layers.initializers import new_seed
+from keras_rtd.layers.kernels import LayerNormalization
+from keras_rtd.layers.kernels import tf_tensor
 
 ROW_MULTIPLE = 64
 
@@ -38,9 +40,7 @@ def lookup(table, ids):
 
         return tf.gather(table, ids), gradient
 
-    # Keras hands out the tf.Variable itself, which custom_gradient refuses.
-    table = tf.convert_to_tensor(ops.convert_to_tensor(table))
-    return gather(table, tf.convert_to_tensor(ids))
+    return gather(tf_tensor(table), tf_tensor(ids))
 
 
 @keras.saving.register_keras_serializable(package="keras_rtd")
@@ -85,7 +85,7 @@ class ElectraEmbedding(keras.layers.Layer):
         self.num_segments = num_segments
         self.dropout = dropout
         self.layer_norm_epsilon = layer_norm_epsilon
-        self.layer_norm = keras.layers.LayerNormalization(
+        self.layer_norm = LayerNormalization(
             epsilon=layer_norm_epsilon,
             dtype=self.dtype_policy,
             name="layer_norm",

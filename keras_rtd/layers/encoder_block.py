@@ -6,6 +6,10 @@ from keras import ops
 from keras_rtd.layers.attention import attend
 from keras_rtd.layers.initializers import kernel_initializer
 from keras_rtd.layers.initializers import new_seed
+from keras_rtd.layers.kernels import Dense
+from keras_rtd.layers.kernels import LayerNormalization
+from keras_rtd.layers.kernels import gelu
+from keras_rtd.layers.kernels import project
 
 
 @keras.saving.register_keras_serializable(package="keras_rtd")
@@ -70,7 +74,7 @@ class ElectraEncoderBlock(keras.layers.Layer):
         hidden_dim = x_shape[-1]
 
         def dense(units, name, input_dim=hidden_dim):
-            layer = keras.layers.Dense(
+            layer = Dense(
                 units,
                 kernel_initializer=kernel_initializer(self.kernel_stddev),
                 dtype=self.dtype_policy,
@@ -80,7 +84,7 @@ class ElectraEncoderBlock(keras.layers.Layer):
             return layer
 
         def layer_norm(name):
-            layer = keras.layers.LayerNormalization(
+            layer = LayerNormalization(
                 epsilon=self.layer_norm_epsilon,
                 dtype=self.dtype_policy,
                 name=name,
@@ -106,7 +110,7 @@ class ElectraEncoderBlock(keras.layers.Layer):
         )
         attended = self.hidden_dropout(attended, training=training)
         x = self.attention_norm(x + attended)
-        hidden = ops.gelu(
+        hidden = gelu(
             self.intermediate(x),
             approximate=self.activation == "gelu_approximate",
         )
@@ -124,7 +128,7 @@ class ElectraEncoderBlock(keras.layers.Layer):
         offset = ops.concatenate(
             [self.query.bias, key_bias, self.value.bias], axis=0
         )
-        qkv = ops.matmul(x, kernel) + offset
+        qkv = project(x, kernel, offset)
         head_dim = width // self.num_heads
         # A split, not slices: its gradient is one concatenation.
         query, key, value = (

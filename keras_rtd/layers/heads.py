@@ -5,9 +5,10 @@ from keras import ops
 
 from keras_rtd.layers.embedding import padded_rows
 from keras_rtd.layers.initializers import kernel_initializer
-
-# Logit of what cannot be: exp of it is 0.
-IMPOSSIBLE = -1e9
+from keras_rtd.layers.kernels import Dense
+from keras_rtd.layers.kernels import LayerNormalization
+from keras_rtd.layers.kernels import gelu
+from keras_rtd.layers.vocabulary_axis import IMPOSSIBLE
 
 
 def gather_positions(x, positions):
@@ -62,13 +63,13 @@ class MaskedLMHead(keras.layers.Layer):
         self.activation = activation
         self.layer_norm_epsilon = layer_norm_epsilon
         self.vocabulary_size = embeddings.vocabulary_size
-        self.dense = keras.layers.Dense(
+        self.dense = Dense(
             embeddings.embedding_dim,
             kernel_initializer=kernel_initializer(kernel_stddev),
             dtype=self.dtype_policy,
             name="dense",
         )
-        self.layer_norm = keras.layers.LayerNormalization(
+        self.layer_norm = LayerNormalization(
             epsilon=layer_norm_epsilon,
             dtype=self.dtype_policy,
             name="layer_norm",
@@ -86,7 +87,7 @@ class MaskedLMHead(keras.layers.Layer):
 
     def call(self, sequence_output, mask_positions):
         x = gather_positions(sequence_output, mask_positions)
-        x = ops.gelu(
+        x = gelu(
             self.dense(x), approximate=self.activation == "gelu_approximate"
         )
         x = self.layer_norm(x)
@@ -130,21 +131,19 @@ class DetectionHead(keras.layers.Layer):
         self.kernel_stddev = kernel_stddev
 
     def build(self, input_shape):
-        self.dense = keras.layers.Dense(
+        self.dense = Dense(
             input_shape[-1],
             kernel_initializer=kernel_initializer(self.kernel_stddev),
             dtype=self.dtype_policy,
             name="dense",
         )
         self.dense.build(input_shape)
-        self.logits = keras.layers.Dense(
-            1, dtype=self.dtype_policy, name="logits"
-        )
+        self.logits = Dense(1, dtype=self.dtype_policy, name="logits")
         self.logits.build(input_shape)
         self.built = True
 
     def call(self, sequence_output):
-        x = ops.gelu(
+        x = gelu(
             self.dense(sequence_output),
             approximate=self.activation == "gelu_approximate",
         )

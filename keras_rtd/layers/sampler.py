@@ -1,19 +1,20 @@
 """Draws the generator's replacements."""
 
+import math
+
 import keras
 from keras import ops
 
-# The reference's guard against log(0) (pretrain/pretrain_helpers.py).
-TINY = 1e-9
+from keras_rtd.layers import vocabulary_axis
 
 
 def sample_replacements(logits, seed, disallowed_ids=None):
     """Draw one token a position from softmax(logits).
 
-    Gumbel's trick, argmax(logits - log(-log u)), in float32: half precision
-    draws from another distribution. No gradient flows through
-    the draw. Source: google-research/electra, pretrain/pretrain_helpers.py,
-    `sample_from_softmax`.
+    In float32: half precision draws from another distribution. No gradient
+    flows through the draw. The distribution is that of the reference's
+    Gumbel noise (google-research/electra, pretrain/pretrain_helpers.py,
+    `sample_from_softmax`), which would need a random number for every logit.
 
     Args:
         logits: float32 (batch, count, vocabulary).
@@ -29,9 +30,27 @@ def sample_replacements(logits, seed, disallowed_ids=None):
         logits = logits - 1000.0 * ops.one_hot(
             disallowed_ids, logits.shape[-1], dtype="float32"
         )
-    noise = keras.random.uniform(ops.shape(logits), dtype="float32", seed=seed)
-    noise = -ops.log(-ops.log(noise + TINY) + TINY)
-    return ops.cast(ops.argmax(logits + noise, axis=-1), "int32")
+    return vocabulary_axis.draw(logits, seed)
+
+
+def sample_unigram(cumulative, shape, seed):
+    """Draw tokens from fixed word frequencies.
+
+    Args:
+        cumulative: float32 (vocabulary,), cumulative probabilities; the last
+            is above every uniform number.
+        shape: shape of the draws.
+        seed: `keras.random.SeedGenerator` or int.
+
+    Returns:
+        int32 tensor of `shape`.
+    """
+    count = math.prod(shape)
+    uniform = keras.random.uniform((count,), dtype="float32", seed=seed)
+    # The first whose cumulative probability is above the number: one of
+    # probability 0 never is.
+    ids = ops.searchsorted(cumulative, uniform, side="right")
+    return ops.reshape(ops.cast(ids, "int32"), shape)
 
 
 def replace_tokens(token_ids, positions, ids, weights):

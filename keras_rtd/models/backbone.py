@@ -6,6 +6,7 @@ import keras_hub
 from keras_rtd.layers.attention import attention_bias
 from keras_rtd.layers.embedding import ElectraEmbedding
 from keras_rtd.layers.encoder_block import ElectraEncoderBlock
+from keras_rtd.layers.kernels import Dense
 from keras_rtd.tokenizers.electra_tokenizer import ElectraTokenizer
 
 FORMAT_VERSION = 1
@@ -115,7 +116,7 @@ class ElectraBackbone(keras_hub.models.Backbone):
         self.embeddings_projection = None
         if hidden_dim != embedding_dim:
             # Glorot's initialisation, as the reference's `tf.layers.dense`.
-            self.embeddings_projection = keras.layers.Dense(
+            self.embeddings_projection = Dense(
                 hidden_dim,
                 dtype=dtype,
                 name="embeddings_projection",

@@ -6,7 +6,6 @@ import keras
 import numpy as np
 
 from keras_rtd import objectives
-from keras_rtd.layers.embedding import padded_rows
 from keras_rtd.layers.heads import DetectionHead
 from keras_rtd.layers.heads import MaskedLMHead
 from keras_rtd.layers.initializers import new_seed
@@ -160,14 +159,20 @@ class ElectraPretrainer(TrainStep, SubclassedTask):
     def metrics(self):
         return [self.pretraining_metrics]
 
-    def compile(self, optimizer=None, **kwargs):
+    def compile(self, optimizer=None, jit_compile=None, **kwargs):
         """Configure training.
 
         Args:
             optimizer: a Keras optimizer or `None` for the preset's, see
                 `keras_rtd.training.make_optimizer`.
-            **kwargs: as for `keras.Model.compile`, e.g. `jit_compile`.
+            jit_compile: bool, `"auto"` or `None`. `None` takes what is
+                fastest: always compiled on JAX; on TensorFlow only with an
+                accelerator, as on a CPU XLA's matrix products are slower
+                than oneDNN's; never on PyTorch, whose compiler needs minutes.
+            **kwargs: as for `keras.Model.compile`.
         """
+        if jit_compile is None:
+            jit_compile = self.best_jit_compile()
         optimizer = keras.optimizers.get(
             make_optimizer(**self.optimizer_config)
             if optimizer is None
@@ -175,7 +180,9 @@ class ElectraPretrainer(TrainStep, SubclassedTask):
         )
         if hasattr(optimizer, "set_generator_variables"):
             optimizer.set_generator_variables(self.generator_variables)
-        keras.Model.compile(self, optimizer=optimizer, **kwargs)
+        keras.Model.compile(
+            self, optimizer=optimizer, jit_compile=jit_compile, **kwargs
+        )
         self.optimizer.build(self.trainable_variables)
 
     @property
@@ -245,14 +252,19 @@ class ElectraPretrainer(TrainStep, SubclassedTask):
         finally:
             state.assign(before)
 
+    def _symbolic_build(self, iterator=None, data_batch=None):
+        # All is built when made. Keras would run the model once more to see
+        # that, on PyTorch at every `train_on_batch`, because a Dropout layer
+        # counts as unbuilt until it is called.
+        pass
+
     def set_unigram(self, probabilities):
         """Tell the corpus's word frequencies to the objective.
 
         Args:
             probabilities: float (vocabulary_size,), sum 1.
         """
-        columns = padded_rows(self.backbone.vocabulary_size)
-        self.objective.set_unigram(np.asarray(probabilities), columns)
+        self.objective.set_unigram(np.asarray(probabilities))
 
     predict = keras.Model.predict
     train_on_batch = keras.Model.train_on_batch

@@ -4,9 +4,9 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_rtd.layers.heads import IMPOSSIBLE
 from keras_rtd.layers.sampler import replace_tokens
 from keras_rtd.layers.sampler import sample_replacements
+from keras_rtd.layers.sampler import sample_unigram
 from keras_rtd.objectives.losses import detection_bce
 from keras_rtd.objectives.losses import masked_token_nll
 from keras_rtd.objectives.losses import mean
@@ -53,19 +53,19 @@ class Electra:
         self.temperature = temperature
         self.disallow_correct = disallow_correct
         self.unigram_warmup_steps = unigram_warmup_steps
-        self._unigram_logits = None
+        self._unigram = None
 
-    def set_unigram(self, probabilities, columns):
+    def set_unigram(self, probabilities):
         """Tell the word frequencies that `unigram_warmup_steps` draws from.
 
         Args:
-            probabilities: float (vocabulary,), sum 1.
-            columns: int. Columns of the generator's logits.
+            probabilities: float (vocabulary_size,), sum 1.
         """
-        logits = np.full(columns, IMPOSSIBLE, dtype=np.float32)
-        positive = np.flatnonzero(probabilities)
-        logits[positive] = np.log(probabilities[positive])
-        self._unigram_logits = logits
+        cumulative = np.cumsum(np.asarray(probabilities, np.float64))
+        last = np.flatnonzero(probabilities)[-1]
+        # Above every uniform number, whatever the sum was rounded to.
+        cumulative[last:] = 2.0
+        self._unigram = cumulative.astype(np.float32)
 
     def forward(self, networks, batch, seed, step, training=None):
         """Corrupt and predict.
@@ -87,13 +87,7 @@ class Electra:
         if "sampled_ids" in batch:
             sampled = ops.cast(batch["sampled_ids"], "int32")
         else:
-            sampled = sample_replacements(
-                self._draw_logits(logits, seed, step, training),
-                seed,
-                disallowed_ids=(
-                    batch["mask_ids"] if self.disallow_correct else None
-                ),
-            )
+            sampled = self._draw(batch, logits, seed, step, training)
         token_ids = ops.cast(batch["token_ids"], "int32")
         if "corrupted_token_ids" in batch:
             corrupted = ops.cast(batch["corrupted_token_ids"], "int32")
@@ -117,19 +111,28 @@ class Electra:
             ),
         }
 
-    def _draw_logits(self, logits, seed, step, training):
-        logits = ops.stop_gradient(logits) / self.temperature
+    def _draw(self, batch, logits, seed, step, training):
+        sampled = sample_replacements(
+            ops.stop_gradient(logits) / self.temperature,
+            seed,
+            disallowed_ids=(
+                batch["mask_ids"] if self.disallow_correct else None
+            ),
+        )
         if not (self.unigram_warmup_steps and training):
-            return logits
-        if self._unigram_logits is None:
+            return sampled
+        if self._unigram is None:
             raise ValueError(
                 "`unigram_warmup_steps` needs the corpus's word frequencies: "
                 "call `pretrainer.set_unigram(probabilities)` before `fit`."
             )
+        shape = ops.shape(sampled)
         done = ops.cast(step, "float32") / self.unigram_warmup_steps
-        chance = keras.random.uniform(ops.shape(logits)[:2], seed=seed)
+        chance = keras.random.uniform(shape, seed=seed)
         return ops.where(
-            (chance < 1.0 - done)[..., None], self._unigram_logits, logits
+            chance < 1.0 - done,
+            sample_unigram(self._unigram, shape, seed),
+            sampled,
         )
 
     def loss(self, batch, outputs):

@@ -5,9 +5,10 @@ import dataclasses
 
 from keras_rtd.objectives import OBJECTIVES
 from keras_rtd.training.schedules import SCHEDULES
+from keras_rtd.utils.hardware import fast_dtype
 
 STRATEGIES = ("single",)
-DTYPES = ("float32", "mixed_bfloat16", "mixed_float16")
+DTYPES = ("float32", "mixed_bfloat16", "mixed_float16", "auto")
 
 # What a continued run may change without changing its result.
 FREE = ("run_dir", "checkpoint_every", "eval_every", "keep_checkpoints")
@@ -64,7 +65,11 @@ class PretrainConfig:
         "polynomial", "how the rate falls", choices=tuple(SCHEDULES)
     )
     dropout: float | None = setting(None, "dropout rate of both encoders")
-    dtype: str = setting("float32", "dtype policy", choices=DTYPES)
+    dtype: str = setting(
+        "float32",
+        "dtype policy; auto: mixed_bfloat16 where the devices are fast at it",
+        choices=DTYPES,
+    )
     discriminator_weight: float = setting(50.0, "weight of detection's loss")
     temperature: float = setting(1.0, "of the generator's draws")
     unigram_warmup_steps: int = setting(
@@ -134,6 +139,9 @@ class PretrainConfig:
                 f"one of {', '.join(choices or ())}",
             )
         self._check("data", len(self.data) > 0, "given: files or a folder")
+        if self.dtype == "auto":
+            # What the run directory remembers is the dtype itself.
+            object.__setattr__(self, "dtype", fast_dtype())
 
     def _check(self, name, good, rule):
         if not good:

@@ -80,8 +80,8 @@ class AdamW(keras.optimizers.Optimizer):
         index = self._get_variable_index(variable)
         return self._momentums[index], self._velocities[index]
 
-    def _rates(self, learning_rate):
-        """(rate, generator's rate) with the bias correction in them."""
+    def rates(self, learning_rate):
+        """(rate, generator's rate, factor of the bias correction)."""
         other = self.generator_learning_rate
         if other is None:
             other = learning_rate
@@ -94,12 +94,36 @@ class AdamW(keras.optimizers.Optimizer):
         second = 1.0 - ops.power(self.beta_2, step)
         return learning_rate, other, ops.sqrt(second) / first
 
+    def is_generator(self, variable):
+        """Whether a variable takes `generator_learning_rate`."""
+        return self._is_generator[self._get_variable_index(variable)]
+
+    def decays(self, variable):
+        """Whether weight decay reaches a variable."""
+        return self._decays[self._get_variable_index(variable)]
+
+    def _clip_gradients(self, gradients):
+        if keras.config.backend() == "torch" and self.global_clipnorm:
+            from keras_rtd.training import adamw_torch
+
+            return adamw_torch.clip_by_global_norm(
+                gradients, self.global_clipnorm
+            )
+        return super()._clip_gradients(gradients)
+
+    def _backend_update_step(self, gradients, variables, learning_rate):
+        if keras.config.backend() == "torch":
+            from keras_rtd.training import adamw_torch
+
+            adamw_torch.update(self, gradients, variables, learning_rate)
+        else:
+            super()._backend_update_step(gradients, variables, learning_rate)
+
     def update_step(self, gradient, variable, learning_rate):
-        index = self._get_variable_index(variable)
-        rate, generator_rate, correction = self._rates(learning_rate)
-        if self._is_generator[index]:
+        rate, generator_rate, correction = self.rates(learning_rate)
+        if self.is_generator(variable):
             rate = generator_rate
-        m, v = self._momentums[index], self._velocities[index]
+        m, v = self.moments(variable)
         rate = ops.cast(rate, m.dtype)
         gradient = ops.cast(gradient, m.dtype)
         self.assign_add(m, (gradient - m) * (1 - self.beta_1))
@@ -107,7 +131,7 @@ class AdamW(keras.optimizers.Optimizer):
         step = m / (ops.sqrt(v) + self.epsilon)
         if self.bias_correction:
             step = step * ops.cast(correction, m.dtype)
-        if self.decay_rate and self._decays[index]:
+        if self.decay_rate and self.decays(variable):
             step = step + self.decay_rate * variable
         self.assign_sub(variable, rate * step)
 

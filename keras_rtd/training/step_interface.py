@@ -14,3 +14,7 @@ class StepInterface:
     non_trainable_variables: Any
     metrics_variables: Any
     run_objective: Callable[..., dict]
+
+    def best_jit_compile(self):
+        """Whether XLA makes this backend's step faster on its devices."""
+        raise NotImplementedError

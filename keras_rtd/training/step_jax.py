@@ -10,6 +10,9 @@ from keras_rtd.training.step_interface import StepInterface
 class TrainStep(StepInterface):
     """Gives a model `train_step` and `test_step`; see `training.step`."""
 
+    def best_jit_compile(self):
+        return True
+
     def train_step(self, state, data):
         trainable, non_trainable, optimizer, metrics = state
         batch = unpack(data)

@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from keras_rtd.layers import islands_tensorflow
 from keras_rtd.training.batch import unpack
 from keras_rtd.training.step_interface import StepInterface
 
@@ -9,10 +10,13 @@ from keras_rtd.training.step_interface import StepInterface
 class TrainStep(StepInterface):
     """Gives a model `train_step` and `test_step`; see `training.step`."""
 
+    def best_jit_compile(self):
+        return bool(tf.config.list_logical_devices("GPU"))
+
     def train_step(self, data):
         batch = unpack(data)
         variables = self.trainable_variables
-        with tf.GradientTape() as tape:
+        with tf.GradientTape() as tape, islands_tensorflow.active():
             outputs = self.run_objective(batch, training=True)
             loss, parts = self.objective.loss(batch, outputs)
             scaled = self.optimizer.scale_loss(loss)

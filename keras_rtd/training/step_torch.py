@@ -4,18 +4,20 @@ import torch
 
 from keras_rtd.training.batch import unpack
 from keras_rtd.training.step_interface import StepInterface
+from keras_rtd.utils.host_memory import keep_freed_memory
 
 
 class TrainStep(StepInterface):
     """Gives a model `train_step` and `test_step`; see `training.step`."""
 
+    def best_jit_compile(self):
+        return False
+
     def train_step(self, data):
         batch = unpack(data)
         variables = self.trainable_variables
-        # Not self.zero_grad(): Keras registers parameters by path, and the
-        # two encoders have the same ones, so it would miss half of them.
-        for variable in variables:
-            variable.value.grad = None
+        if variables[0].value.device.type == "cpu":
+            keep_freed_memory()
         outputs = self.run_objective(batch, training=True)
         loss, parts = self.objective.loss(batch, outputs)
         # Not `backward()`, whose gradients stay and add up: `zero_grad()` does

@@ -355,3 +355,18 @@ def test_functional_and_subclassed_tasks_live_side_by_side():
     first.predict_on_batch(batch)
     again = ops.convert_to_numpy(detector(inputs)["discriminator_logits"])
     np.testing.assert_array_equal(logits, again)
+
+
+def test_a_step_runs_the_model_once(monkeypatch):
+    model = tiny.pretrainer()
+    runs = []
+    forward = model.objective.forward
+
+    def counted(*args, **kwargs):
+        runs.append(kwargs["training"])
+        return forward(*args, **kwargs)
+
+    monkeypatch.setattr(model.objective, "forward", counted)
+    model.train_on_batch(tiny.batch())
+    # Keras would trace a model that it takes for unbuilt once more.
+    assert runs == [True]

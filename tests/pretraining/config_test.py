@@ -5,6 +5,7 @@ import pytest
 from keras_rtd.pretraining import PretrainConfig
 from keras_rtd.pretraining.config import ConfigError
 from keras_rtd.pretraining.config import parse_arguments
+from keras_rtd.utils.hardware import fast_dtype
 
 
 @pytest.mark.parametrize(
@@ -67,3 +68,9 @@ def test_what_binds_a_run_leaves_out_where_and_how_often():
     binding = PretrainConfig(data=("x",)).binding()
     assert "run_dir" not in binding and "eval_every" not in binding
     assert binding["data"] == ["x"] and binding["seed"] == 0
+
+
+def test_auto_dtype_is_remembered_as_what_it_stands_for():
+    config = PretrainConfig(data=("x",), dtype="auto")
+    assert config.dtype == fast_dtype()
+    assert config.binding()["dtype"] in ("float32", "mixed_bfloat16")

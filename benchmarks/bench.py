@@ -1,0 +1,244 @@
+"""Speed of the whole training step, beside the peers, in one run.
+
+    python benchmarks/bench.py            small at 128, under 15 minutes
+    python benchmarks/bench.py --full     tiny and small, 128 and 512
+    python benchmarks/bench.py --gpu      JAX and PyTorch on a GPU
+
+Implementations that are compared run in turns: each waits in a process of its
+own while another measures a block of steps, so that a slow minute of the
+machine hits all of them. Writes benchmarks/results/<date>-<machine>.json.
+"""
+
+import argparse
+import datetime
+import json
+import pathlib
+import platform
+import statistics
+import subprocess
+import sys
+import time
+
+import pipeline
+import table
+from case import Case
+from sizes import MASK_RATE
+
+HERE = pathlib.Path(__file__).parent
+ROUNDS = 4
+
+
+class Worker:
+    """A `worker.py` process."""
+
+    def __init__(self, case):
+        self.case = case
+        self.times = []
+        self.peak_memory = 0
+        self.process = subprocess.Popen(
+            [
+                sys.executable,
+                str(HERE / "worker.py"),
+                json.dumps(case.row()),
+                str(time.time()),
+            ],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=case.environment(),
+        )
+        self.first_step_seconds = self._answer()["first_step_seconds"]
+
+    def _answer(self):
+        line = self.process.stdout.readline()
+        if not line:
+            raise WorkerError(self.process.communicate()[1][-2000:])
+        return json.loads(line)
+
+    def measure(self):
+        """One block of steps."""
+        self.process.stdin.write("go\n")
+        self.process.stdin.flush()
+        answer = self._answer()
+        self.times += answer["times"]
+        self.peak_memory = answer["peak_memory_bytes"]
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+    def row(self, matmul):
+        case = self.case
+        speed = case.tokens / statistics.median(self.times)
+        return {
+            **case.row(),
+            "tokens_per_second": speed,
+            "first_step_seconds": self.first_step_seconds,
+            "peak_memory_bytes": self.peak_memory,
+            "matmul_fraction": speed * flops(case) / matmul[case.dtype],
+        }
+
+
+class WorkerError(RuntimeError):
+    """A worker ended; the message is what it printed last."""
+
+
+def flops(case):
+    """Matrix-product FLOPs of one token's training step, as
+    `keras_rtd.utils.flops` counts them."""
+    size, length = case.size, case.sequence_length
+    forward = 2 * size.hidden_dim * (size.hidden_dim + 1)
+    for generator in (False, True):
+        width, inner, _ = size.encoder(generator)
+        layer = 8 * width * width + 4 * width * inner + 4 * length * width
+        forward += size.num_layers * layer
+        if width != size.embedding_dim:
+            forward += 2 * size.embedding_dim * width
+    masked = 2 * size.generator_hidden_dim * size.embedding_dim
+    masked += 2 * size.embedding_dim * size.vocabulary_size
+    slots = int(MASK_RATE * length)
+    return 3.0 * (forward + masked * slots / length)
+
+
+def measure_group(cases, matmul):
+    """Rows of some cases, measured in turns."""
+    workers, rows = [], []
+    for case in cases:
+        print(f"  starting {case.title}", flush=True)
+        try:
+            workers.append(Worker(case))
+        except WorkerError as e:
+            print(f"  {case.title} failed:\n{e}", flush=True)
+    try:
+        for _ in range(ROUNDS):
+            for worker in workers:
+                worker.measure()
+        rows = [worker.row(matmul) for worker in workers]
+    finally:
+        for worker in workers:
+            worker.close()
+    for row in rows:
+        print(f"  {table.line(row)}", flush=True)
+    return rows
+
+
+def groups(model, length, batch_size, backends, full):
+    """Lists of cases that belong in one comparison."""
+
+    def case(implementation, backend, dtype, variant=""):
+        return Case(
+            implementation, backend, model, dtype, batch_size, length, variant
+        )
+
+    eager = "masked_head+eager"
+    result = []
+    for backend in backends:
+        for dtype in ("float32", "bfloat16"):
+            result.append(
+                [
+                    case("keras_rtd", backend, dtype),
+                    case("keras_hub", backend, dtype),
+                    case("huggingface", "torch", dtype, eager),
+                ]
+            )
+    peers = [
+        case("huggingface", "torch", dtype, variant)
+        for variant in (eager, "full_head+eager", "masked_head+compile")
+        for dtype in ("float32", "bfloat16")
+    ]
+    if not full:
+        # Once, in float32, is enough to place them.
+        peers = [p for p in peers if p.dtype == "float32"]
+    result.append(peers)
+    return result
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--full", action="store_true")
+    parser.add_argument("--gpu", action="store_true")
+    parser.add_argument("--output", help="results file")
+    parser.add_argument(
+        "--models", nargs="+", help="models (default small, or tiny and small)"
+    )
+    parser.add_argument("--lengths", nargs="+", type=int)
+    parser.add_argument("--backends", nargs="+")
+    parser.add_argument("--batch_tokens", type=int, help="tokens a step")
+    args = parser.parse_args(argv)
+    backends = args.backends or (
+        ["jax", "torch"] if args.gpu else ["tensorflow", "jax", "torch"]
+    )
+    models = args.models or (["tiny", "small"] if args.full else ["small"])
+    if args.gpu and not args.models:
+        models = ["small", "base"]
+    lengths = args.lengths or ([128, 512] if args.full else [128])
+    tokens = args.batch_tokens or (128 * 256 if args.gpu else 128 * 32)
+
+    matmul = json.loads(
+        subprocess.check_output([sys.executable, str(HERE / "matmul.py")])
+    )
+    print(
+        "matrix product: "
+        + ", ".join(f"{k} {v / 1e9:,.0f} GFLOP/s" for k, v in matmul.items())
+    )
+    result = {
+        "machine": machine(),
+        "date": datetime.date.today().isoformat(),
+        "matmul": matmul,
+        "rows": [],
+        "pipeline": [],
+    }
+    for model in models:
+        for length in lengths:
+            print(f"{model}, {tokens // length} x {length}")
+            for cases in groups(
+                model, length, tokens // length, backends, args.full
+            ):
+                result["rows"] += measure_group(cases, matmul)
+    if not args.gpu:
+        print("input pipeline")
+        result["pipeline"] = pipeline.measure()
+    print("\n" + table.render(result))
+    previous = table.newest(HERE / "results", result["machine"])
+    for warning in table.slower_than(previous, result):
+        print(f"warning: {warning}")
+    output = pathlib.Path(
+        args.output
+        or HERE / "results" / f"{result['date']}-{result['machine']}.json"
+    )
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
+    print(f"written: {output}")
+
+
+def machine():
+    """A short name: processor and cores, or the GPU."""
+    try:
+        gpu = subprocess.check_output(
+            ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"],
+            text=True,
+            stderr=subprocess.DEVNULL,
+        )
+        return gpu.splitlines()[0].strip().lower().replace(" ", "-")
+    except (OSError, subprocess.CalledProcessError, IndexError):
+        pass
+    import os
+
+    features = ""
+    try:
+        flags = pathlib.Path("/proc/cpuinfo").read_text("utf-8")
+        for name in ("amx_bf16", "avx512_bf16", "avx512f", "avx2"):
+            if f" {name}" in flags:
+                features = "-" + name.replace("_", "")
+                break
+    except OSError:
+        pass
+    return f"{platform.machine()}{features}-{os.cpu_count()}cores"
+
+
+if __name__ == "__main__":
+    main()

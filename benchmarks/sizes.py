@@ -1,0 +1,71 @@
+"""The models of the bench, and the batches that all implementations share."""
+
+import dataclasses
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True)
+class Size:
+    """An ELECTRA: discriminator and generator, as the presets have them."""
+
+    vocabulary_size: int
+    num_layers: int
+    embedding_dim: int
+    hidden_dim: int
+    intermediate_dim: int
+    num_heads: int
+    generator_hidden_dim: int
+    generator_intermediate_dim: int
+    generator_num_heads: int
+    max_sequence_length: int = 512
+
+    def encoder(self, generator):
+        """(hidden_dim, intermediate_dim, num_heads) of one encoder."""
+        if generator:
+            return (
+                self.generator_hidden_dim,
+                self.generator_intermediate_dim,
+                self.generator_num_heads,
+            )
+        return self.hidden_dim, self.intermediate_dim, self.num_heads
+
+
+SIZES = {
+    "tiny": Size(8192, 4, 128, 128, 512, 2, 64, 256, 1),
+    "small": Size(30522, 12, 128, 256, 1024, 4, 64, 256, 1),
+    "base": Size(30522, 12, 768, 768, 3072, 12, 256, 1024, 4),
+    "large": Size(30522, 24, 1024, 1024, 4096, 16, 256, 1024, 4),
+}
+MASK_RATE = 0.15
+MASK_ID = 4
+
+
+def batches(size, batch_size, sequence_length, count=8):
+    """Random full rows with exactly 15% of the positions masked.
+
+    Returns:
+        list of dicts of NumPy arrays, as `ElectraPretrainer` takes them.
+    """
+    rng = np.random.default_rng(0)
+    shape = (batch_size, sequence_length)
+    slots = int(MASK_RATE * sequence_length)
+    result = []
+    for _ in range(count):
+        ids = rng.integers(5, size.vocabulary_size, shape).astype("int32")
+        order = np.argsort(rng.random(shape), axis=1)
+        positions = np.sort(order[:, :slots], axis=1).astype("int32")
+        masked = ids.copy()
+        np.put_along_axis(masked, positions, MASK_ID, axis=1)
+        result.append(
+            {
+                "token_ids": ids,
+                "segment_ids": np.zeros_like(ids),
+                "padding_mask": np.ones_like(ids),
+                "mask_positions": positions,
+                "mask_ids": np.take_along_axis(ids, positions, axis=1),
+                "mask_weights": np.ones(positions.shape, "float32"),
+                "masked_token_ids": masked,
+            }
+        )
+    return result

@@ -1,0 +1,127 @@
+"""The bench's results as text, and beside the last recorded ones."""
+
+import json
+
+# A run may be so much slower before it says so.
+TOLERANCE = 0.10
+IDENTITY = (
+    "implementation",
+    "backend",
+    "model",
+    "dtype",
+    "batch_size",
+    "sequence_length",
+    "variant",
+)
+
+
+def line(row):
+    """One row as a line of text."""
+    name = " ".join(
+        word
+        for word in (
+            row["implementation"],
+            row["backend"],
+            row["dtype"],
+            row["variant"],
+        )
+        if word
+    )
+    return (
+        f"{name:<46} {row['tokens_per_second']:>9,.0f} tokens/s"
+        f"{row['first_step_seconds']:>7.1f} s"
+        f"{row['peak_memory_bytes'] / 2**30:>7.2f} GiB"
+        f"{row['matmul_fraction']:>7.1%}"
+    )
+
+
+def render(result):
+    """All rows, then how ours stands to the peers."""
+    lines = []
+    for key in dict.fromkeys(_model(row) for row in result["rows"]):
+        model, batch_size, length = key
+        lines.append(f"{model}, {batch_size} x {length}")
+        lines.append(
+            f"{'':<46} {'training step':>18} {'first':>7} {'memory':>10} "
+            f"{'peak':>6}"
+        )
+        rows = [row for row in result["rows"] if _model(row) == key]
+        lines += [line(row) for row in rows]
+        lines += [f"  {text}" for text in _ratios(rows)]
+        lines.append("")
+    for row in result["pipeline"]:
+        lines.append(
+            f"{row['name']:<46} {row['tokens_per_second']:>9,.0f} tokens/s"
+            f"{row['megabytes_per_second']:>8.2f} MB/s a core"
+        )
+    return "\n".join(lines)
+
+
+def _model(row):
+    return row["model"], row["batch_size"], row["sequence_length"]
+
+
+def _ratios(rows):
+    """Every row of ours against the peers measured in turns with it.
+
+    Rows are in the order of their groups, ours first.
+    """
+    for number, row in enumerate(rows):
+        if row["implementation"] != "keras_rtd":
+            continue
+        for peer in rows[number + 1 :]:
+            if peer["implementation"] == "keras_rtd":
+                break
+            if peer["dtype"] != row["dtype"]:
+                break
+            if "eager" not in peer["variant"] and peer["variant"]:
+                break
+            speed = row["tokens_per_second"] / peer["tokens_per_second"]
+            memory = row["peak_memory_bytes"] / peer["peak_memory_bytes"]
+            yield (
+                f"{row['backend']} {row['dtype']}: {speed:.2f}x the tokens/s "
+                f"and {memory:.2f}x the memory of {peer['implementation']} "
+                f"{peer['variant']}".rstrip()
+            )
+            if peer["implementation"] == "huggingface":
+                break
+
+
+def ratios(rows):
+    """{(backend, model, dtype, length): our speed / Hugging Face's}."""
+    result = {}
+    for number, row in enumerate(rows):
+        if row["implementation"] != "keras_rtd":
+            continue
+        for peer in rows[number + 1 :]:
+            if peer["implementation"] == "huggingface":
+                key = (
+                    row["backend"],
+                    row["model"],
+                    row["dtype"],
+                    row["sequence_length"],
+                )
+                result[key] = (
+                    row["tokens_per_second"] / peer["tokens_per_second"]
+                )
+                break
+    return result
+
+
+def newest(folder, machine):
+    """The last recorded results of this machine, or `None`."""
+    paths = sorted(folder.glob(f"*-{machine}.json"))
+    return json.loads(paths[-1].read_text("utf-8")) if paths else None
+
+
+def slower_than(previous, result):
+    """Warnings: rows whose lead over the peers shrank by over 10%."""
+    if previous is None:
+        return
+    before, now = ratios(previous["rows"]), ratios(result["rows"])
+    for key in before.keys() & now.keys():
+        if now[key] < before[key] * (1 - TOLERANCE):
+            yield (
+                f"{' '.join(map(str, key))}: {now[key]:.2f}x Hugging Face, "
+                f"it was {before[key]:.2f}x on {previous['date']}"
+            )

@@ -1,0 +1,149 @@
+"""GELU and LayerNorm as small XLA programs inside TensorFlow's graph.
+
+TensorFlow's CPU and GPU run every elementwise operation as a pass over memory
+of its own, ten and more for a GELU and its gradient. XLA fuses them, but its
+matrix products on a CPU are slower than oneDNN's. So the graph keeps the
+products, and these two are compiled: measured in docs/experiments.md.
+
+Only within `active()`, which the training step enters: a SavedModel must not
+need XLA where it is served.
+"""
+
+import contextlib
+import contextvars
+
+import tensorflow as tf
+
+SQRT_HALF = 0.7071067811865476
+SQRT_TWO_OVER_PI = 0.7978845608028654
+INVERSE_SQRT_TWO_PI = 0.3989422804014327
+CUBIC = 0.044715
+
+_active = contextvars.ContextVar("islands_active", default=False)
+
+
+@contextlib.contextmanager
+def active():
+    """Layers called inside compile their elementwise work."""
+    token = _active.set(True)
+    try:
+        yield
+    finally:
+        _active.reset(token)
+
+
+def are_active():
+    """Whether the caller is within `active()`."""
+    return _active.get()
+
+
+_compiled = tf.function(jit_compile=True)
+
+
+def gelu(x, approximate=False):
+    """GELU, computed in float32, in the dtype of `x`."""
+    return _tanh_gelu(x) if approximate else _erf_gelu(x)
+
+
+def layer_norm(x, gamma, beta, epsilon):
+    """LayerNorm over the last axis, computed in float32.
+
+    Args:
+        x: (..., width).
+        gamma, beta: float32 (width,).
+        epsilon: float.
+
+    Returns:
+        (..., width) in the dtype of `x`.
+    """
+
+    @tf.custom_gradient
+    def normalize(x, gamma, beta):
+        def gradient(upstream):
+            return _layer_norm_gradient(x, gamma, upstream, epsilon)
+
+        return _layer_norm(x, gamma, beta, epsilon), gradient
+
+    return normalize(x, gamma, beta)
+
+
+@tf.custom_gradient
+def _erf_gelu(x):
+    def gradient(upstream):
+        return _erf_gelu_gradient(x, upstream)
+
+    return _erf_gelu_value(x), gradient
+
+
+@tf.custom_gradient
+def _tanh_gelu(x):
+    def gradient(upstream):
+        return _tanh_gelu_gradient(x, upstream)
+
+    return _tanh_gelu_value(x), gradient
+
+
+@_compiled
+def _erf_gelu_value(x):
+    z = tf.cast(x, tf.float32)
+    return tf.cast(0.5 * z * (1.0 + tf.math.erf(z * SQRT_HALF)), x.dtype)
+
+
+@_compiled
+def _erf_gelu_gradient(x, upstream):
+    z = tf.cast(x, tf.float32)
+    below = 0.5 * (1.0 + tf.math.erf(z * SQRT_HALF))
+    density = INVERSE_SQRT_TWO_PI * tf.exp(-0.5 * z * z)
+    slope = below + z * density
+    return tf.cast(tf.cast(upstream, tf.float32) * slope, x.dtype)
+
+
+def _tanh_inner(z):
+    return tf.tanh(SQRT_TWO_OVER_PI * (z + CUBIC * z * z * z))
+
+
+@_compiled
+def _tanh_gelu_value(x):
+    z = tf.cast(x, tf.float32)
+    return tf.cast(0.5 * z * (1.0 + _tanh_inner(z)), x.dtype)
+
+
+@_compiled
+def _tanh_gelu_gradient(x, upstream):
+    z = tf.cast(x, tf.float32)
+    t = _tanh_inner(z)
+    inner = SQRT_TWO_OVER_PI * (1.0 + 3.0 * CUBIC * z * z)
+    slope = 0.5 * (1.0 + t) + 0.5 * z * (1.0 - t * t) * inner
+    return tf.cast(tf.cast(upstream, tf.float32) * slope, x.dtype)
+
+
+def _centred(x, epsilon):
+    z = tf.cast(x, tf.float32)
+    z = z - tf.reduce_mean(z, axis=-1, keepdims=True)
+    variance = tf.reduce_mean(z * z, axis=-1, keepdims=True)
+    return z, tf.math.rsqrt(variance + epsilon)
+
+
+@_compiled
+def _layer_norm(x, gamma, beta, epsilon):
+    z, inverse = _centred(x, epsilon)
+    return tf.cast(z * inverse * gamma + beta, x.dtype)
+
+
+@_compiled
+def _layer_norm_gradient(x, gamma, upstream, epsilon):
+    z, inverse = _centred(x, epsilon)
+    z = z * inverse
+    upstream = tf.cast(upstream, tf.float32)
+    scaled = upstream * gamma
+    dx = inverse * (
+        scaled
+        - tf.reduce_mean(scaled, axis=-1, keepdims=True)
+        - z * tf.reduce_mean(scaled * z, axis=-1, keepdims=True)
+    )
+    rows = list(range(len(x.shape) - 1))
+    return (
+        tf.cast(dx, x.dtype),
+        tf.reduce_sum(upstream * z, axis=rows),
+        tf.reduce_sum(upstream, axis=rows),
+    )

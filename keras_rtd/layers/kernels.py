@@ -1,0 +1,86 @@
+"""Dense, LayerNorm and GELU by what each backend does fastest."""
+
+import keras
+from keras import ops
+
+
+def project(x, kernel, bias):
+    """x @ kernel + bias over the last axis, in the dtype of `x`.
+
+    Args:
+        x: (..., input_dim).
+        kernel: (input_dim, units).
+        bias: (units,).
+
+    Returns:
+        (..., units).
+    """
+    if keras.config.backend() == "torch":
+        from torch.nn.functional import linear
+
+        # One kernel, where matmul and add would write the product twice.
+        kernel, bias = ops.cast(kernel, x.dtype), ops.cast(bias, x.dtype)
+        return linear(x, kernel.t(), bias)
+    return ops.matmul(x, kernel) + bias
+
+
+def islands():
+    """The compiled kernels of TensorFlow's training step, or `None`."""
+    if keras.config.backend() != "tensorflow":
+        return None
+    from keras_rtd.layers import islands_tensorflow
+
+    return islands_tensorflow if islands_tensorflow.are_active() else None
+
+
+def gelu(x, approximate=False):
+    """`keras.ops.gelu`, in the dtype of `x`."""
+    compiled = islands()
+    if compiled:
+        return compiled.gelu(tf_tensor(x), approximate)
+    return ops.gelu(x, approximate=approximate)
+
+
+def tf_tensor(x):
+    """A plain `tf.Tensor`: `tf.custom_gradient` refuses variables, which Keras
+    hands out."""
+    import tensorflow as tf
+
+    return tf.convert_to_tensor(ops.convert_to_tensor(x))
+
+
+class Dense(keras.layers.Dense):
+    """`keras.layers.Dense` with `project`. Keras's LoRA reaches it."""
+
+    def call(self, inputs, training=None):
+        x = project(inputs, self.kernel, self.bias)
+        return x if self.activation is None else self.activation(x)
+
+
+class LayerNormalization(keras.layers.LayerNormalization):
+    """`keras.layers.LayerNormalization` over the last axis.
+
+    Statistics are float32 whatever the compute dtype. Keras casts the whole
+    input to float32 and back for that; PyTorch's CPU kernel does it inside.
+    """
+
+    def call(self, inputs):
+        compiled = islands()
+        if compiled:
+            return compiled.layer_norm(
+                tf_tensor(inputs),
+                tf_tensor(self.gamma),
+                tf_tensor(self.beta),
+                self.epsilon,
+            )
+        if keras.config.backend() != "torch" or inputs.device.type != "cpu":
+            return super().call(inputs)
+        from torch.nn.functional import layer_norm
+
+        return layer_norm(
+            inputs,
+            inputs.shape[-1:],
+            ops.convert_to_tensor(self.gamma),
+            ops.convert_to_tensor(self.beta),
+            self.epsilon,
+        )

@@ -1,0 +1,85 @@
+import json
+import pathlib
+import types
+
+import pytest
+
+import keras_rtd
+from keras_rtd.utils import flops
+
+PRESETS = pathlib.Path(keras_rtd.__file__).parent / "models" / "presets"
+
+
+def preset(name):
+    """What the counts read of a pretrainer, without making its weights."""
+    folder = PRESETS / f"electra_{name}_uncased_en"
+    for path in sorted(folder.glob("*.json")):
+        config = json.loads(path.read_text("utf-8")).get("config", {})
+        if "generator" in config:
+            break
+
+    def encoder(part):
+        return types.SimpleNamespace(**part["config"])
+
+    return types.SimpleNamespace(
+        backbone=encoder(config["backbone"]),
+        generator=encoder(config["generator"]),
+    )
+
+
+# MFLOP a token at 128 and 512, backward = 2 x forward, lookups free, masked
+# positions only: counted for the presets as published.
+@pytest.mark.parametrize(
+    "name, length, millions",
+    [
+        ("small", 128, 70),
+        ("small", 512, 88),
+        ("base", 128, 611),
+        ("base", 512, 668),
+    ],
+)
+def test_training_flops_are_those_of_the_published_sizes(
+    name, length, millions
+):
+    predictions = int(0.15 * length)
+    count = flops.training_flops(preset(name), length, predictions)
+    assert count / 1e6 == pytest.approx(millions, rel=0.01)
+
+
+# 25% masks in the large one.
+def test_training_flops_of_large():
+    assert flops.training_flops(preset("large"), 128, 32) / 1e6 == (
+        pytest.approx(2028, rel=0.01)
+    )
+
+
+# What google-research/electra's flops_computation.py prints. The paper's
+# Table 1 says 1.4e18, 6.4e19 and 7.1e20.
+@pytest.mark.parametrize(
+    "name, length, tokens, total",
+    [
+        ("small", 128, 1e6 * 128 * 128, 1.293743798272e18),
+        ("base", 512, 766e3 * 256 * 512, 6.424541834277683e19),
+        ("large", 512, 400e3 * 2048 * 512, 7.117606040895488e20),
+    ],
+)
+def test_the_papers_count_gives_the_references_totals(
+    name, length, tokens, total
+):
+    count = flops.paper_training_flops(preset(name), length) * tokens
+    assert count == pytest.approx(total, rel=1e-12)
+
+
+def test_encoder_flops_by_hand():
+    encoder = types.SimpleNamespace(
+        num_layers=1, hidden_dim=2, intermediate_dim=3, embedding_dim=5
+    )
+    # Projection 5 -> 2, four 2 x 2 kernels, two 2 x 3, scores and values of
+    # 7 tokens: multiplications and additions both count.
+    products = 5 * 2 + 4 * 2 * 2 + 2 * 2 * 3 + 2 * 7 * 2
+    assert flops.encoder_flops(encoder, 7) == 2 * products
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
+def test_matmul_rate_measures_every_compute_dtype(dtype):
+    assert flops.matmul_rate(dtype, seconds=0.01) > 1e7
