@@ -51,7 +51,7 @@ class QuickstartConfig(PretrainConfig):
     )
     train_steps: int = setting(1000, "optimiser steps of the whole run")
     batch_size: int = setting(32, "windows a step")
-    learning_rate: float | None = setting(5e-4, "peak rate")
+    learning_rate: float | None = setting(8e-4, "peak rate")
     unigram_warmup_steps: int = setting(
         700, "steps until all replacements are the generator's"
     )

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_rtd.layers import shared_body
 from keras_rtd.layers.attention import attend
 from keras_rtd.layers.initializers import kernel_initializer
 from keras_rtd.layers.initializers import new_seed
@@ -105,6 +106,22 @@ class ElectraEncoderBlock(keras.layers.Layer):
         self.built = True
 
     def call(self, x, bias, training=None):
+        if shared_body.helps():
+            return shared_body.call(self, x, bias, training)
+        return self.body(x, bias, training)
+
+    def likeness(self):
+        """What two layers must agree on to share one traced body."""
+        return (
+            self.num_heads,
+            self.dropout,
+            self.activation,
+            self.layer_norm_epsilon,
+            self.compute_dtype,
+        )
+
+    def body(self, x, bias, training=None):
+        """`call` itself."""
         attended = self.attention_output(
             self._self_attention(x, bias, training)
         )

@@ -112,28 +112,45 @@ class AdamW(keras.optimizers.Optimizer):
         return super()._clip_gradients(gradients)
 
     def _backend_update_step(self, gradients, variables, learning_rate):
-        if keras.config.backend() == "torch":
+        backend = keras.config.backend()
+        if backend == "torch":
             from keras_rtd.training import adamw_torch
 
             adamw_torch.update(self, gradients, variables, learning_rate)
+        elif backend == "tensorflow" and not _distributed():
+            from keras_rtd.training import adamw_tensorflow
+
+            adamw_tensorflow.update(self, gradients, variables, learning_rate)
         else:
             super()._backend_update_step(gradients, variables, learning_rate)
 
     def update_step(self, gradient, variable, learning_rate):
-        rate, generator_rate, correction = self.rates(learning_rate)
-        if self.is_generator(variable):
-            rate = generator_rate
         m, v = self.moments(variable)
-        rate = ops.cast(rate, m.dtype)
+        new = self.formula(
+            gradient,
+            ops.convert_to_tensor(variable),
+            ops.convert_to_tensor(m),
+            ops.convert_to_tensor(v),
+            self.rates(learning_rate),
+            self.is_generator(variable),
+            self.decays(variable),
+        )
+        for target, value in zip((variable, m, v), new):
+            self.assign(target, value)
+
+    def formula(self, gradient, w, m, v, rates, is_generator, decays):
+        """New weight and moments from the old ones, tensors of one shape."""
+        rate, generator_rate, correction = rates
+        rate = ops.cast(generator_rate if is_generator else rate, m.dtype)
         gradient = ops.cast(gradient, m.dtype)
-        self.assign_add(m, (gradient - m) * (1 - self.beta_1))
-        self.assign_add(v, (ops.square(gradient) - v) * (1 - self.beta_2))
+        m = m + (gradient - m) * (1 - self.beta_1)
+        v = v + (ops.square(gradient) - v) * (1 - self.beta_2)
         step = m / (ops.sqrt(v) + self.epsilon)
         if self.bias_correction:
             step = step * ops.cast(correction, m.dtype)
-        if self.decay_rate and self.decays(variable):
-            step = step + self.decay_rate * variable
-        self.assign_sub(variable, rate * step)
+        if self.decay_rate and decays:
+            step = step + self.decay_rate * w
+        return w - rate * step, m, v
 
     def get_config(self):
         config = super().get_config()
@@ -162,6 +179,12 @@ class AdamW(keras.optimizers.Optimizer):
                 keras.optimizers.schedules.deserialize(other)
             )
         return super().from_config(config, custom_objects)
+
+
+def _distributed():
+    import tensorflow as tf
+
+    return tf.distribute.has_strategy()
 
 
 def make_optimizer(

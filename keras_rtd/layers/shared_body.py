@@ -1,0 +1,102 @@
+"""One traced body for layers that differ only in their weights.
+
+Twelve layers in two encoders are twenty-four times the same Python, and most
+of the time to the first step is spent tracing it. Here a layer's body is a
+function of its weights, traced once: a `tf.function` on TensorFlow, a nested
+`jax.jit` on JAX. The result is the same to the last bit; the weights stay
+where they are.
+"""
+
+import keras
+from keras.src.backend.common.stateless_scope import in_stateless_scope
+from keras.src.backend.common.variables import AutocastScope
+
+from keras_rtd.layers.kernels import islands
+
+# What was traced last; a process seldom has more than a few models.
+_MOST = 16
+_bodies: dict[tuple, "_Body"] = {}
+
+
+def helps():
+    """Whether this is the tracing of a step, where a shared body saves time.
+
+    On TensorFlow of the training step only, so that a SavedModel is made of
+    plain operations.
+    """
+    backend = keras.config.backend()
+    if backend == "jax":
+        return in_stateless_scope()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        return islands() is not None and not tf.executing_eagerly()
+    return False
+
+
+def call(layer, x, bias, training):
+    """`layer.body(x, bias, training)` by a body that alike layers share.
+
+    Args:
+        layer: has `body(x, bias, training)`, and `likeness()`, a hashable of
+            all that its body depends on but for its variables' values.
+        x, bias: tensors.
+        training: bool or `None`.
+
+    Returns:
+        What `layer.body` returns, a tensor.
+    """
+    variables = layer.variables
+    key = (
+        type(layer),
+        layer.likeness(),
+        tuple((v.name, tuple(v.shape), v.dtype) for v in variables),
+        bool(training),
+    )
+    body = _bodies.get(key)
+    if body is None:
+        while len(_bodies) >= _MOST:
+            _bodies.pop(next(iter(_bodies)))
+        body = _bodies[key] = _Body(layer, bool(training))
+    return body(layer, x, bias)
+
+
+class _Body:
+    """The traced function, with the layer that it was traced from."""
+
+    def __init__(self, layer, training):
+        self.template = layer
+        self.training = training
+        self.function = _compile(self._run)
+
+    def _run(self, values, x, bias):
+        variables = self.template.variables
+        mapping = list(zip(variables, values))
+        with keras.StatelessScope(state_mapping=mapping) as scope:
+            y = self.template.body(x, bias, self.training)
+        # Random states of the dropouts.
+        states = [
+            scope.get_current_value(v)
+            for v in self.template.non_trainable_variables
+        ]
+        return y, states
+
+    def __call__(self, layer, x, bias):
+        with AutocastScope(None):
+            values = [
+                keras.ops.convert_to_tensor(v.value) for v in layer.variables
+            ]
+        y, states = self.function(values, x, bias)
+        for variable, state in zip(layer.non_trainable_variables, states):
+            variable.assign(state)
+        return y
+
+
+def _compile(function):
+    if keras.config.backend() == "jax":
+        import jax
+
+        return jax.jit(function)
+    import tensorflow as tf
+
+    return tf.function(function, autograph=False)
