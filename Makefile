@@ -13,7 +13,7 @@ QUICK_VENV := $(if $(wildcard $(STAMP)),$(VENV),.venv-quickstart)
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: help install quickstart lint test test-full
+.PHONY: help install quickstart lint test test-full bench
 
 help:
 	@echo "make install     .venv with three backends and development tools"
@@ -21,6 +21,7 @@ help:
 	@echo "make lint        ruff and mypy"
 	@echo "make test        lint, then the tests on TensorFlow, JAX, PyTorch"
 	@echo "make test-full   the same with the slow tests"
+	@echo "make bench       speed beside Hugging Face and KerasHub, 15 minutes"
 	@echo "PYTHON=...       the Python to build environments with"
 
 install: $(STAMP)
@@ -45,3 +46,6 @@ lint: $(STAMP)
 
 test test-full: $(STAMP)
 	@BIN=$(BIN) MAKE='$(MAKE_COMMAND)' BACKENDS='$(BACKENDS)' sh tests/run.sh $@
+
+bench: $(STAMP)
+	$(BIN)/python benchmarks/bench.py

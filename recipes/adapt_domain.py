@@ -28,6 +28,7 @@ from keras_rtd.pretraining import PretrainConfig
 from keras_rtd.pretraining import main
 from keras_rtd.pretraining import setting
 from keras_rtd.pretraining.config import parse_arguments
+from keras_rtd.tokenizers.case_options import normalizer_options
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,8 +67,7 @@ def prepare(config, path):
     if config.vocabulary is not None:
         tokenizer = ElectraTokenizer(
             config.vocabulary,
-            lowercase=not config.cased,
-            strip_accents=not (config.cased or config.keep_accents),
+            **normalizer_options(config.cased, config.keep_accents),
         )
         pretrainer, counts = change_vocabulary(pretrainer, tokenizer)
         print(

@@ -55,6 +55,7 @@ def main(arguments=None):
 
 def _tokenizer(options):
     from keras_rtd.tokenizers import ElectraTokenizer
+    from keras_rtd.tokenizers.case_options import normalizer_options
 
     if options.preset:
         if options.cased or options.keep_accents:
@@ -65,8 +66,7 @@ def _tokenizer(options):
         return ElectraTokenizer.from_preset(options.preset)
     return ElectraTokenizer(
         options.vocabulary,
-        lowercase=not options.cased,
-        strip_accents=not (options.cased or options.keep_accents),
+        **normalizer_options(options.cased, options.keep_accents),
     )
 
 

@@ -15,6 +15,7 @@ import time
 
 from keras_rtd.data import corpus
 from keras_rtd.data.files import resolve_files
+from keras_rtd.tokenizers.case_options import normalizer_options
 from keras_rtd.tokenizers.normalizer import Normalizer
 from keras_rtd.tokenizers.wordpiece import SUFFIX_INDICATOR
 from keras_rtd.tokenizers.wordpiece_training import choose_alphabet
@@ -225,8 +226,7 @@ def main(arguments=None):
         tokens = train_vocabulary(
             options.input,
             size=options.size,
-            lowercase=not options.cased,
-            strip_accents=not (options.cased or options.keep_accents),
+            **normalizer_options(options.cased, options.keep_accents),
             min_frequency=options.min_frequency,
             special_tokens=options.special_tokens,
             limit_alphabet=options.limit_alphabet,

@@ -41,8 +41,9 @@ def saved_model(preset, path):
     - `serve_ids`: `token_ids`, `segment_ids`, `padding_mask`, int32 (batch,
       length) -> `replaced_probability`.
 
-    Rows start with [CLS], end with [SEP], and are padded with "" to the
-    longest of the batch; a text longer than the model's positions is cut.
+    It computes in float32, whatever the model was trained in. Rows start with
+    [CLS], end with [SEP], and are padded with "" to the longest of the batch;
+    a text longer than the model's positions is cut.
 
     Args:
         preset: string. A preset directory with weights.
@@ -82,10 +83,12 @@ def _export(preset, path):
 
     detector = None
     if read_task_name(preset) == PRETRAINER:
-        detector = ElectraReplacedTokenDetector.from_preset(preset)
+        detector = ElectraReplacedTokenDetector.from_preset(
+            preset, dtype="float32"
+        )
         backbone, tokenizer = detector.backbone, detector.preprocessor.tokenizer
     else:
-        backbone = ElectraBackbone.from_preset(preset)
+        backbone = ElectraBackbone.from_preset(preset, dtype="float32")
         tokenizer = ElectraTokenizer.from_preset(preset)
     pack = _packer(tokenizer, backbone.max_sequence_length)
     vocabulary = tf.constant(tokenizer.get_vocabulary())

@@ -40,7 +40,6 @@ FIXED = {
     "uniform_generator": False,
     "untied_generator_embeddings": False,
     "untied_generator": True,
-    "lr_decay_power": 1.0,
 }
 
 HEAD_DIM = 64
@@ -163,6 +162,7 @@ def build_pretrainer(options, shapes, where, tokenizer=None):
             "warmup_steps": options["num_warmup_steps"],
             "train_steps": options["num_train_steps"],
             "weight_decay": options["weight_decay_rate"],
+            "decay_power": options["lr_decay_power"],
         },
     )
 
@@ -217,6 +217,7 @@ def describe(pretrainer):
         "num_warmup_steps": "warmup_steps",
         "num_train_steps": "train_steps",
         "weight_decay_rate": "weight_decay",
+        "lr_decay_power": "decay_power",
     }
     for theirs, ours in names.items():
         if optimizer.get(ours) is not None:

@@ -11,7 +11,13 @@ STRATEGIES = ("single",)
 DTYPES = ("float32", "mixed_bfloat16", "mixed_float16", "auto")
 
 # What a continued run may change without changing its result.
-FREE = ("run_dir", "checkpoint_every", "eval_every", "keep_checkpoints")
+FREE = (
+    "run_dir",
+    "checkpoint_every",
+    "eval_every",
+    "keep_checkpoints",
+    "profile",
+)
 
 
 class ConfigError(ValueError):
@@ -102,6 +108,9 @@ class PretrainConfig:
     keep_checkpoints: int = setting(3, "newest checkpoints kept")
     eval_every: int = setting(1000, "steps between evaluations")
     eval_batches: int = setting(50, "held-out batches an evaluation")
+    profile: bool = setting(
+        False, "measure where a step's time goes, write a trace, and stop"
+    )
 
     def __post_init__(self):
         for name in ("train_steps", "batch_size", "eval_batches"):

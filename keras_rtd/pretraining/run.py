@@ -1,7 +1,6 @@
 """A pre-training run from settings to preset, SavedModel and report."""
 
 import importlib.metadata
-import itertools
 import os
 import platform
 import signal
@@ -11,17 +10,17 @@ import keras
 import numpy as np
 
 from keras_rtd import export
-from keras_rtd.data import pretraining_dataset
-from keras_rtd.data.prepared import PreparedCorpus
-from keras_rtd.data.storage import is_prepared
-from keras_rtd.models import ElectraPretrainer
-from keras_rtd.models import ElectraTokenizer
 from keras_rtd.pretraining import probe
 from keras_rtd.pretraining.callbacks import Clock
 from keras_rtd.pretraining.callbacks import Evaluation
 from keras_rtd.pretraining.callbacks import ProgressLine
 from keras_rtd.pretraining.config import ConfigError
 from keras_rtd.pretraining.config import parse_arguments
+from keras_rtd.pretraining.ingredients import build_pretrainer
+from keras_rtd.pretraining.ingredients import datasets
+from keras_rtd.pretraining.ingredients import iterate
+from keras_rtd.pretraining.profile import profile
+from keras_rtd.pretraining.profile import table
 from keras_rtd.pretraining.report import write_report
 from keras_rtd.pretraining.run_directory import RunDirectory
 from keras_rtd.pretraining.run_directory import RunDirectoryError
@@ -32,9 +31,6 @@ from keras_rtd.training import CheckpointError
 from keras_rtd.utils.flops import matmul_rate
 from keras_rtd.utils.flops import training_flops
 from keras_rtd.utils.hardware import fast_dtype
-
-# Batches whose words are counted where the corpus was not prepared.
-COUNTED_BATCHES = 200
 
 
 def main(config_class, description, argv=None):
@@ -70,7 +66,8 @@ def pretrain(config):
         config: `PretrainConfig`.
 
     Returns:
-        The `ElectraPretrainer`, or `None` if the run was finished before.
+        The `ElectraPretrainer`, or `None` if the run was finished before or
+        was only profiled.
 
     Raises:
         ConfigError: settings that contradict the run directory or preset.
@@ -108,103 +105,19 @@ def _check_same_run(run, settings):
         )
 
 
-def build_pretrainer(config):
-    """The compiled `ElectraPretrainer` of these settings."""
-    keras.utils.set_random_seed(config.seed)
-    arguments = {"dtype": config.dtype, "seed": config.seed}
-    if config.dropout is not None:
-        arguments["dropout"] = config.dropout
-    if config.vocabulary is not None:
-        arguments["tokenizer"] = ElectraTokenizer(
-            config.vocabulary,
-            lowercase=not config.cased,
-            strip_accents=not (config.cased or config.keep_accents),
-        )
-    preset = config.init_from or config.preset
-    pretrainer = ElectraPretrainer.from_preset(
-        preset,
-        load_weights=config.init_from is not None,
-        objective=config.objective,
-        objective_config={
-            "discriminator_weight": config.discriminator_weight,
-            "temperature": config.temperature,
-            "unigram_warmup_steps": config.unigram_warmup_steps,
-        },
-        compile=False,
-        **arguments,
-    )
-    longest = pretrainer.backbone.max_sequence_length
-    if config.sequence_length > longest:
-        raise ConfigError(
-            f"--sequence_length {config.sequence_length} is over the model's "
-            f"max_sequence_length {longest}"
-        )
-    optimizer = dict(pretrainer.optimizer_config)
-    for name in ("learning_rate", "generator_learning_rate", "warmup_steps"):
-        if getattr(config, name) is not None:
-            optimizer[name] = getattr(config, name)
-    optimizer["schedule"] = config.schedule
-    optimizer["train_steps"] = config.train_steps
-    pretrainer.optimizer_config = optimizer
-    pretrainer.compile()
-    return pretrainer
-
-
-def _datasets(config, pretrainer):
-    """(training dataset, held-out batches, unigram counts)."""
-    data = config.data[0] if len(config.data) == 1 else list(config.data)
-    prepared = is_prepared(data)
-    options = {
-        "tokenizer": pretrainer.tokenizer,
-        "sequence_length": config.sequence_length,
-        "batch_size": config.batch_size,
-        "seed": config.seed,
-        "mask_rate": config.mask_rate,
-        "segments": config.segments,
-    }
-    if not prepared:
-        options["documents"] = config.documents
-        options["errors"] = config.errors
-        options["validation_fraction"] = config.validation_fraction
-    training = pretraining_dataset(data, split="train", **options)
-    # The same held-out windows and masks whatever the run's seed.
-    options["seed"] = 0
-    held_out = [
-        as_numpy(batch)
-        for batch in itertools.islice(
-            _iterate(pretraining_dataset(data, split="validation", **options)),
-            config.eval_batches,
-        )
-    ]
-    if prepared:
-        counts = PreparedCorpus(data, pretrainer.tokenizer).unigram_counts
-    else:
-        counts = probe.count_tokens(
-            map(as_numpy, _iterate(training)),
-            COUNTED_BATCHES,
-            pretrainer.tokenizer.vocabulary_size(),
-        )
-    return training, held_out, np.asarray(counts)
-
-
-def _iterate(dataset):
-    if not isinstance(dataset, keras.utils.PyDataset):
-        return iter(dataset)
-    count = dataset.num_batches
-    indices = itertools.count() if count is None else range(count)
-    return map(dataset.__getitem__, indices)
-
-
 def _train(config, run, settings):
     print(
         f"keras_rtd on {keras.config.backend()}, {config.dtype}: "
         f"{config.preset}, {config.objective}"
     )
     pretrainer = build_pretrainer(config)
-    training, held_out, counts = _datasets(config, pretrainer)
+    training, held_out, counts = datasets(config, pretrainer)
     special = pretrainer.tokenizer.special_token_ids
     unigram = probe.unigram_distribution(counts, special)
     pretrainer.set_unigram(unigram)
+    if config.profile:
+        _profile(pretrainer, training, run)
+        return None
     run.write_json(run.config, {**config.to_dict(), **_facts(), **settings})
 
     checkpoint = Checkpoint(
@@ -264,6 +177,13 @@ def _train(config, run, settings):
         return pretrainer
     _write_results(pretrainer, run)
     return pretrainer
+
+
+def _profile(pretrainer, training, run):
+    folder = run.path / "profile"
+    seconds = profile(pretrainer, map(as_numpy, iterate(training)), folder)
+    print(table(seconds))
+    print(f"trace: tensorboard --logdir {folder}")
 
 
 def _write_results(pretrainer, run):

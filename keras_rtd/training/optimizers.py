@@ -193,6 +193,7 @@ def make_optimizer(
     warmup_steps=10_000,
     train_steps=None,
     schedule="polynomial",
+    decay_power=1.0,
     **kwargs,
 ):
     """`AdamW` with a schedule, from plain numbers.
@@ -204,6 +205,7 @@ def make_optimizer(
         warmup_steps: int. Defaults to 10,000.
         train_steps: int or `None`. `None` means no decay.
         schedule: `"polynomial"`, `"cosine"` or `"stable"`.
+        decay_power: float. Of the polynomial schedule. Defaults to 1.0.
         **kwargs: for `AdamW`.
     """
     if schedule not in SCHEDULES:
@@ -211,9 +213,14 @@ def make_optimizer(
             f"Unknown schedule {schedule!r}. Known: {', '.join(SCHEDULES)}"
         )
 
+    options = {"power": decay_power} if schedule == "polynomial" else {}
+
     def scheduled(peak):
         return SCHEDULES[schedule](
-            peak, warmup_steps=warmup_steps, train_steps=train_steps
+            peak,
+            warmup_steps=warmup_steps,
+            train_steps=train_steps,
+            **options,
         )
 
     if generator_learning_rate is not None:

@@ -13,8 +13,26 @@ class StepInterface:
     trainable_variables: Any
     non_trainable_variables: Any
     metrics_variables: Any
+    variables: Any
+    jit_compile: Any
     run_objective: Callable[..., dict]
 
     def best_jit_compile(self):
         """Whether XLA makes this backend's step faster on its devices."""
+        raise NotImplementedError
+
+    def compile_function(self, function):
+        """`function(batch)` as this backend runs it in a step.
+
+        `function` returns tensors and changes nothing of the model.
+        """
+        raise NotImplementedError
+
+    def training_scope(self):
+        """A context in which layers run as in the training step."""
+        raise NotImplementedError
+
+    def gradients(self, batch):
+        """Gradients of the scaled loss, in the order of
+        `trainable_variables`; called within `compile_function`."""
         raise NotImplementedError

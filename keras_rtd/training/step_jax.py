@@ -1,5 +1,7 @@
 """The training step on JAX, stateless."""
 
+import contextlib
+
 import jax
 import keras
 
@@ -12,6 +14,29 @@ class TrainStep(StepInterface):
 
     def best_jit_compile(self):
         return True
+
+    def compile_function(self, function):
+        @jax.jit
+        def run(values, batch):
+            mapping = list(zip(self.variables, values))
+            with keras.StatelessScope(state_mapping=mapping):
+                return function(batch)
+
+        return lambda batch: run([v.value for v in self.variables], batch)
+
+    @contextlib.contextmanager
+    def training_scope(self):
+        yield
+
+    def gradients(self, batch):
+        non_trainable = [v.value for v in self.non_trainable_variables]
+
+        def loss(trainable):
+            return self._stateless_loss(
+                trainable, non_trainable, batch, training=True
+            )[0]
+
+        return jax.grad(loss)([v.value for v in self.trainable_variables])
 
     def train_step(self, state, data):
         trainable, non_trainable, optimizer, metrics = state

@@ -1,6 +1,10 @@
 """The training step on PyTorch."""
 
+import contextlib
+
+import keras
 import torch
+from keras import ops
 
 from keras_rtd.training.batch import unpack
 from keras_rtd.training.step_interface import StepInterface
@@ -13,8 +17,21 @@ class TrainStep(StepInterface):
     def best_jit_compile(self):
         return False
 
-    def train_step(self, data):
-        batch = unpack(data)
+    def compile_function(self, function):
+        def run(batch):
+            batch = keras.tree.map_structure(ops.convert_to_tensor, batch)
+            return function(batch)
+
+        return run
+
+    @contextlib.contextmanager
+    def training_scope(self):
+        yield
+
+    def gradients(self, batch):
+        return self._forward_backward(batch)[0]
+
+    def _forward_backward(self, batch):
         variables = self.trainable_variables
         if variables[0].value.device.type == "cpu":
             keep_freed_memory()
@@ -25,8 +42,13 @@ class TrainStep(StepInterface):
         gradients = torch.autograd.grad(
             self.optimizer.scale_loss(loss), [v.value for v in variables]
         )
+        return gradients, outputs, loss, parts
+
+    def train_step(self, data):
+        batch = unpack(data)
+        gradients, outputs, loss, parts = self._forward_backward(batch)
         with torch.no_grad():
-            self.optimizer.apply(gradients, variables)
+            self.optimizer.apply(gradients, self.trainable_variables)
             return self._update_metrics(batch, outputs, loss, parts)
 
     def test_step(self, data):

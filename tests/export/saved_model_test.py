@@ -9,6 +9,7 @@ import tiny
 from keras import ops
 
 from keras_rtd import export
+from keras_rtd.models import ElectraBackbone
 
 # Runs where keras_rtd and KerasHub cannot be imported (tensorflow_text itself
 # imports Keras).
@@ -120,3 +121,20 @@ def test_what_cannot_be_exported_is_said(tmp_path):
     with pytest.raises((ValueError, RuntimeError), match="no such|No preset"):
         export.saved_model(str(tmp_path / "nothing"), str(tmp_path / "saved"))
     assert not (tmp_path / "saved").exists()
+
+
+def test_a_model_trained_in_bfloat16_serves_in_float32(tmp_path):
+    model = tiny.pretrainer(with_tokenizer=True, dtype="mixed_bfloat16")
+    model.save_to_preset(str(tmp_path / "mine"))
+    path = export.saved_model(str(tmp_path / "mine"), str(tmp_path / "saved"))
+    exact = ElectraBackbone.from_preset(str(tmp_path / "mine"), dtype="float32")
+    batch = {
+        k: np.asarray(v).astype("int32")
+        for k, v in model.preprocessor(TEXTS).items()
+    }
+    out = serve(path, {name: value.tolist() for name, value in batch.items()})
+    np.testing.assert_allclose(
+        out["encode"]["cls_embedding"],
+        np.asarray(exact.predict_on_batch(batch)["pooled_output"]),
+        atol=1e-5,
+    )

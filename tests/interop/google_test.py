@@ -72,6 +72,7 @@ def test_null_means_the_references_default(trained):
         "warmup_steps": 10_000,
         "train_steps": 1_000_000,
         "weight_decay": 0.01,
+        "decay_power": 1.0,
     }
     assert pretrainer.backbone.embedding_dim == 12
 

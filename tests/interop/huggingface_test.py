@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import keras
 import numpy as np
@@ -261,3 +262,20 @@ def test_other_models_are_refused(pretrainer, tmp_path, changes, message):
 def test_no_directory_is_named(tmp_path):
     with pytest.raises(ValueError, match="no config.json"):
         huggingface.load(tmp_path / "nothing")
+
+
+def test_weights_in_several_files(pretrainer, tmp_path):
+    huggingface.save(pretrainer.replaced_token_detector(), tmp_path / "one")
+    model = transformers.ElectraForPreTraining.from_pretrained(tmp_path / "one")
+    several = tmp_path / "several"
+    model.save_pretrained(several, max_shard_size="4KB")
+    shutil.copy(tmp_path / "one" / "vocab.txt", several)
+    assert len(list(several.glob("*.safetensors"))) > 1
+    batch, _ = inputs()
+    found = keras.Model.predict_on_batch(huggingface.load(several), batch)
+    np.testing.assert_allclose(
+        found["discriminator_logits"],
+        transformers_output(model, batch),
+        atol=1e-5,
+        rtol=1e-5,
+    )
