@@ -75,7 +75,7 @@ class PlainPretrainer(keras.Model):
 def _backbone(size, generator, dtype):
     hidden_dim, intermediate_dim, num_heads = size.encoder(generator)
     return keras_hub.models.ElectraBackbone(
-        vocabulary_size=size.vocabulary_size,
+        vocab_size=size.vocabulary_size,
         num_layers=size.num_layers,
         num_heads=num_heads,
         hidden_dim=hidden_dim,

@@ -46,19 +46,28 @@ def call(layer, x, bias, training):
     Returns:
         What `layer.body` returns, a tensor.
     """
-    variables = layer.variables
-    key = (
-        type(layer),
-        layer.likeness(),
-        tuple((v.name, tuple(v.shape), v.dtype) for v in variables),
-        bool(training),
-    )
+    key = (bool(training), *_signature(layer))
     body = _bodies.get(key)
-    if body is None:
+    # LoRA, say, gives the layer that was traced other weights afterwards.
+    if body is None or _signature(body.template) != key[1:]:
         while len(_bodies) >= _MOST:
             _bodies.pop(next(iter(_bodies)))
         body = _bodies[key] = _Body(layer, bool(training))
     return body(layer, x, bias)
+
+
+def _signature(layer):
+    variables = tuple(
+        (v.name, tuple(v.shape), v.dtype) for v in layer.variables
+    )
+    return type(layer), layer.likeness(), variables
+
+
+def _random_states(layer):
+    """The dropouts' seeds: the integers, and all that a call changes."""
+    return [
+        v for v in layer.variables if not keras.backend.is_float_dtype(v.dtype)
+    ]
 
 
 class _Body:
@@ -74,12 +83,8 @@ class _Body:
         mapping = list(zip(variables, values))
         with keras.StatelessScope(state_mapping=mapping) as scope:
             y = self.template.body(x, bias, self.training)
-        # Random states of the dropouts.
-        states = [
-            scope.get_current_value(v)
-            for v in self.template.non_trainable_variables
-        ]
-        return y, states
+        states = _random_states(self.template)
+        return y, [scope.get_current_value(v) for v in states]
 
     def __call__(self, layer, x, bias):
         with AutocastScope(None):
@@ -87,7 +92,7 @@ class _Body:
                 keras.ops.convert_to_tensor(v.value) for v in layer.variables
             ]
         y, states = self.function(values, x, bias)
-        for variable, state in zip(layer.non_trainable_variables, states):
+        for variable, state in zip(_random_states(layer), states):
             variable.assign(state)
         return y
 
