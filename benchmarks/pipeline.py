@@ -17,6 +17,7 @@ SEQUENCE_LENGTH = 128
 BATCH_SIZE = 32
 WARM_UP_SECONDS = 6.0
 SECONDS = 6.0
+TIMEOUT = 300
 NAMES = (
     "keras_rtd, text on the fly",
     "keras_rtd, prepared shards",
@@ -29,7 +30,7 @@ def measure():
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         for name in NAMES:
-            output = subprocess.check_output(
+            done = subprocess.run(
                 [sys.executable, str(HERE / "pipeline.py"), name, folder],
                 text=True,
                 env={
@@ -40,9 +41,13 @@ def measure():
                     "RAYON_NUM_THREADS": "1",
                     "HF_HUB_OFFLINE": "1",
                 },
-                stderr=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=TIMEOUT,
             )
-            rows.append(json.loads(output.splitlines()[-1]))
+            if done.returncode:
+                print(f"  {name} failed:\n{done.stderr[-2000:]}")
+                continue
+            rows.append(json.loads(done.stdout.splitlines()[-1]))
             print(
                 "  {name}: {tokens_per_second:,.0f} tokens/s".format(**rows[-1])
             )

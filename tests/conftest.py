@@ -32,6 +32,7 @@ SHARED_DATA = TESTS.parent.parent / "shared" / "data"
 
 # Tests of what never looks at the backend: `make test` runs them once.
 RUN_ONCE = (
+    "benchmarks_test.py",
     "package_test.py",
     "data/*",
     "pretraining/report_test.py",
