@@ -45,7 +45,7 @@ class PlainPretrainer(keras.Model):
         sampled = ops.reshape(ops.cast(sampled, "int32"), positions.shape)
         length = batch["token_ids"].shape[1]
         hit = ops.one_hot(positions, length, dtype="int32")
-        sampled = ops.sum(hit * sampled[..., None], axis=1)
+        sampled = ops.max(hit * sampled[..., None], axis=1)
         corrupted = ops.where(
             ops.any(hit > 0, axis=1), sampled, batch["token_ids"]
         )
