@@ -55,8 +55,8 @@ def _attend_torch(query, key, value, bias):
     import torch
 
     if query.device.type == "cpu" and query.dtype == torch.bfloat16:
-        # The fused CPU kernel's backward takes four times as long as the
-        # products, which the matrix unit does (docs/experiments.md).
+        # The backward of the fused CPU kernel does not use the matrix unit,
+        # which these products do.
         scale = query.shape[-1] ** -0.5
         scores = torch.matmul(query * scale, key.transpose(-1, -2))
         weights = torch.softmax(scores + bias, dim=-1)

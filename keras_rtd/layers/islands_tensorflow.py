@@ -3,7 +3,7 @@
 TensorFlow's CPU and GPU run every elementwise operation as a pass over memory
 of its own, ten and more for a GELU and its gradient. XLA fuses them, but its
 matrix products on a CPU are slower than oneDNN's. So the graph keeps the
-products, and these two are compiled: measured in docs/experiments.md.
+products, and these two are compiled.
 
 Only within `active()`, which the training step enters: a SavedModel must not
 need XLA where it is served.
