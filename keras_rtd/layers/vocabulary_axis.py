@@ -59,9 +59,10 @@ def draw(logits, seed):
 def _first_above(mass, uniform):
     """First index at which the cumulative mass passes uniform * total."""
     total = ops.cumsum(mass, axis=-1)
-    threshold = total[..., -1:] * ops.minimum(uniform, BELOW_ONE)[..., None]
     # Rounded up to the total itself, it would be passed nowhere.
-    threshold = ops.minimum(threshold, total[..., -1:] * BELOW_ONE)
+    threshold = ops.minimum(
+        total[..., -1:] * uniform[..., None], total[..., -1:] * BELOW_ONE
+    )
     return ops.sum(ops.cast(total <= threshold, "int32"), axis=-1)
 
 

@@ -215,7 +215,7 @@ class ElectraPretrainer(TrainStep, SubclassedTask):
     def generator_logits(self, batch, training=None):
         """The generator's logits at the masked positions."""
         encoded = self.generator(
-            _encoder_inputs(batch, batch["masked_token_ids"]),
+            encoder_inputs(batch, batch["masked_token_ids"]),
             training=training,
         )
         return self.masked_lm_head(
@@ -225,7 +225,7 @@ class ElectraPretrainer(TrainStep, SubclassedTask):
     def discriminator_logits(self, batch, token_ids, training=None):
         """The discriminator's logits for `token_ids`."""
         encoded = self.backbone(
-            _encoder_inputs(batch, token_ids), training=training
+            encoder_inputs(batch, token_ids), training=training
         )
         return self.detection_head(encoded["sequence_output"])
 
@@ -331,7 +331,8 @@ class ElectraPretrainer(TrainStep, SubclassedTask):
         return super().from_config(config)
 
 
-def _encoder_inputs(batch, token_ids):
+def encoder_inputs(batch, token_ids):
+    """What an encoder takes: the batch with these tokens."""
     return {
         "token_ids": token_ids,
         "segment_ids": batch["segment_ids"],

@@ -7,6 +7,7 @@ import keras
 from keras import ops
 
 from keras_rtd.layers.sampler import sample_replacements
+from keras_rtd.models.pretrainer import encoder_inputs
 
 REPEATS = 5
 
@@ -86,11 +87,7 @@ def _programs(model):
         return model.generator_logits(batch, training=True)
 
     def generator(batch):
-        inputs = {
-            "token_ids": batch["masked_token_ids"],
-            "segment_ids": batch["segment_ids"],
-            "padding_mask": batch["padding_mask"],
-        }
+        inputs = encoder_inputs(batch, batch["masked_token_ids"])
         return total(model.generator(inputs, training=True)["sequence_output"])
 
     def head(batch):

@@ -232,7 +232,7 @@ def _description(pretrainer, config, flops, held_out, done):
             "partly by word frequency, as the probe does: compare its AUC "
             "only with runs of the same warm-up"
         )
-    if config.dtype != fast_dtype() == "mixed_bfloat16":
+    if config.dtype == "float32" and fast_dtype() != "float32":
         lines.append(
             "note: these devices multiply bfloat16 in hardware; "
             "--dtype=mixed_bfloat16 would train faster"

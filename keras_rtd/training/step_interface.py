@@ -1,5 +1,6 @@
 """What a `TrainStep` expects of the model it is mixed into."""
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -24,13 +25,14 @@ class StepInterface:
     def compile_function(self, function):
         """`function(batch)` as this backend runs it in a step.
 
-        `function` returns tensors and changes nothing of the model.
+        `function` returns tensors; what it changes of the model may or may
+        not stay changed.
         """
         raise NotImplementedError
 
     def training_scope(self):
         """A context in which layers run as in the training step."""
-        raise NotImplementedError
+        return contextlib.nullcontext()
 
     def gradients(self, batch):
         """Gradients of the scaled loss, in the order of

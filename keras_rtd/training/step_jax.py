@@ -1,7 +1,5 @@
 """The training step on JAX, stateless."""
 
-import contextlib
-
 import jax
 import keras
 
@@ -24,17 +22,14 @@ class TrainStep(StepInterface):
 
         return lambda batch: run([v.value for v in self.variables], batch)
 
-    @contextlib.contextmanager
-    def training_scope(self):
-        yield
-
     def gradients(self, batch):
         non_trainable = [v.value for v in self.non_trainable_variables]
 
         def loss(trainable):
-            return self._stateless_loss(
+            loss, *_ = self._stateless_loss(
                 trainable, non_trainable, batch, training=True
-            )[0]
+            )
+            return self.optimizer.scale_loss(loss)
 
         return jax.grad(loss)([v.value for v in self.trainable_variables])
 

@@ -1,7 +1,5 @@
 """The training step on TensorFlow."""
 
-import contextlib
-
 import tensorflow as tf
 
 from keras_rtd.layers import islands_tensorflow
@@ -18,10 +16,8 @@ class TrainStep(StepInterface):
     def compile_function(self, function):
         return tf.function(function, jit_compile=self.jit_compile)
 
-    @contextlib.contextmanager
     def training_scope(self):
-        with islands_tensorflow.active():
-            yield
+        return islands_tensorflow.active()
 
     def gradients(self, batch):
         return self._forward_backward(batch)[0]

@@ -1,7 +1,5 @@
 """The training step on PyTorch."""
 
-import contextlib
-
 import keras
 import torch
 from keras import ops
@@ -23,10 +21,6 @@ class TrainStep(StepInterface):
             return function(batch)
 
         return run
-
-    @contextlib.contextmanager
-    def training_scope(self):
-        yield
 
     def gradients(self, batch):
         return self._forward_backward(batch)[0]

@@ -4,6 +4,8 @@ import time
 
 import numpy as np
 
+from keras_rtd.utils.hardware import has_accelerator
+
 
 def encoder_flops(backbone, sequence_length):
     """Multiply-adds, counted as two, of one token's forward pass.
@@ -116,7 +118,8 @@ def _paper_encoder_flops(backbone, length):
 def matmul_rate(dtype="float32", seconds=0.3):
     """FLOP/s of this machine's matrix product, on the backend in use.
 
-    Measures (4096, 256) x (256, 1024), the shape of a small model's layers.
+    Measures (4096, 256) x (256, 1024), the shape of a small model's layers, on
+    a CPU, and squares of 8,192 on what is too fast for that.
 
     Args:
         dtype: string. Defaults to `"float32"`.
@@ -128,9 +131,14 @@ def matmul_rate(dtype="float32", seconds=0.3):
     from keras import ops
 
     rng = np.random.default_rng(0)
-    left = ops.cast(ops.convert_to_tensor(rng.random((4096, 256))), dtype)
-    right = ops.cast(ops.convert_to_tensor(rng.random((256, 1024))), dtype)
-    flops = 2.0 * 4096 * 256 * 1024
+    m, k, n = (8192, 8192, 8192) if has_accelerator() else (4096, 256, 1024)
+
+    def matrix(*shape):
+        values = rng.random(shape, dtype=np.float32)
+        return ops.cast(ops.convert_to_tensor(values), dtype)
+
+    left, right = matrix(m, k), matrix(k, n)
+    flops = 2.0 * m * k * n
     best, end = 0.0, time.perf_counter() + seconds
     while time.perf_counter() < end or best == 0.0:
         start = time.perf_counter()

@@ -18,7 +18,7 @@ def fast_dtype():
     Returns:
         string.
     """
-    if _has_accelerator():
+    if has_accelerator():
         return "mixed_bfloat16"
     if keras.config.backend() == "jax":
         return "float32"
@@ -30,7 +30,8 @@ def fast_dtype():
     return "mixed_bfloat16" if fast else "float32"
 
 
-def _has_accelerator():
+def has_accelerator():
+    """Whether the backend in use computes on anything but CPUs."""
     if keras.config.backend() == "torch":
         import torch
 

@@ -15,10 +15,9 @@ def keep_freed_memory():
     """Let glibc keep freed memory for the next step of this process.
 
     By default every tensor over some megabytes is mapped when made and
-    unmapped when freed, and the kernel clears its pages each time: half of a
-    small model's step on PyTorch's CPU backend. With this, memory once used
-    stays with the process; the peak does not change. Does nothing where the C
-    library is another one.
+    unmapped when freed, and the kernel clears its pages each time. With this,
+    memory once used stays with the process. Does nothing where the C library
+    is another one.
     """
     if not sys.platform.startswith("linux"):
         return
