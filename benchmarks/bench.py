@@ -12,17 +12,21 @@ machine hits all of them. Writes benchmarks/results/<date>-<machine>.json.
 import argparse
 import datetime
 import json
+import os
 import pathlib
 import platform
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 
 import pipeline
 import table
 from case import Case
 from sizes import MASK_RATE
+
+from keras_rtd.utils.flops import training_flops
 
 HERE = pathlib.Path(__file__).parent
 ROUNDS = 4
@@ -35,6 +39,7 @@ class Worker:
         self.case = case
         self.times = []
         self.peak_memory = 0
+        self.errors = tempfile.TemporaryFile("w+", encoding="utf-8")
         self.process = subprocess.Popen(
             [
                 sys.executable,
@@ -44,7 +49,8 @@ class Worker:
             ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            # A pipe that nobody reads would fill and stop the worker.
+            stderr=self.errors,
             text=True,
             env=case.environment(),
         )
@@ -53,7 +59,9 @@ class Worker:
     def _answer(self):
         line = self.process.stdout.readline()
         if not line:
-            raise WorkerError(self.process.communicate()[1][-2000:])
+            self.process.wait()
+            self.errors.seek(0)
+            raise WorkerError(self.errors.read()[-2000:])
         return json.loads(line)
 
     def measure(self):
@@ -71,12 +79,14 @@ class Worker:
     def row(self, matmul):
         case = self.case
         speed = case.tokens / statistics.median(self.times)
+        slots = int(MASK_RATE * case.sequence_length)
+        flops = training_flops(case.size, case.sequence_length, slots)
         return {
             **case.row(),
             "tokens_per_second": speed,
             "first_step_seconds": self.first_step_seconds,
             "peak_memory_bytes": self.peak_memory,
-            "matmul_fraction": speed * flops(case) / matmul[case.dtype],
+            "matmul_fraction": speed * flops / matmul[case.dtype],
         }
 
 
@@ -84,32 +94,29 @@ class WorkerError(RuntimeError):
     """A worker ended; the message is what it printed last."""
 
 
-def flops(case):
-    """Matrix-product FLOPs of one token's training step, as
-    `keras_rtd.utils.flops` counts them."""
-    size, length = case.size, case.sequence_length
-    forward = 2 * size.hidden_dim * (size.hidden_dim + 1)
-    for generator in (False, True):
-        width, inner, _ = size.encoder(generator)
-        layer = 8 * width * width + 4 * width * inner + 4 * length * width
-        forward += size.num_layers * layer
-        if width != size.embedding_dim:
-            forward += 2 * size.embedding_dim * width
-    masked = 2 * size.generator_hidden_dim * size.embedding_dim
-    masked += 2 * size.embedding_dim * size.vocabulary_size
-    slots = int(MASK_RATE * length)
-    return 3.0 * (forward + masked * slots / length)
+def matmul_rates():
+    """{dtype: FLOP/s of this machine's matrix product}, by PyTorch."""
+    program = (
+        "import json; from keras_rtd.utils.flops import matmul_rate; "
+        "print(json.dumps({d: matmul_rate(d, seconds=1.0) "
+        "for d in ('float32', 'bfloat16')}))"
+    )
+    output = subprocess.check_output(
+        [sys.executable, "-c", program],
+        env={**os.environ, "KERAS_BACKEND": "torch"},
+    )
+    return json.loads(output.splitlines()[-1])
 
 
 def measure_group(cases, matmul):
     """Rows of some cases, measured in turns."""
     workers, rows = [], []
     for case in cases:
-        print(f"  starting {case.title}", flush=True)
+        print(f"  starting {case}", flush=True)
         try:
             workers.append(Worker(case))
         except WorkerError as e:
-            print(f"  {case.title} failed:\n{e}", flush=True)
+            print(f"  {case} failed:\n{e}", flush=True)
     try:
         for _ in range(ROUNDS):
             for worker in workers:
@@ -178,9 +185,7 @@ def main(argv=None):
     lengths = args.lengths or ([128, 512] if args.full else [128])
     tokens = args.batch_tokens or (128 * 256 if args.gpu else 128 * 32)
 
-    matmul = json.loads(
-        subprocess.check_output([sys.executable, str(HERE / "matmul.py")])
-    )
+    matmul = matmul_rates()
     print(
         "matrix product: "
         + ", ".join(f"{k} {v / 1e9:,.0f} GFLOP/s" for k, v in matmul.items())
@@ -226,8 +231,6 @@ def machine():
         return gpu.splitlines()[0].strip().lower().replace(" ", "-")
     except (OSError, subprocess.CalledProcessError, IndexError):
         pass
-    import os
-
     features = ""
     try:
         flags = pathlib.Path("/proc/cpuinfo").read_text("utf-8")

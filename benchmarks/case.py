@@ -31,8 +31,7 @@ class Case:
         """Tokens a step."""
         return self.batch_size * self.sequence_length
 
-    @property
-    def title(self):
+    def __str__(self):
         words = (self.implementation, self.backend, self.dtype, self.variant)
         return " ".join(word for word in words if word)
 

@@ -10,6 +10,7 @@ import pathlib
 import subprocess
 import sys
 import tempfile
+import time
 
 HERE = pathlib.Path(__file__).parent
 COPIES = 8
@@ -129,8 +130,6 @@ def _huggingface(folder):
 
 
 def main(name, folder):
-    import time
-
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     iterator = {
         NAMES[0]: lambda: _ours(folder, prepared=False),

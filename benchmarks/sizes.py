@@ -6,8 +6,8 @@ import numpy as np
 
 
 @dataclasses.dataclass(frozen=True)
-class Size:
-    """An ELECTRA: discriminator and generator, as the presets have them."""
+class Encoder:
+    """What `keras_rtd.utils.flops` and the peers read of an encoder."""
 
     vocabulary_size: int
     num_layers: int
@@ -15,27 +15,27 @@ class Size:
     hidden_dim: int
     intermediate_dim: int
     num_heads: int
-    generator_hidden_dim: int
-    generator_intermediate_dim: int
-    generator_num_heads: int
     max_sequence_length: int = 512
 
-    def encoder(self, generator):
-        """(hidden_dim, intermediate_dim, num_heads) of one encoder."""
-        if generator:
-            return (
-                self.generator_hidden_dim,
-                self.generator_intermediate_dim,
-                self.generator_num_heads,
-            )
-        return self.hidden_dim, self.intermediate_dim, self.num_heads
+
+@dataclasses.dataclass(frozen=True)
+class Size:
+    """An ELECTRA as the presets have it."""
+
+    backbone: Encoder
+    generator: Encoder
+
+
+def _size(vocabulary_size, num_layers, embedding_dim, backbone, generator):
+    common = (vocabulary_size, num_layers, embedding_dim)
+    return Size(Encoder(*common, *backbone), Encoder(*common, *generator))
 
 
 SIZES = {
-    "tiny": Size(8192, 4, 128, 128, 512, 2, 64, 256, 1),
-    "small": Size(30522, 12, 128, 256, 1024, 4, 64, 256, 1),
-    "base": Size(30522, 12, 768, 768, 3072, 12, 256, 1024, 4),
-    "large": Size(30522, 24, 1024, 1024, 4096, 16, 256, 1024, 4),
+    "tiny": _size(8192, 4, 128, (128, 512, 2), (64, 256, 1)),
+    "small": _size(30522, 12, 128, (256, 1024, 4), (64, 256, 1)),
+    "base": _size(30522, 12, 768, (768, 3072, 12), (256, 1024, 4)),
+    "large": _size(30522, 24, 1024, (1024, 4096, 16), (256, 1024, 4)),
 }
 MASK_RATE = 0.15
 MASK_ID = 4
@@ -48,11 +48,12 @@ def batches(size, batch_size, sequence_length, count=8):
         list of dicts of NumPy arrays, as `ElectraPretrainer` takes them.
     """
     rng = np.random.default_rng(0)
+    vocabulary = size.backbone.vocabulary_size
     shape = (batch_size, sequence_length)
     slots = int(MASK_RATE * sequence_length)
     result = []
     for _ in range(count):
-        ids = rng.integers(5, size.vocabulary_size, shape).astype("int32")
+        ids = rng.integers(5, vocabulary, shape).astype("int32")
         order = np.argsort(rng.random(shape), axis=1)
         positions = np.sort(order[:, :slots], axis=1).astype("int32")
         masked = ids.copy()

@@ -4,31 +4,12 @@ import json
 
 # A run may be so much slower before it says so.
 TOLERANCE = 0.10
-IDENTITY = (
-    "implementation",
-    "backend",
-    "model",
-    "dtype",
-    "batch_size",
-    "sequence_length",
-    "variant",
-)
 
 
 def line(row):
     """One row as a line of text."""
-    name = " ".join(
-        word
-        for word in (
-            row["implementation"],
-            row["backend"],
-            row["dtype"],
-            row["variant"],
-        )
-        if word
-    )
     return (
-        f"{name:<46} {row['tokens_per_second']:>9,.0f} tokens/s"
+        f"{_name(row):<46} {row['tokens_per_second']:>9,.0f} tokens/s"
         f"{row['first_step_seconds']:>7.1f} s"
         f"{row['peak_memory_bytes'] / 2**30:>7.2f} GiB"
         f"{row['matmul_fraction']:>7.1%}"
@@ -61,51 +42,46 @@ def _model(row):
     return row["model"], row["batch_size"], row["sequence_length"]
 
 
-def _ratios(rows):
-    """Every row of ours against the peers measured in turns with it.
+def _name(row):
+    words = ("implementation", "backend", "dtype", "variant")
+    return " ".join(row[word] for word in words if row[word])
 
-    Rows are in the order of their groups, ours first.
+
+def comparisons(rows):
+    """(row of ours, peer measured in turns with it) of every group.
+
+    Rows are in the order of their groups, ours first in each that has it; the
+    groups of peers alone begin with Hugging Face again.
     """
-    for number, row in enumerate(rows):
-        if row["implementation"] != "keras_rtd":
-            continue
-        for peer in rows[number + 1 :]:
-            if peer["implementation"] == "keras_rtd":
-                break
-            if peer["dtype"] != row["dtype"]:
-                break
-            if "eager" not in peer["variant"] and peer["variant"]:
-                break
-            speed = row["tokens_per_second"] / peer["tokens_per_second"]
-            memory = row["peak_memory_bytes"] / peer["peak_memory_bytes"]
-            yield (
-                f"{row['backend']} {row['dtype']}: {speed:.2f}x the tokens/s "
-                f"and {memory:.2f}x the memory of {peer['implementation']} "
-                f"{peer['variant']}".rstrip()
-            )
-            if peer["implementation"] == "huggingface":
-                break
+    ours, seen = None, set()
+    for row in rows:
+        if row["implementation"] == "keras_rtd":
+            ours, seen = row, set()
+        elif ours is not None and row["implementation"] not in seen:
+            seen.add(row["implementation"])
+            yield ours, row
 
 
-def ratios(rows):
-    """{(backend, model, dtype, length): our speed / Hugging Face's}."""
-    result = {}
-    for number, row in enumerate(rows):
-        if row["implementation"] != "keras_rtd":
-            continue
-        for peer in rows[number + 1 :]:
-            if peer["implementation"] == "huggingface":
-                key = (
-                    row["backend"],
-                    row["model"],
-                    row["dtype"],
-                    row["sequence_length"],
-                )
-                result[key] = (
-                    row["tokens_per_second"] / peer["tokens_per_second"]
-                )
-                break
-    return result
+def _ratios(rows):
+    for row, peer in comparisons(rows):
+        speed = row["tokens_per_second"] / peer["tokens_per_second"]
+        memory = row["peak_memory_bytes"] / peer["peak_memory_bytes"]
+        yield (
+            f"{row['backend']} {row['dtype']}: {speed:.2f}x the tokens/s "
+            f"and {memory:.2f}x the memory of {peer['implementation']} "
+            f"{peer['variant']}".rstrip()
+        )
+
+
+def _leads(rows):
+    """{what of ours: its speed / Hugging Face's}."""
+    return {
+        (row["backend"], row["model"], row["dtype"], row["sequence_length"]): (
+            row["tokens_per_second"] / peer["tokens_per_second"]
+        )
+        for row, peer in comparisons(rows)
+        if peer["implementation"] == "huggingface"
+    }
 
 
 def newest(folder, machine):
@@ -118,7 +94,7 @@ def slower_than(previous, result):
     """Warnings: rows whose lead over the peers shrank by over 10%."""
     if previous is None:
         return
-    before, now = ratios(previous["rows"]), ratios(result["rows"])
+    before, now = _leads(previous["rows"]), _leads(result["rows"])
     for key in before.keys() & now.keys():
         if now[key] < before[key] * (1 - TOLERANCE):
             yield (

@@ -11,8 +11,9 @@ DISCRIMINATOR_WEIGHT = 50.0
 
 def make(case, batches):
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    discriminator = ElectraForPreTraining(_config(case, False)).to(device)
-    generator = ElectraForMaskedLM(_config(case, True)).to(device)
+    size = case.size
+    discriminator = ElectraForPreTraining(_config(size.backbone)).to(device)
+    generator = ElectraForMaskedLM(_config(size.generator)).to(device)
     # Shared embeddings, as the paper has them.
     generator.electra.embeddings = discriminator.electra.embeddings
     table = discriminator.electra.embeddings.word_embeddings.weight
@@ -78,16 +79,15 @@ def make(case, batches):
     return step
 
 
-def _config(case, generator):
-    size = case.size
-    hidden_dim, intermediate_dim, num_heads = size.encoder(generator)
+def _config(encoder):
     return ElectraConfig(
-        vocab_size=size.vocabulary_size,
-        embedding_size=size.embedding_dim,
-        hidden_size=hidden_dim,
-        intermediate_size=intermediate_dim,
-        num_hidden_layers=size.num_layers,
-        num_attention_heads=num_heads,
+        vocab_size=encoder.vocabulary_size,
+        embedding_size=encoder.embedding_dim,
+        hidden_size=encoder.hidden_dim,
+        intermediate_size=encoder.intermediate_dim,
+        num_hidden_layers=encoder.num_layers,
+        num_attention_heads=encoder.num_heads,
+        max_position_embeddings=encoder.max_sequence_length,
         hidden_dropout_prob=0.0,
         attention_probs_dropout_prob=0.0,
     )

@@ -12,8 +12,8 @@ class PlainPretrainer(keras.Model):
 
     def __init__(self, size, dtype):
         super().__init__(dtype=dtype)
-        self.discriminator = _backbone(size, False, dtype)
-        self.generator = _backbone(size, True, dtype)
+        self.discriminator = _backbone(size.backbone, dtype)
+        self.generator = _backbone(size.generator, dtype)
         self.masked_lm_head = keras_hub.layers.MaskedLMHead(
             token_embedding=self.generator.token_embedding,
             intermediate_activation="gelu",
@@ -72,17 +72,16 @@ class PlainPretrainer(keras.Model):
         )
 
 
-def _backbone(size, generator, dtype):
-    hidden_dim, intermediate_dim, num_heads = size.encoder(generator)
+def _backbone(encoder, dtype):
     return keras_hub.models.ElectraBackbone(
-        vocab_size=size.vocabulary_size,
-        num_layers=size.num_layers,
-        num_heads=num_heads,
-        hidden_dim=hidden_dim,
-        embedding_dim=size.embedding_dim,
-        intermediate_dim=intermediate_dim,
+        vocab_size=encoder.vocabulary_size,
+        num_layers=encoder.num_layers,
+        num_heads=encoder.num_heads,
+        hidden_dim=encoder.hidden_dim,
+        embedding_dim=encoder.embedding_dim,
+        intermediate_dim=encoder.intermediate_dim,
         dropout=0.0,
-        max_sequence_length=size.max_sequence_length,
+        max_sequence_length=encoder.max_sequence_length,
         dtype=dtype,
     )
 

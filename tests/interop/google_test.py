@@ -77,6 +77,14 @@ def test_null_means_the_references_default(trained):
     assert pretrainer.backbone.embedding_dim == 12
 
 
+def test_options_of_the_schedule_come_back(trained):
+    trained.optimizer_config["decay_power"] = 2.0
+    options = google.google_config.describe(trained)
+    assert options["lr_decay_power"] == 2.0
+    again = google.from_variables(options, google.to_variables(trained))
+    assert again.optimizer_config["decay_power"] == 2.0
+
+
 def test_heads_follow_the_width():
     assert google.google_config.heads_of(256) == 4
     assert google.google_config.heads_of(64) == 1

@@ -58,18 +58,24 @@ def test_embedding_refuses_windows_longer_than_its_positions():
         layer(ids, ids)
 
 
-def test_attention_is_softmax_of_scaled_products():
+@pytest.mark.parametrize(
+    "dtype, tolerance", [("float32", 1e-6), ("bfloat16", 2e-2)]
+)
+def test_attention_is_softmax_of_scaled_products(dtype, tolerance):
     rng = np.random.default_rng(0)
     q, k, v = rng.normal(size=(3, 2, 2, 5, 4)).astype("float32")
     mask = np.array([[1, 1, 1, 0, 0], [1, 1, 1, 1, 1]])
-    out = attend(*map(ops.convert_to_tensor, (q, k, v)), attention_bias(mask))
+    out = attend(*(ops.cast(x, dtype) for x in (q, k, v)), attention_bias(mask))
+    assert keras.backend.standardize_dtype(out.dtype) == dtype
     scores = np.einsum("bhid,bhjd->bhij", q, k) / 2.0
     scores = np.where(mask[:, None, None] > 0, scores, -np.inf)
     weights = np.exp(scores - scores.max(-1, keepdims=True))
     weights /= weights.sum(-1, keepdims=True)
     expected = np.einsum("bhij,bhjd->bhid", weights, v)
     np.testing.assert_allclose(
-        ops.convert_to_numpy(out), expected, rtol=1e-5, atol=1e-6
+        ops.convert_to_numpy(ops.cast(out, "float32")),
+        expected,
+        atol=tolerance,
     )
 
 

@@ -119,6 +119,16 @@ def test_polynomial_decays_during_the_warmup_and_counts_from_one():
     assert rates(schedule, range(10)) == pytest.approx(expected, abs=1e-6)
 
 
+def test_decay_power_by_hand():
+    optimizer = make_optimizer(
+        1.0, warmup_steps=1, train_steps=10, decay_power=2.0
+    )
+    for step in (0, 4, 8):
+        optimizer.iterations.assign(step)
+        expected = (1 - (step + 1) / 10) ** 2
+        assert float(optimizer.learning_rate) == pytest.approx(expected)
+
+
 def test_cosine_and_stable_by_hand():
     cosine = WarmupCosineDecay(2.0, warmup_steps=2, train_steps=10)
     assert rates(cosine, [0, 1, 5, 9]) == pytest.approx(

@@ -1,30 +1,9 @@
-import json
-import pathlib
 import types
 
 import pytest
+from tiny import preset_sizes
 
-import keras_rtd
 from keras_rtd.utils import flops
-
-PRESETS = pathlib.Path(keras_rtd.__file__).parent / "models" / "presets"
-
-
-def preset(name):
-    """What the counts read of a pretrainer, without making its weights."""
-    folder = PRESETS / f"electra_{name}_uncased_en"
-    for path in sorted(folder.glob("*.json")):
-        config = json.loads(path.read_text("utf-8")).get("config", {})
-        if "generator" in config:
-            break
-
-    def encoder(part):
-        return types.SimpleNamespace(**part["config"])
-
-    return types.SimpleNamespace(
-        backbone=encoder(config["backbone"]),
-        generator=encoder(config["generator"]),
-    )
 
 
 # MFLOP a token at 128 and 512, backward = 2 x forward, lookups free, masked
@@ -42,13 +21,13 @@ def test_training_flops_are_those_of_the_published_sizes(
     name, length, millions
 ):
     predictions = int(0.15 * length)
-    count = flops.training_flops(preset(name), length, predictions)
+    count = flops.training_flops(preset_sizes(name), length, predictions)
     assert count / 1e6 == pytest.approx(millions, rel=0.01)
 
 
 # 25% masks in the large one.
 def test_training_flops_of_large():
-    assert flops.training_flops(preset("large"), 128, 32) / 1e6 == (
+    assert flops.training_flops(preset_sizes("large"), 128, 32) / 1e6 == (
         pytest.approx(2028, rel=0.01)
     )
 
@@ -66,7 +45,7 @@ def test_training_flops_of_large():
 def test_the_papers_count_gives_the_references_totals(
     name, length, tokens, total
 ):
-    count = flops.paper_training_flops(preset(name), length) * tokens
+    count = flops.paper_training_flops(preset_sizes(name), length) * tokens
     assert count == pytest.approx(total, rel=1e-12)
 
 
