@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_rtd.layers.initializers import kernel_initializer
+from keras_rtd.layers.initializers import TruncatedNormal
 from keras_rtd.layers.initializers import new_seed
 from keras_rtd.layers.kernels import LayerNormalization
 from keras_rtd.layers.kernels import tf_tensor
@@ -101,7 +101,7 @@ class ElectraEmbedding(keras.layers.Layer):
         def table(rows, name):
             return self.add_weight(
                 shape=(rows, self.embedding_dim),
-                initializer=kernel_initializer(),
+                initializer=TruncatedNormal(),
                 name=name,
             )
 

@@ -5,7 +5,7 @@ from keras import ops
 
 from keras_rtd.layers import shared_body
 from keras_rtd.layers.attention import attend
-from keras_rtd.layers.initializers import kernel_initializer
+from keras_rtd.layers.initializers import TruncatedNormal
 from keras_rtd.layers.initializers import new_seed
 from keras_rtd.layers.kernels import Dense
 from keras_rtd.layers.kernels import LayerNormalization
@@ -77,7 +77,7 @@ class ElectraEncoderBlock(keras.layers.Layer):
         def dense(units, name, input_dim=hidden_dim):
             layer = Dense(
                 units,
-                kernel_initializer=kernel_initializer(self.kernel_stddev),
+                kernel_initializer=TruncatedNormal(self.kernel_stddev),
                 dtype=self.dtype_policy,
                 name=name,
             )

@@ -3,12 +3,13 @@
 import keras
 from keras import ops
 
+from keras_rtd.layers import vocabulary_axis
 from keras_rtd.layers.embedding import padded_rows
-from keras_rtd.layers.initializers import kernel_initializer
+from keras_rtd.layers.initializers import GlorotUniform
+from keras_rtd.layers.initializers import TruncatedNormal
 from keras_rtd.layers.kernels import Dense
 from keras_rtd.layers.kernels import LayerNormalization
 from keras_rtd.layers.kernels import gelu
-from keras_rtd.layers.vocabulary_axis import IMPOSSIBLE
 
 
 def gather_positions(x, positions):
@@ -65,7 +66,7 @@ class MaskedLMHead(keras.layers.Layer):
         self.vocabulary_size = embeddings.vocabulary_size
         self.dense = Dense(
             embeddings.embedding_dim,
-            kernel_initializer=kernel_initializer(kernel_stddev),
+            kernel_initializer=TruncatedNormal(kernel_stddev),
             dtype=self.dtype_policy,
             name="dense",
         )
@@ -86,20 +87,57 @@ class MaskedLMHead(keras.layers.Layer):
         self.built = True
 
     def call(self, sequence_output, mask_positions):
+        return self.logits(self.features(sequence_output, mask_positions))
+
+    def features(self, sequence_output, mask_positions):
+        """What is compared with the token table.
+
+        Returns:
+            (batch, count, embedding_dim) in the compute dtype.
+        """
         x = gather_positions(sequence_output, mask_positions)
         x = gelu(
             self.dense(x), approximate=self.activation == "gelu_approximate"
         )
-        x = self.layer_norm(x)
+        return self.layer_norm(x)
+
+    def logits(self, features):
+        """Logits from `features`, as the call returns them."""
+        table, bias = self._table_and_bias()
+        logits = ops.matmul(features, ops.transpose(table))
+        return ops.cast(logits, "float32") + bias
+
+    def score(self, features, ids, seed):
+        """What a training step needs of the logits, without keeping them.
+
+        Args:
+            features: what `features` returned.
+            ids: int32 (batch, count), the original tokens.
+            seed: `keras.random.SeedGenerator` of the draw.
+
+        Returns:
+            (nll, drawn_ids, best_ids), each (batch, count); see
+            `vocabulary_axis.score`.
+        """
+        shape = ops.shape(ids)
+        rows = shape[0] * shape[1]
+        scores = vocabulary_axis.score(
+            ops.reshape(features, (rows, features.shape[-1])),
+            *self._table_and_bias(),
+            ops.reshape(ops.cast(ids, "int32"), (rows,)),
+            vocabulary_axis.uniform_pairs(rows, seed),
+        )
+        return tuple(ops.reshape(x, shape) for x in scores)
+
+    def _table_and_bias(self):
+        """Both with the table's padded rows."""
         table = ops.cast(self.embeddings.token_table, self.compute_dtype)
-        logits = ops.matmul(x, ops.transpose(table))
         extra = padded_rows(self.vocabulary_size) - self.vocabulary_size
         bias = ops.cast(self.bias, "float32")
         if extra:
-            bias = ops.concatenate(
-                [bias, ops.full((extra,), IMPOSSIBLE)], axis=0
-            )
-        return ops.cast(logits, "float32") + bias
+            padding = ops.full((extra,), vocabulary_axis.IMPOSSIBLE)
+            bias = ops.concatenate([bias, padding], axis=0)
+        return table, bias
 
     def compute_output_spec(self, sequence_output, mask_positions):
         rows = padded_rows(self.vocabulary_size)
@@ -133,12 +171,17 @@ class DetectionHead(keras.layers.Layer):
     def build(self, input_shape):
         self.dense = Dense(
             input_shape[-1],
-            kernel_initializer=kernel_initializer(self.kernel_stddev),
+            kernel_initializer=TruncatedNormal(self.kernel_stddev),
             dtype=self.dtype_policy,
             name="dense",
         )
         self.dense.build(input_shape)
-        self.logits = Dense(1, dtype=self.dtype_policy, name="logits")
+        self.logits = Dense(
+            1,
+            kernel_initializer=GlorotUniform(),
+            dtype=self.dtype_policy,
+            name="logits",
+        )
         self.logits.build(input_shape)
         self.built = True
 

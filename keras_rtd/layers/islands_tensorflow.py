@@ -1,9 +1,10 @@
-"""GELU and LayerNorm as small XLA programs inside TensorFlow's graph.
+"""GELU, LayerNorm and the vocabulary's softmax as small XLA programs inside
+TensorFlow's graph.
 
 TensorFlow's CPU and GPU run every elementwise operation as a pass over memory
 of its own, ten and more for a GELU and its gradient. XLA fuses them, but its
 matrix products on a CPU are slower than oneDNN's. So the graph keeps the
-products, and these two are compiled.
+products, and these are compiled.
 
 Only within `active()`, which the training step enters: a SavedModel must not
 need XLA where it is served.
@@ -13,6 +14,8 @@ import contextlib
 import contextvars
 
 import tensorflow as tf
+
+from keras_rtd.layers.vocabulary_axis import score_logits
 
 SQRT_HALF = 0.7071067811865476
 SQRT_TWO_OVER_PI = 0.7978845608028654
@@ -43,6 +46,33 @@ _compiled = tf.function(jit_compile=True)
 def gelu(x, approximate=False):
     """GELU, computed in float32, in the dtype of `x`."""
     return _tanh_gelu(x) if approximate else _erf_gelu(x)
+
+
+@tf.custom_gradient
+def project(x, kernel, bias):
+    """x @ kernel + bias over the last axis, in the dtype of `x`.
+
+    Flat, so that TensorFlow fuses product and bias; and the bias's gradient is
+    a product with ones, which is faster than its sum over rows.
+    """
+    flat = tf.reshape(x, (-1, x.shape[-1]))
+    kernel, bias = tf.cast(kernel, x.dtype), tf.cast(bias, x.dtype)
+    y = tf.matmul(flat, kernel) + bias
+
+    def gradient(upstream):
+        upstream = tf.reshape(upstream, (-1, upstream.shape[-1]))
+        ones = tf.ones((1, tf.shape(upstream)[0]), upstream.dtype)
+        return (
+            tf.reshape(
+                tf.matmul(upstream, kernel, transpose_b=True), tf.shape(x)
+            ),
+            tf.matmul(flat, upstream, transpose_a=True),
+            tf.matmul(ones, upstream)[0],
+        )
+
+    return tf.reshape(y, tf.concat([tf.shape(x)[:-1], [y.shape[-1]]], 0)), (
+        gradient
+    )
 
 
 def layer_norm(x, gamma, beta, epsilon):
@@ -147,3 +177,37 @@ def _layer_norm_gradient(x, gamma, upstream, epsilon):
         tf.reduce_sum(upstream * z, axis=rows),
         tf.reduce_sum(upstream, axis=rows),
     )
+
+
+@tf.custom_gradient
+def vocabulary_score(x, table, bias, ids, uniform):
+    """As `vocabulary_axis.score`; keeps the logits in the dtype of `x`."""
+    logits = tf.matmul(x, table, transpose_b=True)
+    nll, drawn, best, total = _score(logits, bias, ids, uniform)
+
+    def gradient(upstream, *_):
+        slope, bias_gradient = _score_gradient(
+            logits, bias, ids, total, upstream
+        )
+        return (
+            tf.matmul(slope, table),
+            tf.matmul(slope, x, transpose_a=True),
+            bias_gradient,
+            None,
+            None,
+        )
+
+    return (nll, drawn, best), gradient
+
+
+@_compiled
+def _score(logits, bias, ids, uniform):
+    return score_logits(tf.cast(logits, tf.float32) + bias, ids, uniform)
+
+
+@_compiled
+def _score_gradient(logits, bias, ids, total, upstream):
+    slope = tf.exp(tf.cast(logits, tf.float32) + bias - total[:, None])
+    is_target = tf.range(tf.shape(logits)[1])[None] == ids[:, None]
+    slope = (slope - tf.cast(is_target, tf.float32)) * upstream[:, None]
+    return tf.cast(slope, logits.dtype), tf.reduce_sum(slope, axis=0)

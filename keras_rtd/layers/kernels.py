@@ -21,6 +21,9 @@ def project(x, kernel, bias):
         # One kernel, where matmul and add would write the product twice.
         kernel, bias = ops.cast(kernel, x.dtype), ops.cast(bias, x.dtype)
         return linear(x, kernel.t(), bias)
+    compiled = islands()
+    if compiled:
+        return compiled.project(*map(tf_tensor, (x, kernel, bias)))
     return ops.matmul(x, kernel) + bias
 
 

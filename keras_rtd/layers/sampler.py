@@ -30,7 +30,9 @@ def sample_replacements(logits, seed, disallowed_ids=None):
         logits = logits - 1000.0 * ops.one_hot(
             disallowed_ids, logits.shape[-1], dtype="float32"
         )
-    return vocabulary_axis.draw(logits, seed)
+    shape = ops.shape(logits)
+    rows = ops.reshape(logits, (-1, shape[-1]))
+    return ops.reshape(vocabulary_axis.draw(rows, seed), shape[:-1])
 
 
 def sample_unigram(cumulative, shape, seed):

@@ -1,15 +1,17 @@
-"""Argmax and draws along the vocabulary, in two steps.
+"""What is asked of the generator's logits, in one pass and two steps.
 
 A step has thousands of rows of tens of thousands of logits. One pass over them
-for the maxima or sums of blocks, and the rest is done on the few blocks chosen:
-an argmax over whole rows, or noise for every logit, would take several times as
-long as the generator itself.
+for the maxima and sums of blocks, and the rest is done on the few blocks
+chosen: an argmax over whole rows, or noise for every logit, would take several
+times as long as the generator itself.
 """
 
 import keras
 from keras import ops
 
 from keras_rtd.layers.embedding import ROW_MULTIPLE as BLOCK
+from keras_rtd.layers.kernels import islands
+from keras_rtd.layers.kernels import tf_tensor
 
 # Logit of what cannot be: exp of it is 0.
 IMPOSSIBLE = -1e9
@@ -17,19 +19,49 @@ IMPOSSIBLE = -1e9
 BELOW_ONE = 1.0 - 2.0**-24
 
 
-def argmax(logits):
-    """Index of the largest value of the last axis; of equals, the first.
+def score(x, table, bias, ids, uniform):
+    """All that a training step asks of the logits x @ table^T + bias.
+
+    PyTorch and TensorFlow's training step make the logits, their softmax and
+    its gradient part by part or fused, and keep at most the logits.
 
     Args:
-        logits: float32 (batch, count, vocabulary).
+        x: (rows, width), in the compute dtype.
+        table: (vocabulary, width), in the same; a multiple of 64 tokens.
+        bias: float32 (vocabulary,).
+        ids: int32 (rows,).
+        uniform: float32 (rows, 2), numbers from 0 up to 1.
 
     Returns:
-        int32 (batch, count).
+        (nll, drawn, best): float32 (rows,), the negative log-likelihood of
+        `ids`, the only one with a gradient; int32 (rows,), one draw from the
+        softmax; int32 (rows,), the most probable id.
     """
-    blocks = _in_blocks(logits, padding=IMPOSSIBLE)
-    chosen = ops.argmax(ops.max(blocks, axis=-1), axis=-1)
-    inside = ops.argmax(_rows(blocks, chosen), axis=-1)
-    return _as_index(logits, chosen, inside)
+    if keras.config.backend() == "torch":
+        from keras_rtd.layers import vocabulary_torch
+
+        return vocabulary_torch.score(x, table, bias, ids, uniform)
+    compiled = islands()
+    if compiled:
+        values = map(tf_tensor, (x, table, bias, ids, uniform))
+        return compiled.vocabulary_score(*values)
+    logits = ops.cast(ops.matmul(x, ops.transpose(table)), "float32") + bias
+    return score_logits(logits, ids, uniform)[:3]
+
+
+def score_logits(logits, ids, uniform):
+    """As `score`, from float32 (rows, vocabulary) logits.
+
+    Returns:
+        (nll, drawn, best, total): and the logarithm of the sum of exp(logits).
+    """
+    blocks, top, peak, mass = _statistics(logits)
+    total = peak + ops.log(ops.sum(mass, axis=-1))
+    chosen = ops.take_along_axis(logits, ids[:, None], axis=-1)[:, 0]
+    best = ops.argmax(top, axis=-1)
+    inside = ops.argmax(_rows(blocks, best), axis=-1)
+    drawn = _draw(blocks, peak, mass, uniform)
+    return total - chosen, drawn, _as_index(best, inside), total
 
 
 def draw(logits, seed):
@@ -40,25 +72,39 @@ def draw(logits, seed):
     probability 0 is never drawn.
 
     Args:
-        logits: float32 (batch, count, vocabulary).
+        logits: float32 (rows, vocabulary).
         seed: `keras.random.SeedGenerator` or int.
 
     Returns:
-        int32 (batch, count).
+        int32 (rows,).
     """
-    mass = _in_blocks(ops.softmax(logits, axis=-1), padding=0.0)
-    # Two numbers a row: one has too few bits for block and token.
-    uniform = keras.random.uniform(
-        (*ops.shape(logits)[:2], 2), dtype="float32", seed=seed
-    )
-    chosen = _first_above(ops.sum(mass, axis=-1), uniform[..., 0])
-    inside = _first_above(_rows(mass, chosen), uniform[..., 1])
-    return _as_index(logits, chosen, inside)
+    blocks, _, peak, mass = _statistics(logits)
+    return _draw(blocks, peak, mass, uniform_pairs(ops.shape(logits)[0], seed))
 
 
-def _first_above(mass, uniform):
+def uniform_pairs(rows, seed):
+    """Two numbers a draw: one has too few bits for block and token."""
+    return keras.random.uniform((rows, 2), dtype="float32", seed=seed)
+
+
+def _statistics(logits):
+    """(blocks, their maxima, the row's maximum, sums of exp(x - maximum))."""
+    blocks = _in_blocks(logits)
+    top = ops.max(blocks, axis=-1)
+    peak = ops.stop_gradient(ops.max(top, axis=-1))
+    mass = ops.sum(ops.exp(blocks - peak[:, None, None]), axis=-1)
+    return blocks, top, peak, mass
+
+
+def _draw(blocks, peak, mass, uniform):
+    chosen = first_above(mass, uniform[:, 0])
+    inside = ops.exp(_rows(blocks, chosen) - peak[:, None])
+    return _as_index(chosen, first_above(inside, uniform[:, 1]))
+
+
+def first_above(mass, uniform):
     """First index at which the cumulative mass passes uniform * total."""
-    total = ops.cumsum(mass, axis=-1)
+    total = ops.cumsum(ops.stop_gradient(mass), axis=-1)
     # Rounded up to the total itself, it would be passed nowhere.
     threshold = ops.minimum(
         total[..., -1:] * uniform[..., None], total[..., -1:] * BELOW_ONE
@@ -66,29 +112,22 @@ def _first_above(mass, uniform):
     return ops.sum(ops.cast(total <= threshold, "int32"), axis=-1)
 
 
-def _in_blocks(x, padding):
-    """(batch, count, vocabulary) -> (batch, count, blocks, 64)."""
-    extra = -x.shape[-1] % BLOCK
+def _in_blocks(logits):
+    """(rows, vocabulary) -> (rows, blocks, 64)."""
+    extra = -logits.shape[-1] % BLOCK
     if extra:
-        width = ((0, 0), (0, 0), (0, extra))
-        x = ops.pad(x, width, constant_values=padding)
-    batch, count = ops.shape(x)[:2]
-    return ops.reshape(x, (batch, count, -1, BLOCK))
+        width = ((0, 0), (0, extra))
+        logits = ops.pad(logits, width, constant_values=IMPOSSIBLE)
+    return ops.reshape(logits, (ops.shape(logits)[0], -1, BLOCK))
 
 
 def _rows(blocks, chosen):
-    """The chosen block of every row: (batch, count, 64)."""
-    batch, count, number, _ = ops.shape(blocks)
-    starts = ops.reshape(
-        ops.arange(batch * count, dtype="int32") * number, (batch, count)
-    )
-    return ops.take(
-        ops.reshape(blocks, (-1, BLOCK)),
-        starts + ops.cast(chosen, "int32"),
-        axis=0,
-    )
+    """The chosen block of every row: (rows, 64)."""
+    rows, number, _ = ops.shape(blocks)
+    starts = ops.arange(rows, dtype="int32") * number
+    flat = ops.reshape(ops.stop_gradient(blocks), (-1, BLOCK))
+    return ops.take(flat, starts + ops.cast(chosen, "int32"), axis=0)
 
 
-def _as_index(logits, chosen, inside):
-    index = ops.cast(chosen, "int32") * BLOCK + ops.cast(inside, "int32")
-    return ops.minimum(index, logits.shape[-1] - 1)
+def _as_index(block, inside):
+    return ops.cast(block, "int32") * BLOCK + ops.cast(inside, "int32")

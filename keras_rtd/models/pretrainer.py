@@ -197,14 +197,16 @@ class ElectraPretrainer(TrainStep, SubclassedTask):
 
     def call(self, inputs, training=None):
         outputs = self.run_objective(check_batch(inputs), training=training)
-        vocabulary_size = self.backbone.vocabulary_size
-        outputs["generator_logits"] = outputs["generator_logits"][
-            ..., :vocabulary_size
-        ]
-        return outputs
+        logits = self.masked_lm_head.logits(outputs.pop("generator_features"))
+        for name in ("generator_nll", "predicted_ids"):
+            del outputs[name]
+        return {
+            "generator_logits": logits[..., : self.backbone.vocabulary_size],
+            **outputs,
+        }
 
     def run_objective(self, batch, training=None):
-        """As `call`, with the generator's logits padded to 64 columns."""
+        """What the training step works with; see the objective's `forward`."""
         outputs = self.objective.forward(
             self, batch, self.sampling_seed, self.step, training=training
         )
@@ -212,13 +214,13 @@ class ElectraPretrainer(TrainStep, SubclassedTask):
             self.step.assign_add(1)
         return outputs
 
-    def generator_logits(self, batch, training=None):
-        """The generator's logits at the masked positions."""
+    def generator_features(self, batch, training=None):
+        """The masked LM head's features at the masked positions."""
         encoded = self.generator(
             encoder_inputs(batch, batch["masked_token_ids"]),
             training=training,
         )
-        return self.masked_lm_head(
+        return self.masked_lm_head.features(
             encoded["sequence_output"], batch["mask_positions"]
         )
 

@@ -8,7 +8,6 @@ from keras_rtd.layers.sampler import replace_tokens
 from keras_rtd.layers.sampler import sample_replacements
 from keras_rtd.layers.sampler import sample_unigram
 from keras_rtd.objectives.losses import detection_bce
-from keras_rtd.objectives.losses import masked_token_nll
 from keras_rtd.objectives.losses import mean
 
 
@@ -71,8 +70,9 @@ class Electra:
         """Corrupt and predict.
 
         Args:
-            networks: what has `generator_logits(batch, training)` and
-                `discriminator_logits(batch, token_ids, training)`.
+            networks: what has `generator_features(batch, training)`,
+                `masked_lm_head` and `discriminator_logits(batch, token_ids,
+                training)`.
             batch: dict of tensors, see `ElectraPretrainer`. `sampled_ids` or
                 `corrupted_token_ids` in it are used as they stand.
             seed: `keras.random.SeedGenerator` of the draw.
@@ -80,14 +80,22 @@ class Electra:
             training: bool or `None`.
 
         Returns:
-            dict of `generator_logits` with padded columns, `sampled_ids`,
+            dict of `generator_features`, of which the head makes logits,
+            `generator_nll` and `predicted_ids` of each slot, `sampled_ids`,
             `corrupted_token_ids`, `is_replaced` and `discriminator_logits`.
         """
-        logits = networks.generator_logits(batch, training)
+        features = networks.generator_features(batch, training)
+        nll, sampled, best = networks.masked_lm_head.score(
+            features, batch["mask_ids"], seed
+        )
         if "sampled_ids" in batch:
             sampled = ops.cast(batch["sampled_ids"], "int32")
         else:
-            sampled = self._draw(batch, logits, seed, step, training)
+            if self.temperature != 1.0 or self.disallow_correct:
+                logits = networks.masked_lm_head.logits(features)
+                sampled = self._draw(batch, logits, seed)
+            if self.unigram_warmup_steps and training:
+                sampled = self._warm_up(sampled, seed, step)
         token_ids = ops.cast(batch["token_ids"], "int32")
         if "corrupted_token_ids" in batch:
             corrupted = ops.cast(batch["corrupted_token_ids"], "int32")
@@ -100,7 +108,9 @@ class Electra:
             )
         real = ops.cast(batch["padding_mask"], "bool")
         return {
-            "generator_logits": logits,
+            "generator_features": features,
+            "generator_nll": nll,
+            "predicted_ids": best,
             "sampled_ids": sampled,
             "corrupted_token_ids": corrupted,
             "is_replaced": ops.logical_and(
@@ -111,16 +121,16 @@ class Electra:
             ),
         }
 
-    def _draw(self, batch, logits, seed, step, training):
-        sampled = sample_replacements(
-            ops.stop_gradient(logits) / self.temperature,
+    def _draw(self, batch, logits, seed):
+        return sample_replacements(
+            logits / self.temperature,
             seed,
             disallowed_ids=(
                 batch["mask_ids"] if self.disallow_correct else None
             ),
         )
-        if not (self.unigram_warmup_steps and training):
-            return sampled
+
+    def _warm_up(self, sampled, seed, step):
         if self._unigram is None:
             raise ValueError(
                 "`unigram_warmup_steps` needs the corpus's word frequencies: "
@@ -143,7 +153,7 @@ class Electra:
             `generator_nll` (batch, count) and `discriminator_bce`
             (batch, length), not yet weighted.
         """
-        nll = masked_token_nll(outputs["generator_logits"], batch["mask_ids"])
+        nll = outputs["generator_nll"]
         bce = detection_bce(
             outputs["discriminator_logits"], outputs["is_replaced"]
         )

@@ -3,7 +3,6 @@
 import keras
 from keras import ops
 
-from keras_rtd.layers import vocabulary_axis
 from keras_rtd.objectives.losses import mean
 
 # Fine enough (0.002) for a discriminator whose logits hardly differ yet.
@@ -66,7 +65,7 @@ class PretrainingMetrics(keras.metrics.Metric):
         weights = ops.cast(batch["mask_weights"], "float32")
         # A slot drawn twice weighs once each; accuracy counts likewise.
         ids = ops.cast(batch["mask_ids"], "int32")
-        guess = vocabulary_axis.argmax(outputs["generator_logits"])
+        guess = outputs["predicted_ids"]
         real = ops.cast(batch["padding_mask"], "float32")
         replaced = ops.cast(outputs["is_replaced"], "float32")
         logits = outputs["discriminator_logits"]

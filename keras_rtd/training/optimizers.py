@@ -103,12 +103,16 @@ class AdamW(keras.optimizers.Optimizer):
         return self._decays[self._get_variable_index(variable)]
 
     def _clip_gradients(self, gradients):
-        if keras.config.backend() == "torch" and self.global_clipnorm:
+        backend, limit = keras.config.backend(), self.global_clipnorm
+        if backend == "torch" and limit:
             from keras_rtd.training import adamw_torch
 
-            return adamw_torch.clip_by_global_norm(
-                gradients, self.global_clipnorm
-            )
+            return adamw_torch.clip_by_global_norm(gradients, limit)
+        if backend == "tensorflow" and limit:
+            import tensorflow as tf
+
+            # By a kernel that squares and adds in one pass.
+            return tf.clip_by_global_norm(gradients, limit)[0]
         return super()._clip_gradients(gradients)
 
     def _backend_update_step(self, gradients, variables, learning_rate):

@@ -16,6 +16,9 @@ class TrainStep(StepInterface):
         return False
 
     def compile_function(self, function):
+        if self.trainable_variables[0].value.device.type == "cpu":
+            keep_freed_memory()
+
         def run(batch):
             batch = keras.tree.map_structure(ops.convert_to_tensor, batch)
             return function(batch)

@@ -15,8 +15,7 @@ def test_parts_of_a_step_and_a_trace(tmp_path):
     seconds = profile(model, batches, tmp_path, repeats=2)
     assert list(seconds) == [
         "generator",
-        "vocabulary_head",
-        "sampling",
+        "vocabulary_head_and_sampling",
         "discriminator",
         "losses",
         "backward",

@@ -1,0 +1,38 @@
+import keras
+import numpy as np
+import scipy.stats
+from keras import ops
+
+from keras_rtd.layers.initializers import GlorotUniform
+from keras_rtd.layers.initializers import TruncatedNormal
+
+
+def test_truncated_normal_is_scipys():
+    values = ops.convert_to_numpy(TruncatedNormal(0.02, seed=0)((200, 100)))
+    assert values.dtype == np.float32
+    assert np.abs(values).max() <= 0.04
+    expected = scipy.stats.truncnorm(-2.0, 2.0, scale=0.02)
+    assert scipy.stats.kstest(values.ravel(), expected.cdf).pvalue > 1e-3
+
+
+def test_glorot_is_uniform_in_its_limits():
+    values = ops.convert_to_numpy(GlorotUniform(seed=0)((299, 1)))
+    expected = scipy.stats.uniform(-(0.02**0.5), 2 * 0.02**0.5)
+    assert scipy.stats.kstest(values.ravel(), expected.cdf).pvalue > 1e-3
+
+
+def test_one_seed_gives_one_model_on_every_backend():
+    rng = np.random.default_rng(0)
+    first = rng.standard_normal((3, 4), dtype=np.float32)
+    assert np.abs(first).max() < 2.0
+    values = ops.convert_to_numpy(TruncatedNormal(0.5, seed=0)((3, 4)))
+    np.testing.assert_array_equal(values, np.float32(0.5) * first)
+
+
+def test_keras_global_seed_reaches_the_weights():
+    def draw(seed):
+        keras.utils.set_random_seed(seed)
+        return ops.convert_to_numpy(TruncatedNormal()((4, 4)))
+
+    np.testing.assert_array_equal(draw(1), draw(1))
+    assert np.abs(draw(1) - draw(2)).max() > 0
