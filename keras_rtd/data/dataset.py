@@ -202,7 +202,7 @@ def pretraining_dataset(
             validation_fraction,
             shuffle_buffer,
         )
-    return _at_step(rebuild, start_step)
+    return at_step(rebuild, start_step)
 
 
 def resume_at(dataset, step):
@@ -222,7 +222,7 @@ def resume_at(dataset, step):
     """
     _check_int("step", step, 0)
     if hasattr(dataset, _REBUILD):
-        return _at_step(getattr(dataset, _REBUILD), step)
+        return at_step(getattr(dataset, _REBUILD), step)
     if hasattr(dataset, "skip"):
         return dataset.skip(step)
     raise TypeError(
@@ -283,7 +283,8 @@ def _graph_dataset(batches, start_step=0):
     return dataset.prefetch(_BATCHES_AHEAD)
 
 
-def _at_step(rebuild, start_step):
+def at_step(rebuild, start_step):
+    """`rebuild(start_step=...)`, a dataset that `resume_at` can make again."""
     dataset = rebuild(start_step=start_step)
     setattr(dataset, _REBUILD, rebuild)
     return dataset

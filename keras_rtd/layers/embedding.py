@@ -3,8 +3,8 @@
 import keras
 from keras import ops
 
+from keras_rtd.layers.dropout import Dropout
 from keras_rtd.layers.initializers import TruncatedNormal
-from keras_rtd.layers.initializers import new_seed
 from keras_rtd.layers.kernels import LayerNormalization
 from keras_rtd.layers.kernels import tf_tensor
 
@@ -90,11 +90,8 @@ class ElectraEmbedding(keras.layers.Layer):
             dtype=self.dtype_policy,
             name="layer_norm",
         )
-        self.dropout_layer = keras.layers.Dropout(
-            dropout,
-            seed=new_seed(),
-            dtype=self.dtype_policy,
-            name="dropout",
+        self.dropout_layer = Dropout(
+            dropout, dtype=self.dtype_policy, name="dropout"
         )
 
     def build(self, token_ids_shape=None, segment_ids_shape=None):

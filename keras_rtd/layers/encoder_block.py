@@ -5,8 +5,8 @@ from keras import ops
 
 from keras_rtd.layers import shared_body
 from keras_rtd.layers.attention import attend
+from keras_rtd.layers.dropout import Dropout
 from keras_rtd.layers.initializers import TruncatedNormal
-from keras_rtd.layers.initializers import new_seed
 from keras_rtd.layers.kernels import Dense
 from keras_rtd.layers.kernels import LayerNormalization
 from keras_rtd.layers.kernels import gelu
@@ -67,9 +67,7 @@ class ElectraEncoderBlock(keras.layers.Layer):
         self.hidden_dropout = self._dropout("hidden_dropout")
 
     def _dropout(self, name):
-        return keras.layers.Dropout(
-            self.dropout, seed=new_seed(), dtype=self.dtype_policy, name=name
-        )
+        return Dropout(self.dropout, dtype=self.dtype_policy, name=name)
 
     def build(self, x_shape, bias_shape=None):
         hidden_dim = x_shape[-1]

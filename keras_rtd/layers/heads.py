@@ -121,9 +121,11 @@ class MaskedLMHead(keras.layers.Layer):
         """
         shape = ops.shape(ids)
         rows = shape[0] * shape[1]
+        table, bias = self._table_and_bias()
         scores = vocabulary_axis.score(
             ops.reshape(features, (rows, features.shape[-1])),
-            *self._table_and_bias(),
+            table,
+            bias,
             ops.reshape(ops.cast(ids, "int32"), (rows,)),
             vocabulary_axis.uniform_pairs(rows, seed),
         )

@@ -1,4 +1,4 @@
-"""Random numbers of the layers: initial weights and dropout."""
+"""First weights."""
 
 import random
 
@@ -61,9 +61,5 @@ class GlorotUniform(keras.initializers.Initializer):
 
 
 def new_seed():
-    """An int from Python's generator, which Keras's global seed sets.
-
-    Layers without a seed of their own take PyTorch's global state, which no
-    checkpoint holds.
-    """
+    """An int from Python's generator, which Keras's global seed sets."""
     return random.randint(1, 2**31 - 1)

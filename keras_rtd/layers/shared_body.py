@@ -12,6 +12,8 @@ from keras.src.backend.common.stateless_scope import in_stateless_scope
 from keras.src.backend.common.variables import AutocastScope
 
 from keras_rtd.layers.kernels import islands
+from keras_rtd.layers.kernels import tf_tensor
+from keras_rtd.utils import replicas
 
 # What was traced last; a process seldom has more than a few models.
 _MOST = 16
@@ -81,20 +83,34 @@ class _Body:
     def _run(self, values, x, bias):
         variables = self.template.variables
         mapping = list(zip(variables, values))
-        with keras.StatelessScope(state_mapping=mapping) as scope:
+        with (
+            keras.StatelessScope(state_mapping=mapping) as scope,
+            replicas.folded(),
+        ):
             y = self.template.body(x, bias, self.training)
         states = _random_states(self.template)
         return y, [scope.get_current_value(v) for v in states]
 
     def __call__(self, layer, x, bias):
+        # The replica that was traced must not lend the others its number.
+        states = {id(v) for v in _random_states(layer)}
         with AutocastScope(None):
-            values = [
-                keras.ops.convert_to_tensor(v.value) for v in layer.variables
-            ]
-        y, states = self.function(values, x, bias)
-        for variable, state in zip(_random_states(layer), states):
-            variable.assign(state)
+            values = [_tensor(v.value) for v in layer.variables]
+        values = [
+            replicas.fold_in(value) if id(v) in states else value
+            for v, value in zip(layer.variables, values)
+        ]
+        y, new = self.function(values, x, bias)
+        for variable, state in zip(_random_states(layer), new):
+            variable.assign(replicas.fold_in(state, sign=-1))
         return y
+
+
+def _tensor(value):
+    if keras.config.backend() == "tensorflow":
+        # A mirrored variable would otherwise stay one.
+        return tf_tensor(value)
+    return keras.ops.convert_to_tensor(value)
 
 
 def _compile(function):

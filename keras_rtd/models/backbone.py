@@ -6,6 +6,7 @@ import keras_hub
 from keras_rtd.layers.attention import attention_bias
 from keras_rtd.layers.embedding import ElectraEmbedding
 from keras_rtd.layers.encoder_block import ElectraEncoderBlock
+from keras_rtd.layers.initializers import GlorotUniform
 from keras_rtd.layers.kernels import Dense
 from keras_rtd.tokenizers.electra_tokenizer import ElectraTokenizer
 
@@ -118,6 +119,7 @@ class ElectraBackbone(keras_hub.models.Backbone):
             # Glorot's initialisation, as the reference's `tf.layers.dense`.
             self.embeddings_projection = Dense(
                 hidden_dim,
+                kernel_initializer=GlorotUniform(),
                 dtype=dtype,
                 name="embeddings_projection",
             )

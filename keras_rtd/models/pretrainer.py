@@ -23,6 +23,7 @@ from keras_rtd.training.fit import fit
 from keras_rtd.training.metrics import PretrainingMetrics
 from keras_rtd.training.optimizers import make_optimizer
 from keras_rtd.training.step import TrainStep
+from keras_rtd.utils.replicas import SeedGenerator
 
 
 @keras.saving.register_keras_serializable(package="keras_rtd")
@@ -115,9 +116,7 @@ class ElectraPretrainer(TrainStep, SubclassedTask):
         self.objective = objectives.get(objective, **(objective_config or {}))
         self.optimizer_config = dict(optimizer_config or {})
         self.seed = seed
-        self.sampling_seed = keras.random.SeedGenerator(
-            new_seed() if seed is None else seed
-        )
+        self.sampling_seed = SeedGenerator(new_seed() if seed is None else seed)
         self.step = self.add_weight(
             shape=(),
             initializer="zeros",
@@ -183,6 +182,7 @@ class ElectraPretrainer(TrainStep, SubclassedTask):
         keras.Model.compile(
             self, optimizer=optimizer, jit_compile=jit_compile, **kwargs
         )
+        self.prepare_optimizer(self.optimizer)
         self.optimizer.build(self.trainable_variables)
 
     @property

@@ -9,6 +9,7 @@ from keras_rtd.layers.sampler import sample_replacements
 from keras_rtd.layers.sampler import sample_unigram
 from keras_rtd.objectives.losses import detection_bce
 from keras_rtd.objectives.losses import mean
+from keras_rtd.utils import replicas
 
 
 class Electra:
@@ -151,7 +152,9 @@ class Electra:
         Returns:
             (loss, parts): a float32 scalar, and a dict of float32 tensors:
             `generator_nll` (batch, count) and `discriminator_bce`
-            (batch, length), not yet weighted.
+            (batch, length), not yet weighted. Counts are those of all
+            replicas, so that the losses and gradients of all add up to those
+            of the whole batch.
         """
         nll = outputs["generator_nll"]
         bce = detection_bce(
@@ -159,9 +162,10 @@ class Electra:
         )
         weights = ops.cast(batch["mask_weights"], "float32")
         real = ops.cast(batch["padding_mask"], "float32")
+        slots, tokens = replicas.total([ops.sum(weights), ops.sum(real)])
         loss = self.combine(
-            mean(ops.sum(nll * weights), ops.sum(weights)),
-            mean(ops.sum(bce * real), ops.sum(real)),
+            mean(ops.sum(nll * weights), slots),
+            mean(ops.sum(bce * real), tokens),
         )
         return loss, {"generator_nll": nll, "discriminator_bce": bce}
 

@@ -7,13 +7,19 @@ from keras_rtd.training.optimizers import make_optimizer
 from keras_rtd.training.schedules import WarmupCosineDecay
 from keras_rtd.training.schedules import WarmupPolynomialDecay
 from keras_rtd.training.schedules import WarmupStableDecay
+from keras_rtd.training.strategy import Strategy
+from keras_rtd.training.strategy import StrategyError
+from keras_rtd.training.strategy import get_strategy
 
 __all__ = [
     "AdamW",
     "Checkpoint",
     "CheckpointError",
+    "Strategy",
+    "StrategyError",
     "WarmupCosineDecay",
     "WarmupPolynomialDecay",
     "WarmupStableDecay",
+    "get_strategy",
     "make_optimizer",
 ]

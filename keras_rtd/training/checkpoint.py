@@ -39,6 +39,9 @@ class Checkpoint(keras.callbacks.Callback):
             too, see `note_metrics`. Defaults to `"probe_auc"`.
         config: dict or `None`. What must not change between a run and its
             continuation; stored, and compared when resuming.
+        writes: bool. `False` in all processes of a distributed run but one:
+            they read what that one wrote, so the directory must be the same
+            for all. Defaults to `True`.
 
     Raises:
         CheckpointError: resuming with another model, optimiser or `config`
@@ -47,7 +50,13 @@ class Checkpoint(keras.callbacks.Callback):
     """
 
     def __init__(
-        self, directory, every=1000, keep=3, best="probe_auc", config=None
+        self,
+        directory,
+        every=1000,
+        keep=3,
+        best="probe_auc",
+        config=None,
+        writes=True,
     ):
         super().__init__()
         for name, value in (("every", every), ("keep", keep)):
@@ -61,6 +70,7 @@ class Checkpoint(keras.callbacks.Callback):
         self.keep = keep
         self.best = best
         self.config = config
+        self.writes = writes
         # Also saved: what callbacks want to find again after a kill.
         self.extra = {}
         self.step = 0
@@ -91,9 +101,10 @@ class Checkpoint(keras.callbacks.Callback):
         if self._restored:
             return self.step
         self._restored = True
-        self.directory.mkdir(parents=True, exist_ok=True)
-        for leftover in self.directory.glob(f"*{TEMPORARY}"):
-            leftover.unlink()
+        if self.writes:
+            self.directory.mkdir(parents=True, exist_ok=True)
+            for leftover in self.directory.glob(f"*{TEMPORARY}"):
+                leftover.unlink()
         for path in reversed(self.paths()):
             try:
                 with np.load(path) as archive:
@@ -171,6 +182,9 @@ class Checkpoint(keras.callbacks.Callback):
     def save(self):
         """Copy the state now, write it behind training's back."""
         self.wait()
+        self.saved_step = self.step
+        if not self.writes:
+            return
         if keras.config.backend() == "jax":
             self.model.jax_state_sync()
         variables = state_variables(self.model)
@@ -187,7 +201,6 @@ class Checkpoint(keras.callbacks.Callback):
             "best_value": self._best_value,
             "best_step": self._best_step,
         }
-        self.saved_step = self.step
         self._thread = threading.Thread(
             target=self._write, args=(self.step, arrays, metrics, meta)
         )

@@ -4,11 +4,15 @@ import keras
 from keras import ops
 
 from keras_rtd.objectives.losses import mean
+from keras_rtd.utils import replicas
 
 # Fine enough (0.002) for a discriminator whose logits hardly differ yet.
 BINS = 1 << 14
 # Logits beyond ±16 are all as good as certain (1e-7).
 RANGE = 16.0
+
+# Every replica adds up the whole batch, so that any of them can be read.
+EQUAL = "only_first_replica"
 
 SUMS = (
     "generator_nll",
@@ -25,7 +29,8 @@ SUMS = (
 
 
 class PretrainingMetrics(keras.metrics.Metric):
-    """All metrics of replaced token detection, real tokens only.
+    """All metrics of replaced token detection, real tokens only, of the whole
+    batch on every replica.
 
     Area under the ROC curve and average precision come from a histogram of
     the discriminator's logits in 16,384 bins (ties within a bin count one
@@ -39,14 +44,17 @@ class PretrainingMetrics(keras.metrics.Metric):
         super().__init__(name=name, dtype="float32")
         self.objective = objective
         self.sums = self.add_variable(
-            (len(SUMS),), initializer="zeros", name="sums"
+            (len(SUMS),), initializer="zeros", name="sums", aggregation=EQUAL
         )
         self.histogram = self.add_variable(
-            (2 * BINS,), initializer="zeros", name="histogram"
+            (2 * BINS,),
+            initializer="zeros",
+            name="histogram",
+            aggregation=EQUAL,
         )
         # Steps in a row whose loss was not finite, up to the newest.
         self.bad_steps = self.add_variable(
-            (), initializer="zeros", name="bad_steps"
+            (), initializer="zeros", name="bad_steps", aggregation=EQUAL
         )
 
     def update_state(self, batch, outputs, loss, parts):
@@ -86,12 +94,19 @@ class PretrainingMetrics(keras.metrics.Metric):
             "predicted_count": count(predicted, real),
             "predicted_correct": count(predicted * replaced, real),
         }
-        # A step that overflowed in float16 is skipped by the optimiser, and
-        # must not spoil the sums.
         finite = ops.isfinite(loss)
-        new = ops.stack([sums[name] for name in SUMS])
-        self.sums.assign_add(ops.where(finite, new, 0.0))
         histogram = logit_histogram(logits, replaced, real)
+        new, histogram, bad = replicas.total(
+            [
+                ops.stack([sums[name] for name in SUMS]),
+                histogram,
+                1.0 - ops.cast(finite, "float32"),
+            ]
+        )
+        # A step that overflowed in float16, on any replica, is skipped by the
+        # optimiser, and must not spoil the sums.
+        finite = ops.equal(bad, 0.0)
+        self.sums.assign_add(ops.where(finite, new, 0.0))
         self.histogram.assign_add(ops.where(finite, histogram, 0.0))
         self.bad_steps.assign(ops.where(finite, 0.0, self.bad_steps + 1.0))
 

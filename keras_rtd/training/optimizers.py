@@ -121,7 +121,7 @@ class AdamW(keras.optimizers.Optimizer):
             from keras_rtd.training import adamw_torch
 
             adamw_torch.update(self, gradients, variables, learning_rate)
-        elif backend == "tensorflow" and not _distributed():
+        elif backend == "tensorflow":
             from keras_rtd.training import adamw_tensorflow
 
             adamw_tensorflow.update(self, gradients, variables, learning_rate)
@@ -183,12 +183,6 @@ class AdamW(keras.optimizers.Optimizer):
                 keras.optimizers.schedules.deserialize(other)
             )
         return super().from_config(config, custom_objects)
-
-
-def _distributed():
-    import tensorflow as tf
-
-    return tf.distribute.has_strategy()
 
 
 def make_optimizer(

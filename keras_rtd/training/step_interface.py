@@ -22,6 +22,9 @@ class StepInterface:
         """Whether XLA makes this backend's step faster on its devices."""
         raise NotImplementedError
 
+    def prepare_optimizer(self, optimizer):
+        """Called with the optimizer when compiled, before it is built."""
+
     def compile_function(self, function):
         """`function(batch)` as this backend runs it in a step.
 
@@ -35,6 +38,6 @@ class StepInterface:
         return contextlib.nullcontext()
 
     def gradients(self, batch):
-        """Gradients of the scaled loss, in the order of
+        """Gradients of the scaled loss of the whole batch, in the order of
         `trainable_variables`; called within `compile_function`."""
         raise NotImplementedError

@@ -5,6 +5,7 @@ import tensorflow as tf
 from keras_rtd.layers import islands_tensorflow
 from keras_rtd.training.batch import unpack
 from keras_rtd.training.step_interface import StepInterface
+from keras_rtd.utils import replicas
 
 
 class TrainStep(StepInterface):
@@ -12,6 +13,16 @@ class TrainStep(StepInterface):
 
     def best_jit_compile(self):
         return bool(tf.config.list_logical_devices("GPU"))
+
+    def prepare_optimizer(self, optimizer):
+        # Keras would add up what is added up already.
+        inner = getattr(optimizer, "inner_optimizer", optimizer)
+        inner._all_reduce_sum_gradients = lambda pairs: pairs
+
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        # All is built when made; Keras would add up a first batch over the
+        # replicas, which fails for booleans and in several processes.
+        pass
 
     def compile_function(self, function):
         return tf.function(function, jit_compile=self.jit_compile)
@@ -28,19 +39,30 @@ class TrainStep(StepInterface):
             loss, parts = self.objective.loss(batch, outputs)
             scaled = self.optimizer.scale_loss(loss)
         gradients = tape.gradient(scaled, self.trainable_variables)
-        return gradients, outputs, loss, parts
+        return replicas.total(gradients), outputs, loss, parts
 
     def train_step(self, data):
         batch = unpack(data)
         gradients, outputs, loss, parts = self._forward_backward(batch)
         variables = self.trainable_variables
         self.optimizer.apply_gradients(zip(gradients, variables))
-        self.pretraining_metrics.update_state(batch, outputs, loss, parts)
-        return self.pretraining_metrics.result()
+        return self._update_metrics(batch, outputs, loss, parts)
 
     def test_step(self, data):
         batch = unpack(data)
         outputs = self.run_objective(batch, training=False)
         loss, parts = self.objective.loss(batch, outputs)
+        return self._update_metrics(batch, outputs, loss, parts)
+
+    def _update_metrics(self, batch, outputs, loss, parts):
         self.pretraining_metrics.update_state(batch, outputs, loss, parts)
-        return self.pretraining_metrics.result()
+        logs = self.pretraining_metrics.result()
+        if _several_workers():
+            # Keras takes their mean over axis 0; they are all the same.
+            logs = {name: value[None] for name, value in logs.items()}
+        return logs
+
+
+def _several_workers():
+    strategy = tf.distribute.get_strategy()
+    return isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)

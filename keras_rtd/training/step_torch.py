@@ -6,6 +6,7 @@ from keras import ops
 
 from keras_rtd.training.batch import unpack
 from keras_rtd.training.step_interface import StepInterface
+from keras_rtd.utils import replicas
 from keras_rtd.utils.host_memory import keep_freed_memory
 
 
@@ -39,7 +40,7 @@ class TrainStep(StepInterface):
         gradients = torch.autograd.grad(
             self.optimizer.scale_loss(loss), [v.value for v in variables]
         )
-        return gradients, outputs, loss, parts
+        return replicas.total(gradients), outputs, loss, parts
 
     def train_step(self, data):
         batch = unpack(data)

@@ -1,0 +1,164 @@
+"""How devices share the work of a training step.
+
+`get_strategy` makes the one that a recipe's `--strategy` names. Whatever the
+engine below, a step computes what one device would on the same global batch:
+losses and metrics are sums over all rows divided by counts over all rows,
+gradients are added up once, then clipped, then applied.
+"""
+
+import contextlib
+import importlib
+
+import keras
+
+# name: (backend, module, class)
+_STRATEGIES = {
+    "single": (None, __name__, "Strategy"),
+    "mirrored": ("tensorflow", "strategy_tensorflow", "Mirrored"),
+    "multi_worker": ("tensorflow", "strategy_tensorflow", "MultiWorker"),
+    "tpu": ("tensorflow", "strategy_tensorflow", "Tpu"),
+    "data_parallel": ("jax", "strategy_jax", "DataParallel"),
+    "model_parallel": ("jax", "strategy_jax", "ModelParallel"),
+    "ddp": ("torch", "strategy_torch", "Ddp"),
+}
+STRATEGIES = tuple(_STRATEGIES)
+
+
+class StrategyError(ValueError):
+    """A strategy that cannot be used here; the message says what to do."""
+
+
+def get_strategy(name="single", **options):
+    """The strategy of a name, with its devices found and connected.
+
+    Call it before anything else touches the devices.
+
+    Args:
+        name: string. `"single"`; `"mirrored"`, `"multi_worker"`, `"tpu"`
+            (TensorFlow); `"data_parallel"`, `"model_parallel"` (JAX);
+            `"ddp"` (PyTorch, under torchrun). Defaults to `"single"`.
+        **options: `tpu`, the name of a Cloud TPU, or `model_devices`, over
+            how many devices `model_parallel` divides the weights. Others
+            ignore them.
+
+    Returns:
+        `Strategy`.
+
+    Raises:
+        StrategyError: an unknown name, another backend's, or devices or
+            environment variables that are missing.
+    """
+    if name not in _STRATEGIES:
+        raise StrategyError(
+            f"`strategy` must be one of {', '.join(STRATEGIES)}. "
+            f"Received: {name!r}"
+        )
+    backend, module, attribute = _STRATEGIES[name]
+    if backend not in (None, keras.config.backend()):
+        raise StrategyError(
+            f"The strategy {name!r} is {backend}'s; this is "
+            f"{keras.config.backend()}. Set KERAS_BACKEND={backend}, or use "
+            f"one of {', '.join(available())}."
+        )
+    if backend is not None:
+        module = f"keras_rtd.training.{module}"
+    return getattr(importlib.import_module(module), attribute)(**options)
+
+
+def available():
+    """Names that the backend in use has."""
+    backend = keras.config.backend()
+    return [k for k, (b, *_) in _STRATEGIES.items() if b in (None, backend)]
+
+
+class Strategy:
+    """One process with one device, and what other strategies change.
+
+    Attributes:
+        replicas: int. Devices among which a batch is divided.
+        worker: int. Number of this process.
+        workers: int. How many processes there are.
+    """
+
+    name = "single"
+
+    def __init__(self, **options):
+        self.replicas = 1
+        self.worker = 0
+        self.workers = 1
+
+    @property
+    def is_chief(self):
+        """Whether this process writes what a run writes."""
+        return self.worker == 0
+
+    def scope(self):
+        """A context in which the model is made, trained and evaluated."""
+        return contextlib.nullcontext()
+
+    def devices(self):
+        """A line for people: what the devices are."""
+        return "one device"
+
+    def dataset(self, make, batch_size):
+        """What `fit` takes.
+
+        Args:
+            make: function of `batch_size`, `shard` and `start_step` that
+                returns a dataset, as `keras_rtd.data.pretraining_dataset`.
+            batch_size: int. Of the whole step.
+
+        Raises:
+            StrategyError: a batch that the replicas cannot share.
+        """
+        return make(
+            batch_size=self.per_replica(batch_size) * self.local_replicas,
+            shard=(self.worker, self.workers),
+            start_step=0,
+        )
+
+    def batches(self, batches):
+        """A list of whole batches, as `evaluate` takes them.
+
+        Args:
+            batches: list of dicts of arrays, the same in every process.
+        """
+        return _Batches(batches)
+
+    @property
+    def local_replicas(self):
+        """Devices of this process."""
+        return self.replicas // self.workers
+
+    def per_replica(self, batch_size):
+        """Rows of a batch that one replica takes."""
+        if batch_size % self.replicas:
+            raise StrategyError(
+                f"`batch_size` must be a multiple of the {self.replicas} "
+                f"devices. Received: {batch_size}"
+            )
+        return batch_size // self.replicas
+
+    def after_restore(self, model):
+        """Called when the model has its first or restored weights."""
+
+    def any(self, flag):
+        """Whether `flag` is true in any process."""
+        return bool(flag)
+
+    def close(self):
+        """Leave the other processes in order."""
+
+
+class _Batches(keras.utils.PyDataset):
+    """A list of ready batches."""
+
+    def __init__(self, batches):
+        super().__init__()
+        self.ready = batches
+
+    def __len__(self):
+        return len(self.ready)
+
+    def __getitem__(self, index):
+        return (self.ready[index],)

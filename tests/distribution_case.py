@@ -1,0 +1,186 @@
+"""One process of a small training under a strategy, for distribution_test.py.
+
+    python tests/distribution_case.py '{"strategy": "mirrored", ...}' OUT.npz
+
+Options: strategy, model_devices, devices (virtual CPUs of this process), steps,
+dropout, given_draws (the generator's draws come with the batch), dtype,
+overflow (step at which the last row alone gives NaN), checkpoint (a
+directory to resume from and save to), kill_at (step at which the process of
+`kill_worker` kills itself).
+Process 0 writes logs, weights before and after, and what the replicas drew.
+"""
+
+import json
+import os
+import signal
+import sys
+
+OPTIONS = {
+    "strategy": "single",
+    "devices": 1,
+    "steps": 20,
+    "dropout": 0.0,
+    "given_draws": True,
+    "dtype": "float32",
+    "model_devices": None,
+    "overflow": None,
+    "checkpoint": None,
+    "kill_at": None,
+    "kill_worker": 1,
+}
+ROWS = 8
+
+
+def set_up_devices(count):
+    """Virtual devices; before TensorFlow and JAX start."""
+    backend = os.environ["KERAS_BACKEND"]
+    if backend == "jax":
+        os.environ["XLA_FLAGS"] = (
+            f"--xla_force_host_platform_device_count={count}"
+        )
+    if backend == "tensorflow" and count > 1:
+        import tensorflow as tf
+
+        cpu = tf.config.list_physical_devices("CPU")[0]
+        tf.config.set_logical_device_configuration(
+            cpu, [tf.config.LogicalDeviceConfiguration()] * count
+        )
+
+
+def main(options, path):
+    options = {**OPTIONS, **json.loads(options)}
+    set_up_devices(options["devices"])
+    import keras
+    import numpy as np
+    import tiny
+
+    from keras_rtd.training import Checkpoint
+    from keras_rtd.training.strategy import get_strategy
+
+    strategy = get_strategy(
+        options["strategy"], model_devices=options["model_devices"]
+    )
+    keras.utils.set_random_seed(0)
+    # Slow enough that rounding noise is not amplified to chaos.
+    optimizer = {"learning_rate": 1e-3, "warmup_steps": 2}
+    with strategy.scope():
+        model = tiny.pretrainer(
+            dropout=options["dropout"],
+            dtype=options["dtype"],
+            optimizer_config=optimizer,
+        )
+        strategy.after_restore(model)
+    before = weights(model)
+    steps, rows = options["steps"], []
+
+    def batch(step):
+        result = tiny.batch(step, rows=ROWS)
+        if options["given_draws"]:
+            result["sampled_ids"] = result["mask_ids"][:, ::-1].copy()
+        if step == options["overflow"]:
+            # inf / inf in this row, number / inf in the others.
+            result["mask_weights"][-1] = np.inf
+        return result
+
+    class Log(keras.callbacks.Callback):
+        def on_train_batch_end(self, step, logs=None):
+            rows.append({k: float(np.ravel(v)[0]) for k, v in logs.items()})
+            model.reset_metrics()
+            if (
+                len(rows) == options["kill_at"]
+                and strategy.worker == options["kill_worker"]
+            ):
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    callbacks = [Log()]
+    if options["checkpoint"]:
+        callbacks.append(
+            Checkpoint(options["checkpoint"], every=5, writes=strategy.is_chief)
+        )
+    with strategy.scope():
+        model.fit(
+            strategy.batches([batch(i) for i in range(steps)]),
+            steps_per_epoch=steps,
+            callbacks=callbacks,
+            shuffle=False,
+            verbose=0,
+        )
+        held_out = model.evaluate(
+            strategy.batches([batch(100 + i) for i in range(3)]),
+            steps=3,
+            verbose=0,
+            return_dict=True,
+        )
+    draws = replica_draws(strategy, model, tiny.batch(0, rows=2))
+    if strategy.is_chief:
+        scaled = hasattr(model.optimizer, "dynamic_scale")
+        np.savez(
+            path,
+            **{f"log/{k}": [row[k] for row in rows] for k in rows[0]},
+            **{f"held_out/{k}": float(v) for k, v in held_out.items()},
+            **{f"before/{i}": v for i, v in enumerate(before)},
+            **{f"after/{i}": v for i, v in enumerate(weights(model))},
+            updates=number(model.optimizer.iterations),
+            scale=number(model.optimizer.dynamic_scale) if scaled else 1.0,
+            draws=draws,
+        )
+    strategy.close()
+
+
+def number(variable):
+    import keras
+
+    return float(keras.ops.convert_to_numpy(variable))
+
+
+def weights(model):
+    import keras
+    import numpy as np
+
+    return [
+        np.array(keras.ops.convert_to_numpy(v))
+        for v in model.trainable_variables
+    ]
+
+
+def replica_draws(strategy, model, batch):
+    """(replicas, 2, length): detection logits of one batch with dropout, and
+    (replicas, 2, count) draws, flat; empty where the compiler hides them."""
+    import keras
+    import numpy as np
+
+    backend = keras.config.backend()
+    if backend == "jax":
+        return np.zeros(0)
+    batch = {k: keras.ops.convert_to_tensor(v) for k, v in batch.items()}
+
+    def forward():
+        with model.training_scope():
+            outputs = model.run_objective(batch, training=True)
+        return keras.ops.concatenate(
+            [
+                keras.ops.reshape(
+                    keras.ops.cast(outputs[name], "float32"), (-1,)
+                )
+                for name in ("sampled_ids", "discriminator_logits")
+            ]
+        )
+
+    if backend == "tensorflow" and strategy.replicas > 1:
+        import tensorflow as tf
+
+        run = tf.function(lambda: strategy.engine.run(forward))
+        local = strategy.engine.experimental_local_results(run())
+        return np.stack([value.numpy() for value in local])
+    mine = keras.ops.convert_to_numpy(forward())[None]
+    if backend == "torch" and strategy.replicas > 1:
+        import torch
+
+        both = [torch.empty(mine.shape) for _ in range(strategy.replicas)]
+        torch.distributed.all_gather(both, torch.tensor(mine))
+        return np.concatenate([value.numpy() for value in both])
+    return mine
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

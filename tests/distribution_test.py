@@ -1,0 +1,162 @@
+"""N devices equal one: virtual devices, and real processes over 127.0.0.1."""
+
+import json
+import os
+import pathlib
+import socket
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+TESTS = pathlib.Path(__file__).parent
+BACKEND = keras.config.backend()
+TIMEOUT = 240
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def environments(strategy, processes):
+    """What each process is told."""
+    common = {
+        **os.environ,
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        "PYTHONPATH": f"{TESTS.parent}{os.pathsep}{TESTS}",
+    }
+    port = free_port()
+    for i in range(processes):
+        own = {}
+        if strategy == "ddp":
+            own = {
+                "RANK": str(i),
+                "WORLD_SIZE": str(processes),
+                "MASTER_ADDR": "127.0.0.1",
+                "MASTER_PORT": str(port),
+            }
+        elif strategy == "multi_worker":
+            hosts = [f"127.0.0.1:{port}"]
+            hosts += [f"127.0.0.1:{free_port()}" for _ in range(processes - 1)]
+            if i:
+                hosts = common["HOSTS"].split()
+            common["HOSTS"] = " ".join(hosts)
+            task = {"type": "worker", "index": i}
+            own["TF_CONFIG"] = json.dumps(
+                {"cluster": {"worker": hosts}, "task": task}
+            )
+        yield {**common, **own}
+
+
+def start(path, strategy="single", processes=1, **options):
+    """Processes of distribution_case.py."""
+    options = json.dumps({"strategy": strategy, **options})
+    return [
+        subprocess.Popen(
+            [
+                sys.executable,
+                str(TESTS / "distribution_case.py"),
+                options,
+                str(path),
+            ],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for environment in environments(strategy, processes)
+    ]
+
+
+def train(folder, name, **options):
+    """What a run of distribution_case.py wrote."""
+    path = folder / f"{name}.npz"
+    running = start(path, **options)
+    outputs = [p.communicate(timeout=TIMEOUT)[0] for p in running]
+    assert [p.returncode for p in running] == [0] * len(running), outputs
+    with np.load(path) as archive:
+        return dict(archive)
+
+
+def weights(run, when="after"):
+    return [run[k] for k in sorted(run) if k.startswith(f"{when}/")]
+
+
+def assert_same_training(one, other):
+    """The rule of equality of N devices and one."""
+    for name in one:
+        if name.startswith(("log/", "held_out/")):
+            # Areas under curves jump where two logits change places.
+            ranks = "auc" in name or "average" in name
+            np.testing.assert_allclose(
+                other[name], one[name], rtol=1e-5, atol=1e-3 if ranks else 1e-6
+            )
+    for a, b in zip(weights(one, "before"), weights(other, "before")):
+        np.testing.assert_array_equal(a, b)
+    differs = moved = 0.0
+    for a, b, a0 in zip(weights(one), weights(other), weights(one, "before")):
+        differs += np.square(a - b, dtype=np.float64).sum()
+        moved += np.square(a - a0, dtype=np.float64).sum()
+    assert np.sqrt(differs) / np.sqrt(moved) < 1e-4
+
+
+CASES = {
+    "tensorflow": [
+        {"strategy": "mirrored", "devices": 2},
+        {"strategy": "mirrored", "devices": 4},
+        {"strategy": "multi_worker", "processes": 2},
+    ],
+    "jax": [
+        {"strategy": "data_parallel", "devices": 2},
+        {"strategy": "data_parallel", "devices": 4},
+        {"strategy": "model_parallel", "devices": 4, "model_devices": 2},
+    ],
+    "torch": [
+        {"strategy": "ddp", "processes": 2},
+        {"strategy": "ddp", "processes": 4},
+    ],
+}[BACKEND]
+NAMES = [
+    f"{c['strategy']}-{c.get('devices', 1) * c.get('processes', 1)}"
+    for c in CASES
+]
+
+
+@pytest.fixture(scope="session")
+def one_device(tmp_path_factory):
+    return train(tmp_path_factory.mktemp("one"), "one")
+
+
+@pytest.mark.parametrize("case", CASES, ids=NAMES)
+def test_devices_equal_one(case, one_device, tmp_path):
+    assert_same_training(one_device, train(tmp_path, "many", **case))
+
+
+@pytest.mark.parametrize("case", CASES[:1], ids=NAMES[:1])
+def test_a_run_repeats_and_replicas_draw_their_own(case, tmp_path):
+    options = {"dropout": 0.1, "given_draws": False, "steps": 5, **case}
+    first = train(tmp_path, "first", **options)
+    second = train(tmp_path, "second", **options)
+    for name in first:
+        np.testing.assert_array_equal(first[name], second[name], err_msg=name)
+    if BACKEND != "jax":
+        # One batch, the same weights: dropout and draws make the difference.
+        mine, other = first["draws"]
+        assert np.abs(mine - other).max() > 1e-3
+
+
+@pytest.mark.parametrize("case", CASES[:1], ids=NAMES[:1])
+def test_an_overflow_on_one_replica_skips_the_step_on_all(case, tmp_path):
+    # The first steps overflow everywhere, until the scale has come down.
+    options = {"dtype": "mixed_float16", "steps": 12}
+    usual = train(tmp_path, "usual", **options, **case)
+    run = train(tmp_path, "overflow", overflow=9, **options, **case)
+    assert run["updates"] == usual["updates"] - 1
+    assert run["scale"] == usual["scale"] / 2
+    assert all(np.isfinite(w).all() for w in weights(run))
+    good = np.arange(12) != 9
+    assert np.isfinite(run["log/loss"][good]).all()
