@@ -54,6 +54,7 @@ def main(options, path):
     import numpy as np
     import tiny
 
+    from keras_rtd.data.dataset import at_step
     from keras_rtd.training import Checkpoint
     from keras_rtd.training.strategy import get_strategy
 
@@ -82,6 +83,11 @@ def main(options, path):
             result["mask_weights"][-1] = np.inf
         return result
 
+    def dataset(batches):
+        return at_step(
+            lambda start_step: strategy.batches(batches[start_step:]), 0
+        )
+
     class Log(keras.callbacks.Callback):
         def on_train_batch_end(self, step, logs=None):
             rows.append({k: float(np.ravel(v)[0]) for k, v in logs.items()})
@@ -97,12 +103,11 @@ def main(options, path):
         callbacks.append(
             Checkpoint(options["checkpoint"], every=5, writes=strategy.is_chief)
         )
-    with strategy.scope():
+    with strategy.scope(), strategy.watch():
         model.fit(
-            strategy.batches([batch(i) for i in range(steps)]),
+            dataset([batch(i) for i in range(steps)]),
             steps_per_epoch=steps,
             callbacks=callbacks,
-            shuffle=False,
             verbose=0,
         )
         held_out = model.evaluate(

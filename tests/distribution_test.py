@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import signal
 import socket
 import subprocess
 import sys
@@ -160,3 +161,34 @@ def test_an_overflow_on_one_replica_skips_the_step_on_all(case, tmp_path):
     assert all(np.isfinite(w).all() for w in weights(run))
     good = np.arange(12) != 9
     assert np.isfinite(run["log/loss"][good]).all()
+
+
+@pytest.mark.skipif(BACKEND == "jax", reason="one process")
+def test_a_killed_worker_stops_the_others_and_all_continue(tmp_path):
+    case = {
+        "strategy": "multi_worker" if BACKEND == "tensorflow" else "ddp",
+        "processes": 2,
+        "dropout": 0.1,
+        "given_draws": False,
+    }
+    whole = train(tmp_path, "whole", **case)
+    case["checkpoint"] = str(tmp_path / "checkpoints")
+    left, killed = start(tmp_path / "killed.npz", kill_at=8, **case)
+    killed.communicate(timeout=TIMEOUT)
+    assert killed.returncode == -signal.SIGKILL
+    output, _ = left.communicate(timeout=60)
+    assert left.returncode == 1
+    assert "Process 0 of 2 lost another one" in output.splitlines()[-1]
+    again = train(tmp_path, "again", **case)
+    for a, b in zip(weights(whole), weights(again)):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_checkpoint_of_many_devices_continues_on_another_number(tmp_path):
+    one = train(tmp_path, "one")
+    options = {"checkpoint": str(tmp_path / "checkpoints")}
+    train(tmp_path, "many", steps=10, **options, **CASES[0])
+    alone = train(tmp_path, "alone", **options)
+    assert len(alone["log/loss"]) == 10
+    for k in ("log/loss", "log/generator_loss"):
+        np.testing.assert_allclose(alone[k], one[k][10:], rtol=1e-5)

@@ -33,7 +33,8 @@ class ProgressLine(keras.callbacks.Callback):
         train_steps: int.
         tokens_per_step: int.
         flops_per_token: float, see `keras_rtd.utils.flops`.
-        matmul_rate: float. FLOP/s of the machine's matrix product.
+        matmul_rate: float. FLOP/s of one device's matrix product.
+        replicas: int. Devices that share the work. Defaults to 1.
         every: float. Seconds between lines. Defaults to 10.
     """
 
@@ -44,6 +45,7 @@ class ProgressLine(keras.callbacks.Callback):
         tokens_per_step,
         flops_per_token,
         matmul_rate,
+        replicas=1,
         every=10.0,
     ):
         super().__init__()
@@ -52,6 +54,7 @@ class ProgressLine(keras.callbacks.Callback):
         self.tokens_per_step = tokens_per_step
         self.flops_per_token = flops_per_token
         self.matmul_rate = matmul_rate
+        self.replicas = replicas
         self.every = every
         self.tokens_per_second = None
         # (step, time) of the newest line.
@@ -95,7 +98,9 @@ class ProgressLine(keras.callbacks.Callback):
         rate = self.tokens_per_second or 0.0
         left = self.train_steps - self.step
         seconds = left * self.tokens_per_step / rate if rate else 0.0
-        share = rate * self.flops_per_token / self.matmul_rate
+        each = rate / self.replicas
+        share = each * self.flops_per_token / self.matmul_rate
+        shared = f" ({each:,.0f} a device)" if self.replicas > 1 else ""
         print(
             f"step {self.step:,}/{self.train_steps:,}  "
             f"loss {values['loss']:.3f} (generator "
@@ -104,7 +109,7 @@ class ProgressLine(keras.callbacks.Callback):
             f"auc {values['discriminator_auc']:.3f}  "
             f"replaced {values['replaced_rate']:.1%}  "
             f"lr {learning_rate(self.model):.2e}  "
-            f"{rate:,.0f} tokens/s  {share:.0%} of matmul peak  "
+            f"{rate:,.0f} tokens/s{shared}  {share:.0%} of matmul peak  "
             f"{duration(seconds)} left",
             flush=True,
         )
@@ -121,6 +126,8 @@ class Evaluation(keras.callbacks.Callback):
         checkpoint: `Checkpoint`, told what is best.
         progress: `ProgressLine`.
         clock: `Clock`.
+        strategy: `keras_rtd.training.Strategy`. All its processes evaluate,
+            one of them writes.
         every: int. Steps between evaluations.
         train_steps: int.
         tokens_per_step: int.
@@ -135,6 +142,7 @@ class Evaluation(keras.callbacks.Callback):
         checkpoint,
         progress,
         clock,
+        strategy,
         every,
         train_steps,
         tokens_per_step,
@@ -147,6 +155,7 @@ class Evaluation(keras.callbacks.Callback):
         self.checkpoint = checkpoint
         self.progress = progress
         self.clock = clock
+        self.strategy = strategy
         self.every = every
         self.train_steps = train_steps
         self.tokens_per_step = tokens_per_step
@@ -172,21 +181,17 @@ class Evaluation(keras.callbacks.Callback):
         row.update({name: float(value) for name, value in logs.items()})
         if keras.config.backend() == "jax":
             model.jax_state_sync()
-        held_out = evaluate_batches(model, self.held_out)
+        held_out = evaluate_batches(model, self.held_out, self.strategy)
         row.update({f"val_{k}": v for k, v in held_out.items()})
-        probe = evaluate_batches(model, self.probe)
+        probe = evaluate_batches(model, self.probe, self.strategy)
         row["probe_auc"] = probe["discriminator_auc"]
         row["probe_average_precision"] = probe[
             "discriminator_average_precision"
         ]
         samples = make_samples(model, self.held_out[0], step)
         self.samples = (self.samples + samples)[-SAMPLES_KEPT:]
-        self.run.write_json(self.run.samples, self.samples)
-        self.run.append_metrics(row)
-        numbers = {k: v for k, v in row.items() if k not in ("step", "seconds")}
-        self.writer.scalars(step, numbers)
-        self.writer.text(step, "samples", samples_markdown(samples))
-        self.writer.flush()
+        if self.strategy.is_chief:
+            self._write(step, row, samples)
         self.checkpoint.note_metrics(step, row)
         model.reset_metrics()
         print(
@@ -200,28 +205,25 @@ class Evaluation(keras.callbacks.Callback):
         )
         self.progress.pause()
 
+    def _write(self, step, row, samples):
+        self.run.write_json(self.run.samples, self.samples)
+        self.run.append_metrics(row)
+        numbers = {k: v for k, v in row.items() if k not in ("step", "seconds")}
+        self.writer.scalars(step, numbers)
+        self.writer.text(step, "samples", samples_markdown(samples))
+        self.writer.flush()
 
-def evaluate_batches(model, batches):
+
+def evaluate_batches(model, batches, strategy):
     """`model.evaluate` over a list of batches, as floats."""
     model.reset_metrics()
     values = model.evaluate(
-        _Batches(batches), verbose=0, return_dict=True, steps=len(batches)
+        strategy.batches(batches),
+        verbose=0,
+        return_dict=True,
+        steps=len(batches),
     )
     return {name: float(value) for name, value in values.items()}
-
-
-class _Batches(keras.utils.PyDataset):
-    """A list of ready batches."""
-
-    def __init__(self, batches):
-        super().__init__()
-        self.batches = batches
-
-    def __len__(self):
-        return len(self.batches)
-
-    def __getitem__(self, index):
-        return (self.batches[index],)
 
 
 def learning_rate(model):

@@ -5,9 +5,9 @@ import dataclasses
 
 from keras_rtd.objectives import OBJECTIVES
 from keras_rtd.training.schedules import SCHEDULES
+from keras_rtd.training.strategy import STRATEGIES
 from keras_rtd.utils.hardware import fast_dtype
 
-STRATEGIES = ("single",)
 DTYPES = ("float32", "mixed_bfloat16", "mixed_float16", "auto")
 
 # What a continued run may change without changing its result.
@@ -17,6 +17,9 @@ FREE = (
     "eval_every",
     "keep_checkpoints",
     "profile",
+    "strategy",
+    "model_devices",
+    "tpu",
 )
 
 
@@ -49,6 +52,14 @@ class PretrainConfig:
     )
     strategy: str = setting(
         "single", "how devices share the work", choices=STRATEGIES
+    )
+    model_devices: int | None = setting(
+        None,
+        "with --strategy=model_parallel: devices that share one copy of the "
+        "weights (default all)",
+    )
+    tpu: str | None = setting(
+        None, "with --strategy=tpu: the TPU's name (default this machine's)"
     )
     data: tuple = setting(
         (), "text files, globs, folders, or a prepared directory", nargs="+"

@@ -1,5 +1,6 @@
 """The model and the data of a run, from its settings."""
 
+import functools
 import itertools
 
 import keras
@@ -60,8 +61,14 @@ def build_pretrainer(config):
     return pretrainer
 
 
-def datasets(config, pretrainer):
+def datasets(config, pretrainer, strategy):
     """What a run reads.
+
+    Args:
+        config: `PretrainConfig`.
+        pretrainer: its `ElectraPretrainer`.
+        strategy: `keras_rtd.training.Strategy`, whose processes each read a
+            part of every batch.
 
     Returns:
         (training dataset, list of held-out batches as NumPy arrays, counts
@@ -72,7 +79,6 @@ def datasets(config, pretrainer):
     options = {
         "tokenizer": pretrainer.tokenizer,
         "sequence_length": config.sequence_length,
-        "batch_size": config.batch_size,
         "seed": config.seed,
         "mask_rate": config.mask_rate,
         "segments": config.segments,
@@ -81,25 +87,28 @@ def datasets(config, pretrainer):
         options["documents"] = config.documents
         options["errors"] = config.errors
         options["validation_fraction"] = config.validation_fraction
-    training = pretraining_dataset(data, split="train", **options)
+    training = functools.partial(
+        pretraining_dataset, data, split="train", **options
+    )
     # The same held-out windows and masks whatever the run's seed.
     options["seed"] = 0
+    validation = pretraining_dataset(
+        data, split="validation", batch_size=config.batch_size, **options
+    )
     held_out = [
         as_numpy(batch)
-        for batch in itertools.islice(
-            iterate(pretraining_dataset(data, split="validation", **options)),
-            config.eval_batches,
-        )
+        for batch in itertools.islice(iterate(validation), config.eval_batches)
     ]
     if prepared:
         counts = PreparedCorpus(data, pretrainer.tokenizer).unigram_counts
     else:
         counts = probe.count_tokens(
-            map(as_numpy, iterate(training)),
+            map(as_numpy, iterate(training(batch_size=config.batch_size))),
             COUNTED_BATCHES,
             pretrainer.tokenizer.vocabulary_size(),
         )
-    return training, held_out, np.asarray(counts)
+    dataset = strategy.dataset(training, config.batch_size)
+    return dataset, held_out, np.asarray(counts)
 
 
 def iterate(dataset):

@@ -1,6 +1,8 @@
 """A pre-training run from settings to preset, SavedModel and report."""
 
+import contextlib
 import importlib.metadata
+import io
 import os
 import platform
 import signal
@@ -28,6 +30,8 @@ from keras_rtd.pretraining.samples import as_numpy
 from keras_rtd.pretraining.tensorboard import TensorBoardWriter
 from keras_rtd.training import Checkpoint
 from keras_rtd.training import CheckpointError
+from keras_rtd.training import get_strategy
+from keras_rtd.training.strategy import LostWorkerError
 from keras_rtd.utils.flops import matmul_rate
 from keras_rtd.utils.flops import training_flops
 from keras_rtd.utils.hardware import fast_dtype
@@ -46,6 +50,8 @@ def main(config_class, description, argv=None):
         return _fail(e)
     except FloatingPointError as e:
         return _fail(e, status=3)
+    except LostWorkerError as e:
+        return _fail(e, status=4)
     except (ValueError, OSError, ImportError) as e:
         if os.environ.get("KERAS_RTD_TRACEBACK"):
             raise
@@ -74,17 +80,35 @@ def pretrain(config):
         RunDirectoryError: the run directory is in use.
         CheckpointError: a checkpoint does not fit, or cannot be written.
         FloatingPointError: the loss is no longer a number.
+        StrategyError: devices that are missing, or of another backend.
+        LostWorkerError: another process of the run has ended.
     """
+    strategy = get_strategy(
+        config.strategy, tpu=config.tpu, model_devices=config.model_devices
+    )
+    with contextlib.ExitStack() as stack:
+        stack.callback(strategy.close)
+        if not strategy.is_chief:
+            stack.enter_context(contextlib.redirect_stdout(io.StringIO()))
+        return _pretrain(config, strategy)
+
+
+def _pretrain(config, strategy):
     run = RunDirectory(config.run_dir)
     settings = {**config.binding(), "backend": keras.config.backend()}
     _check_same_run(run, settings)
     if run.finished:
         print(f"{run.path} is finished: nothing to do")
         return None
-    run.acquire()
-    try:
+    if strategy.is_chief:
+        run.acquire()
         run.clean()
-        return _train(config, run, settings)
+    try:
+        with strategy.scope(), strategy.watch():
+            pretrainer, complete = _train(config, run, settings, strategy)
+        if complete and strategy.is_chief:
+            _write_results(pretrainer, run)
+        return pretrainer
     finally:
         run.release()
 
@@ -105,29 +129,35 @@ def _check_same_run(run, settings):
         )
 
 
-def _train(config, run, settings):
+def _train(config, run, settings, strategy):
+    """(the pretrainer or `None`, whether its training is complete)."""
     print(
         f"keras_rtd on {keras.config.backend()}, {config.dtype}: "
         f"{config.preset}, {config.objective}"
     )
     pretrainer = build_pretrainer(config)
-    training, held_out, counts = datasets(config, pretrainer)
+    training, held_out, counts = datasets(config, pretrainer, strategy)
     special = pretrainer.tokenizer.special_token_ids
     unigram = probe.unigram_distribution(counts, special)
     pretrainer.set_unigram(unigram)
     if config.profile:
         _profile(pretrainer, training, run)
-        return None
-    run.write_json(run.config, {**config.to_dict(), **_facts(), **settings})
+        return None, False
+    if strategy.is_chief:
+        facts = {**config.to_dict(), **_facts(), **settings}
+        run.write_json(run.config, facts)
 
     checkpoint = Checkpoint(
         run.checkpoints,
         every=config.checkpoint_every,
         keep=config.keep_checkpoints,
         config=settings,
+        writes=strategy.is_chief,
     )
     done = checkpoint.restore(pretrainer)
-    run.rewind(done)
+    strategy.after_restore(pretrainer)
+    if strategy.is_chief:
+        run.rewind(done)
     clock = Clock(checkpoint.extra.get("seconds", 0.0))
     tokens = config.batch_size * config.sequence_length
     flops = training_flops(
@@ -137,9 +167,16 @@ def _train(config, run, settings):
     )
     compute = pretrainer.dtype_policy.compute_dtype
     progress = ProgressLine(
-        done, config.train_steps, tokens, flops, matmul_rate(compute)
+        done,
+        config.train_steps,
+        tokens,
+        flops,
+        matmul_rate(compute),
+        strategy.replicas,
     )
-    writer = TensorBoardWriter(run.tensorboard, start_step=done)
+    writer = None
+    if strategy.is_chief:
+        writer = TensorBoardWriter(run.tensorboard, start_step=done)
     evaluation = Evaluation(
         run=run,
         held_out=held_out,
@@ -148,13 +185,19 @@ def _train(config, run, settings):
         checkpoint=checkpoint,
         progress=progress,
         clock=clock,
+        strategy=strategy,
         every=config.eval_every,
         train_steps=config.train_steps,
         tokens_per_step=tokens,
     )
     evaluation.samples = run.read_samples()
     print(_description(pretrainer, config, flops, held_out, done))
-    stop = _StopOnSignal(checkpoint)
+    if strategy.replicas > 1:
+        print(
+            f"{strategy.devices()}, {strategy.per_replica(config.batch_size)} "
+            f"of {config.batch_size} windows each"
+        )
+    stop = _StopOnSignal(strategy)
     with stop:
         pretrainer.fit(
             training,
@@ -168,15 +211,14 @@ def _train(config, run, settings):
             ],
             verbose=0,
         )
-    writer.close()
+    if writer is not None:
+        writer.close()
     if stop.received:
         print(
             f"stopped by signal at step {checkpoint.step:,}; the state is "
             "saved, the same command continues"
         )
-        return pretrainer
-    _write_results(pretrainer, run)
-    return pretrainer
+    return pretrainer, not stop.received
 
 
 def _profile(pretrainer, training, run):
@@ -257,10 +299,15 @@ class _NoteTime(keras.callbacks.Callback):
 class _StopOnSignal(keras.callbacks.Callback):
     """Saves and stops on SIGTERM or SIGINT, as a preempted machine asks."""
 
-    def __init__(self, checkpoint):
+    # Steps between the processes' asking each other; a preempted machine has
+    # half a minute.
+    EVERY = 10
+
+    def __init__(self, strategy):
         super().__init__()
-        self.checkpoint = checkpoint
+        self.strategy = strategy
         self.received = False
+        self._step = 0
 
     def __enter__(self):
         self._old = {
@@ -277,5 +324,11 @@ class _StopOnSignal(keras.callbacks.Callback):
         self.received = True
 
     def on_train_batch_end(self, batch, logs=None):
+        self._step += 1
+        if self.strategy.workers > 1:
+            # All stop after the same step, or none.
+            if self._step % self.EVERY:
+                return
+            self.received = self.strategy.any(self.received)
         if self.received:
             self.model.stop_training = True

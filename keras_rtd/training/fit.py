@@ -27,6 +27,8 @@ def fit(model, *args, **kwargs):
     callbacks = [NonFiniteGuard(), *callbacks]
     checkpoint = next((c for c in callbacks if isinstance(c, Checkpoint)), None)
     arguments["callbacks"] = callbacks
+    # The data has its own order, which a resumed run must find again.
+    arguments.setdefault("shuffle", False)
     if checkpoint is None:
         return keras.Model.fit(model, **arguments)
     return _resume(model, checkpoint, arguments)

@@ -54,6 +54,13 @@ class TrainStep(StepInterface):
         loss, parts = self.objective.loss(batch, outputs)
         return self._update_metrics(batch, outputs, loss, parts)
 
+    def predict_step(self, data):
+        outputs = super().predict_step(data)
+        if _several_workers():
+            # What hosts exchange may not be boolean.
+            outputs["is_replaced"] = tf.cast(outputs["is_replaced"], tf.int32)
+        return outputs
+
     def _update_metrics(self, batch, outputs, loss, parts):
         self.pretraining_metrics.update_state(batch, outputs, loss, parts)
         logs = self.pretraining_metrics.result()

@@ -28,6 +28,10 @@ class StrategyError(ValueError):
     """A strategy that cannot be used here; the message says what to do."""
 
 
+class LostWorkerError(RuntimeError):
+    """Another process of a run has ended, and this one cannot go on."""
+
+
 def get_strategy(name="single", **options):
     """The strategy of a name, with its devices found and connected.
 
@@ -145,6 +149,28 @@ class Strategy:
     def any(self, flag):
         """Whether `flag` is true in any process."""
         return bool(flag)
+
+    @contextlib.contextmanager
+    def watch(self):
+        """Turns what the engine raises when a process is lost into a
+        `LostWorkerError`."""
+        try:
+            yield
+        except self.lost_errors as e:
+            if self.workers == 1 or not self.is_loss(e):
+                raise
+            raise LostWorkerError(
+                f"Process {self.worker} of {self.workers} lost another one: "
+                "it has ended or cannot be reached. Start all of them again "
+                "with the same command: training continues from the last "
+                f"checkpoint. ({type(e).__name__})"
+            ) from e
+
+    lost_errors: tuple = ()
+
+    def is_loss(self, error):
+        """Whether one of `lost_errors` says that a process is lost."""
+        return True
 
     def close(self):
         """Leave the other processes in order."""

@@ -17,6 +17,7 @@ class DataParallel(Strategy):
     """Every device has all weights and a part of the batch."""
 
     name = "data_parallel"
+    lost_errors = (jax.errors.JaxRuntimeError,)
 
     def __init__(self, **options):
         super().__init__()

@@ -86,6 +86,13 @@ class MultiWorker(Mirrored):
     """All devices of several hosts; TF_CONFIG names the hosts."""
 
     name = "multi_worker"
+    lost_errors = (
+        tf.errors.UnavailableError,
+        tf.errors.AbortedError,
+        tf.errors.CancelledError,
+        tf.errors.DeadlineExceededError,
+        tf.errors.InternalError,
+    )
 
     def _connect(self, **options):
         try:

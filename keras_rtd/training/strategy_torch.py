@@ -16,6 +16,7 @@ class Ddp(Strategy):
     """Processes of torchrun: NCCL between GPUs, gloo between CPUs."""
 
     name = "ddp"
+    lost_errors = (RuntimeError,)
 
     def __init__(self, **options):
         super().__init__()
@@ -48,6 +49,10 @@ class Ddp(Strategy):
         if model.optimizer is not None:
             variables += model.optimizer.variables
         replicas_torch.copy_from_first(variables)
+
+    def is_loss(self, error):
+        words = ("gloo", "nccl", "connection", "distributed", "socket")
+        return any(word in str(error).lower() for word in words)
 
     def any(self, flag):
         (total,) = replicas_torch.total([torch.tensor(int(flag))])
