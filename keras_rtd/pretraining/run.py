@@ -306,6 +306,9 @@ class _StopOnSignal(keras.callbacks.Callback):
     def __init__(self, strategy):
         super().__init__()
         self.strategy = strategy
+        # By this process, and as all have agreed: a signal may come while
+        # they are asking each other.
+        self._signalled = False
         self.received = False
         self._step = 0
 
@@ -321,14 +324,12 @@ class _StopOnSignal(keras.callbacks.Callback):
             signal.signal(number, handler)
 
     def _receive(self, *_):
-        self.received = True
+        self._signalled = True
 
     def on_train_batch_end(self, batch, logs=None):
         self._step += 1
-        if self.strategy.workers > 1:
-            # All stop after the same step, or none.
-            if self._step % self.EVERY:
-                return
-            self.received = self.strategy.any(self.received)
+        if self.strategy.workers > 1 and self._step % self.EVERY:
+            return
+        self.received = self.strategy.any(self._signalled)
         if self.received:
             self.model.stop_training = True

@@ -16,6 +16,7 @@ class StepInterface:
     metrics_variables: Any
     variables: Any
     jit_compile: Any
+    call: Callable[..., dict]
     run_objective: Callable[..., dict]
 
     def best_jit_compile(self):

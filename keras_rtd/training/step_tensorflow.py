@@ -55,7 +55,7 @@ class TrainStep(StepInterface):
         return self._update_metrics(batch, outputs, loss, parts)
 
     def predict_step(self, data):
-        outputs = super().predict_step(data)
+        outputs = self.call(unpack(data), training=False)
         if _several_workers():
             # What hosts exchange may not be boolean.
             outputs["is_replaced"] = tf.cast(outputs["is_replaced"], tf.int32)

@@ -115,6 +115,29 @@ def test_workers_share_an_epoch(prepared, workers):
             )
 
 
+def test_devices_of_workers_share_every_step_whatever_their_number(prepared):
+    # As `tf.distribute` reads: each device takes its host's next batch. A run
+    # may go on with other hosts, because every step holds the same rows.
+    whole = batches(prepared, batch_size=12)
+
+    def rows(parts):
+        return sorted(tuple(r) for b in parts for r in b["masked_token_ids"])
+
+    for step in range(40):
+        expected = rows([whole.batch(step)])
+        for workers, devices in ((1, 2), (2, 1), (2, 2), (3, 2), (1, 12)):
+            parts = [
+                batches(
+                    prepared,
+                    batch_size=12 // workers // devices,
+                    shard=(worker, workers),
+                ).batch(step * devices + device)
+                for worker in range(workers)
+                for device in range(devices)
+            ]
+            assert rows(parts) == expected
+
+
 def test_epochs_differ_in_order_and_masks(prepared):
     reader = batches(prepared, batch_size=1)
     epochs = []

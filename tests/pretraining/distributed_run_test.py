@@ -1,0 +1,119 @@
+"""Recipes over several devices, started as a person would."""
+
+import json
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import keras
+import pytest
+import tiny
+from processes import environments
+
+from keras_rtd.data import prepare_corpus
+
+RECIPE = pathlib.Path(__file__).parents[2] / "recipes" / "pretrain_tiny.py"
+BACKEND = keras.config.backend()
+STRATEGY, PROCESSES = {
+    "tensorflow": ("multi_worker", 2),
+    "jax": ("data_parallel", 1),
+    "torch": ("ddp", 2),
+}[BACKEND]
+TIMEOUT = 240
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("world")
+    tiny.pretrainer(dropout=0.1, with_tokenizer=True).save_to_preset(
+        str(folder / "preset")
+    )
+    (folder / "corpus.txt").write_text(tiny.text(200), encoding="utf-8")
+    prepare_corpus(
+        str(folder / "corpus.txt"),
+        str(folder / "prepared"),
+        tiny.tokenizer(),
+        validation_fraction=0.1,
+    )
+    return folder
+
+
+def start(world, run_dir, *extra, strategy=STRATEGY, processes=PROCESSES):
+    return [
+        subprocess.Popen(
+            [
+                sys.executable,
+                str(RECIPE),
+                f"--strategy={strategy}",
+                f"--preset={world / 'preset'}",
+                f"--data={world / 'prepared'}",
+                f"--run_dir={run_dir}",
+                "--train_steps=600",
+                "--batch_size=8",
+                "--sequence_length=16",
+                "--checkpoint_every=100",
+                "--eval_every=200",
+                "--eval_batches=3",
+                *extra,
+            ],
+            env={
+                **environment,
+                "XLA_FLAGS": "--xla_force_host_platform_device_count=2",
+            },
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for environment in environments(strategy, processes)
+    ]
+
+
+def finish(running):
+    """(outputs, errors) of processes that end well."""
+    pairs = [p.communicate(timeout=TIMEOUT) for p in running]
+    assert [p.returncode for p in running] == [0] * len(running), pairs
+    return zip(*pairs)
+
+
+def test_a_preempted_run_saves_everywhere_and_continues(world, tmp_path):
+    run_dir = tmp_path / "run"
+    running = start(world, run_dir)
+    metrics = run_dir / "metrics.jsonl"
+    deadline = time.monotonic() + TIMEOUT
+    while not metrics.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    # One process is told; all stop after the same step.
+    running[-1].send_signal(signal.SIGTERM)
+    outputs, _ = finish(running)
+    first = outputs[0]
+    assert "the state is saved, the same command continues" in first
+    assert "2 " in first and "4 of 8 windows each" in first
+    # Only the chief speaks and writes.
+    assert not any(outputs[1:])
+    assert len(list((run_dir / "checkpoints").iterdir())) >= 1
+    outputs, _ = finish(start(world, run_dir))
+    assert "continuing at step" in outputs[0]
+    rows = [json.loads(line) for line in metrics.read_text().splitlines()]
+    assert [row["step"] for row in rows] == [200, 400, 600]
+    for name in ("preset", "saved_model", "report.html"):
+        assert (run_dir / name).exists()
+
+
+def test_another_backends_strategy_is_refused_in_one_line(world, tmp_path):
+    other = "ddp" if BACKEND != "torch" else "mirrored"
+    (process,) = start(world, tmp_path / "run", strategy=other, processes=1)
+    _, errors = process.communicate(timeout=TIMEOUT)
+    assert process.returncode == 2
+    line = errors.splitlines()[-1]
+    assert line.startswith("error: ") and f"'{other}'" in line
+    assert "KERAS_BACKEND=" in line
+
+
+def test_a_batch_that_devices_cannot_share_is_refused(world, tmp_path):
+    running = start(world, tmp_path / "run", "--batch_size=7")
+    for process in running:
+        _, errors = process.communicate(timeout=TIMEOUT)
+        assert process.returncode == 2
+        assert "multiple of the 2 devices. Received: 7" in errors

@@ -1,0 +1,44 @@
+"""Environments of the processes of one run, on this machine."""
+
+import json
+import os
+import pathlib
+import socket
+
+TESTS = pathlib.Path(__file__).parent
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def environments(strategy, processes):
+    """What each process is told."""
+    common = {
+        **os.environ,
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        "PYTHONPATH": f"{TESTS.parent}{os.pathsep}{TESTS}",
+    }
+    port = free_port()
+    for i in range(processes):
+        own = {}
+        if strategy == "ddp":
+            own = {
+                "RANK": str(i),
+                "WORLD_SIZE": str(processes),
+                "MASTER_ADDR": "127.0.0.1",
+                "MASTER_PORT": str(port),
+            }
+        elif strategy == "multi_worker":
+            hosts = [f"127.0.0.1:{port}"]
+            hosts += [f"127.0.0.1:{free_port()}" for _ in range(processes - 1)]
+            if i:
+                hosts = common["HOSTS"].split()
+            common["HOSTS"] = " ".join(hosts)
+            task = {"type": "worker", "index": i}
+            own["TF_CONFIG"] = json.dumps(
+                {"cluster": {"worker": hosts}, "task": task}
+            )
+        yield {**common, **own}
