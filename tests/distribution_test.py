@@ -95,7 +95,17 @@ def one_device(tmp_path_factory):
     return train(tmp_path_factory.mktemp("one"), "one")
 
 
-@pytest.mark.parametrize("case", CASES, ids=NAMES)
+# The other of 2 and 4, which shows nothing new, is slow.
+SLOW = {"mirrored-2", "data_parallel-2", "ddp-4"}
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param(c, id=n, marks=[pytest.mark.slow] if n in SLOW else [])
+        for c, n in zip(CASES, NAMES)
+    ],
+)
 def test_devices_equal_one(case, one_device, tmp_path):
     assert_same_training(one_device, train(tmp_path, "many", **case))
 
