@@ -260,6 +260,15 @@ class ElectraPretrainer(TrainStep, SubclassedTask):
         # counts as unbuilt until it is called.
         pass
 
+    def skipped_steps(self):
+        """Training steps without an update, because a float16 gradient
+        overflowed on some device: an int."""
+        steps, updates = (
+            int(np.ravel(keras.ops.convert_to_numpy(v))[0])
+            for v in (self.step, self.optimizer.iterations)
+        )
+        return steps - updates
+
     def set_unigram(self, probabilities):
         """Tell the corpus's word frequencies to the objective.
 

@@ -181,6 +181,8 @@ class Evaluation(keras.callbacks.Callback):
         row.update({name: float(value) for name, value in logs.items()})
         if keras.config.backend() == "jax":
             model.jax_state_sync()
+        if model.dtype_policy.compute_dtype == "float16":
+            row["skipped_steps"] = model.skipped_steps()
         held_out = evaluate_batches(model, self.held_out, self.strategy)
         row.update({f"val_{k}": v for k, v in held_out.items()})
         probe = evaluate_batches(model, self.probe, self.strategy)
@@ -200,7 +202,12 @@ class Evaluation(keras.callbacks.Callback):
             f"{row['val_generator_accuracy']:.1%}; discriminator auc "
             f"{row['val_discriminator_auc']:.3f}; probe auc "
             f"{row['probe_auc']:.3f}, average precision "
-            f"{row['probe_average_precision']:.3f}",
+            f"{row['probe_average_precision']:.3f}"
+            + (
+                f"; {row['skipped_steps']:,} steps skipped for overflow"
+                if row.get("skipped_steps")
+                else ""
+            ),
             flush=True,
         )
         self.progress.pause()

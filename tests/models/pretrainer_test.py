@@ -173,6 +173,21 @@ def test_mixed_precision_trains_with_float32_weights_and_logits(dtype):
     assert scaled == (dtype == "mixed_float16")
 
 
+def test_skipped_steps_are_counted():
+    model = tiny.pretrainer(dtype="mixed_float16", optimizer_config=GENTLE)
+    scale = model.optimizer.dynamic_scale
+    # From here on no step overflows by itself.
+    scale.assign(1.0)
+    for seed in range(6):
+        batch = tiny.batch(seed)
+        if seed in (2, 3):
+            batch["mask_weights"] = batch["mask_weights"] * np.inf
+        with np.errstate(invalid="ignore"):
+            model.train_on_batch(batch)
+    assert model.skipped_steps() == 2
+    assert float(ops.convert_to_numpy(scale)) == 0.25
+
+
 def test_preset_round_trip_is_exact(tmp_path):
     model = tiny.pretrainer(with_tokenizer=True)
     model.train_on_batch(tiny.batch())
