@@ -136,6 +136,15 @@ def test_an_overflow_on_one_replica_skips_the_step_on_all(case, tmp_path):
     assert np.isfinite(run["log/loss"][good]).all()
 
 
+@pytest.mark.parametrize("case", CASES[:1], ids=NAMES[:1])
+def test_bfloat16_stays_near_one_device(case, tmp_path):
+    options = {"dtype": "mixed_bfloat16"}
+    one = train(tmp_path, "one", **options)
+    many = train(tmp_path, "many", **options, **case)
+    # Gradients are rounded to 8 bits before or after they are added up.
+    np.testing.assert_allclose(many["log/loss"], one["log/loss"], rtol=1e-2)
+
+
 @pytest.mark.skipif(BACKEND == "jax", reason="one process")
 def test_a_killed_worker_stops_the_others_and_all_continue(tmp_path):
     case = {
