@@ -70,6 +70,9 @@ def main(options, path):
             dtype=options["dtype"],
             optimizer_config=optimizer,
         )
+        if options["dtype"] == "mixed_float16":
+            # So low that no step overflows by itself.
+            model.optimizer.dynamic_scale.assign(1.0)
         strategy.after_restore(model)
     before = weights(model)
     steps, rows = options["steps"], []
