@@ -134,6 +134,7 @@ def test_an_overflow_on_one_replica_skips_the_step_on_all(case, tmp_path):
     assert np.isfinite(run["log/loss"][np.arange(8) != 5]).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES[:1], ids=NAMES[:1])
 def test_bfloat16_stays_near_one_device(case, tmp_path):
     options = {"dtype": "mixed_bfloat16"}
@@ -143,7 +144,9 @@ def test_bfloat16_stays_near_one_device(case, tmp_path):
     np.testing.assert_allclose(many["log/loss"], one["log/loss"], rtol=1e-2)
 
 
+# TensorFlow traces its six processes for minutes.
 @pytest.mark.skipif(BACKEND == "jax", reason="one process")
+@(pytest.mark.slow if BACKEND == "tensorflow" else lambda test: test)
 def test_a_killed_worker_stops_the_others_and_all_continue(tmp_path):
     case = {
         "strategy": "multi_worker" if BACKEND == "tensorflow" else "ddp",
@@ -164,6 +167,7 @@ def test_a_killed_worker_stops_the_others_and_all_continue(tmp_path):
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_many_devices_continues_on_another_number(tmp_path):
     one = train(tmp_path, "one")
     options = {"checkpoint": str(tmp_path / "checkpoints")}
