@@ -3,7 +3,8 @@ import pathlib
 import sys
 
 import pytest
-from tiny import preset_sizes
+
+from keras_rtd.utils.scaling import preset_sizes
 
 ROOT = pathlib.Path(__file__).parent.parent
 
@@ -15,7 +16,7 @@ table = pytest.importorskip("table")
 
 @pytest.mark.parametrize("name", ["tiny", "small", "base", "large"])
 def test_peers_have_the_sizes_of_the_presets(name):
-    size, ours = sizes.SIZES[name], preset_sizes(name)
+    size, ours = sizes.SIZES[name], preset_sizes(f"electra_{name}_uncased_en")
     for peer, part in (
         (size.backbone, ours.backbone),
         (size.generator, ours.generator),

@@ -1,12 +1,7 @@
 """A model and batches small enough for every test."""
 
-import json
-import pathlib
-import types
-
 import numpy as np
 
-import keras_rtd
 from keras_rtd.models import ElectraBackbone
 from keras_rtd.models import ElectraPreprocessor
 from keras_rtd.models import ElectraPretrainer
@@ -21,20 +16,6 @@ WORDS = (
     "could no make than first been its who now people my made over did down"
 ).split()
 VOCABULARY = [*SPECIAL, *WORDS, "##s", "##ed", "##ing", ".", ","]
-
-
-def preset_sizes(name):
-    """What the counts read of a preset, without making its weights."""
-    presets = pathlib.Path(keras_rtd.__file__).parent / "models" / "presets"
-    path = presets / f"electra_{name}_uncased_en" / "task.json"
-    task = json.loads(path.read_text("utf-8"))["config"]
-
-    def encoder(part):
-        return types.SimpleNamespace(**task[part]["config"])
-
-    return types.SimpleNamespace(
-        backbone=encoder("backbone"), generator=encoder("generator")
-    )
 
 
 def tokenizer():

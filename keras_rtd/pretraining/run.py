@@ -88,6 +88,11 @@ def pretrain(config):
     )
     with contextlib.ExitStack() as stack:
         stack.callback(strategy.close)
+        if config.profile and strategy.replicas > 1:
+            raise ConfigError(
+                "--profile measures the step of one device: use it with "
+                "--strategy=single"
+            )
         if not strategy.is_chief:
             stack.enter_context(contextlib.redirect_stdout(io.StringIO()))
         return _pretrain(config, strategy)

@@ -17,8 +17,7 @@ class TrainStep(StepInterface):
         return False
 
     def compile_function(self, function):
-        if self.trainable_variables[0].value.device.type == "cpu":
-            keep_freed_memory()
+        self._keep_memory()
 
         def run(batch):
             batch = keras.tree.map_structure(ops.convert_to_tensor, batch)
@@ -26,13 +25,16 @@ class TrainStep(StepInterface):
 
         return run
 
+    def _keep_memory(self):
+        if self.trainable_variables[0].value.device.type == "cpu":
+            keep_freed_memory()
+
     def gradients(self, batch):
         return self._forward_backward(batch)[0]
 
     def _forward_backward(self, batch):
         variables = self.trainable_variables
-        if variables[0].value.device.type == "cpu":
-            keep_freed_memory()
+        self._keep_memory()
         outputs = self.run_objective(batch, training=True)
         loss, parts = self.objective.loss(batch, outputs)
         # Not `backward()`, whose gradients stay and add up: `zero_grad()` does

@@ -11,6 +11,7 @@ import json
 import pathlib
 import types
 
+from keras_rtd.layers.embedding import padded_rows
 from keras_rtd.utils.flops import training_flops
 
 PRESETS = pathlib.Path(__file__).parents[1] / "models" / "presets"
@@ -50,14 +51,10 @@ class Schedule:
     steps: int
     predictions: int
 
-    @property
-    def tokens(self):
-        return self.batch_size * self.sequence_length * self.steps
-
 
 # google-research/electra, configure_pretraining.py, and the paper's appendix.
-BASE = Schedule("electra_base_uncased_en", 256, 512, 766_000, 77)
-LARGE = Schedule("electra_large_uncased_en", 2048, 512, 400_000, 128)
+BASE = Schedule("electra_base_uncased_en", 256, 512, 766_000, 79)
+LARGE = Schedule("electra_large_uncased_en", 2048, 512, 400_000, 130)
 
 
 def estimate(schedule, device, count, utilisation=0.4, overlap=0.0):
@@ -126,8 +123,8 @@ def parameter_count(sizes):
     """
     backbone, generator = sizes.backbone, sizes.generator
     width, embedding = backbone.hidden_dim, backbone.embedding_dim
-    rows = -(-backbone.vocabulary_size // 64) * 64
-    tables = rows + backbone.max_sequence_length + 2
+    tables = padded_rows(backbone.vocabulary_size)
+    tables += backbone.max_sequence_length + 2
     total = tables * embedding + 2 * embedding
     total += _encoder_parameters(backbone) + _encoder_parameters(generator)
     total += width * width + width + width + 1

@@ -9,10 +9,7 @@ import time
 
 import keras
 import pytest
-import tiny
 from processes import environments
-
-from keras_rtd.data import prepare_corpus
 
 RECIPE = pathlib.Path(__file__).parents[2] / "recipes" / "pretrain_tiny.py"
 BACKEND = keras.config.backend()
@@ -22,22 +19,6 @@ STRATEGY, PROCESSES = {
     "torch": ("ddp", 2),
 }[BACKEND]
 TIMEOUT = 240
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("world")
-    tiny.pretrainer(dropout=0.1, with_tokenizer=True).save_to_preset(
-        str(folder / "preset")
-    )
-    (folder / "corpus.txt").write_text(tiny.text(200), encoding="utf-8")
-    prepare_corpus(
-        str(folder / "corpus.txt"),
-        str(folder / "prepared"),
-        tiny.tokenizer(),
-        validation_fraction=0.1,
-    )
-    return folder
 
 
 def start(world, run_dir, *extra, strategy=STRATEGY, processes=PROCESSES):
@@ -111,9 +92,18 @@ def test_another_backends_strategy_is_refused_in_one_line(world, tmp_path):
     assert "KERAS_BACKEND=" in line
 
 
-def test_a_batch_that_devices_cannot_share_is_refused(world, tmp_path):
-    running = start(world, tmp_path / "run", "--batch_size=7")
+@pytest.mark.parametrize(
+    "option, message",
+    [
+        ("--batch_size=7", "multiple of the 2 devices. Received: 7"),
+        ("--profile", "--profile measures the step of one device"),
+    ],
+)
+def test_what_several_devices_cannot_do_is_refused(
+    world, tmp_path, option, message
+):
+    running = start(world, tmp_path / "run", option)
     for process in running:
         _, errors = process.communicate(timeout=TIMEOUT)
         assert process.returncode == 2
-        assert "multiple of the 2 devices. Received: 7" in errors
+        assert message in errors

@@ -9,7 +9,6 @@ import time
 
 import numpy as np
 import pytest
-import tiny
 from tensorboard.backend.event_processing import event_accumulator
 
 from keras_rtd.models import ElectraPretrainer
@@ -23,25 +22,6 @@ NAMES = (
     "discriminator_average_precision discriminator_precision "
     "discriminator_recall replaced_rate"
 ).split()
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory):
-    """A preset and a prepared corpus of a size for tests."""
-    folder = tmp_path_factory.mktemp("world")
-    tiny.pretrainer(dropout=0.1, with_tokenizer=True).save_to_preset(
-        str(folder / "preset")
-    )
-    from keras_rtd.data import prepare_corpus
-
-    (folder / "corpus.txt").write_text(tiny.text(200), encoding="utf-8")
-    prepare_corpus(
-        str(folder / "corpus.txt"),
-        str(folder / "prepared"),
-        tiny.tokenizer(),
-        validation_fraction=0.1,
-    )
-    return folder
 
 
 def command(world, run_dir, *extra):

@@ -1,9 +1,9 @@
 import types
 
 import pytest
-from tiny import preset_sizes
 
 from keras_rtd.utils import flops
+from keras_rtd.utils.scaling import preset_sizes
 
 
 # MFLOP a token at 128 and 512, backward = 2 x forward, lookups free, masked
@@ -21,15 +21,17 @@ def test_training_flops_are_those_of_the_published_sizes(
     name, length, millions
 ):
     predictions = int(0.15 * length)
-    count = flops.training_flops(preset_sizes(name), length, predictions)
+    count = flops.training_flops(
+        preset_sizes(f"electra_{name}_uncased_en"), length, predictions
+    )
     assert count / 1e6 == pytest.approx(millions, rel=0.01)
 
 
 # 25% masks in the large one.
 def test_training_flops_of_large():
-    assert flops.training_flops(preset_sizes("large"), 128, 32) / 1e6 == (
-        pytest.approx(2028, rel=0.01)
-    )
+    assert flops.training_flops(
+        preset_sizes("electra_large_uncased_en"), 128, 32
+    ) / 1e6 == (pytest.approx(2028, rel=0.01))
 
 
 # What google-research/electra's flops_computation.py prints. The paper's
@@ -45,7 +47,12 @@ def test_training_flops_of_large():
 def test_the_papers_count_gives_the_references_totals(
     name, length, tokens, total
 ):
-    count = flops.paper_training_flops(preset_sizes(name), length) * tokens
+    count = (
+        flops.paper_training_flops(
+            preset_sizes(f"electra_{name}_uncased_en"), length
+        )
+        * tokens
+    )
     assert count == pytest.approx(total, rel=1e-12)
 
 
