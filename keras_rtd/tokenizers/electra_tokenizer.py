@@ -11,6 +11,7 @@ import keras_hub
 import numpy as np
 
 from keras_rtd.tokenizers.normalizer import Normalizer
+from keras_rtd.tokenizers.offsets import encode_with_offsets
 from keras_rtd.tokenizers.vocabulary_file import check_special_tokens
 from keras_rtd.tokenizers.vocabulary_file import check_tokens
 from keras_rtd.tokenizers.vocabulary_file import read_vocabulary
@@ -180,6 +181,22 @@ class ElectraTokenizer(keras_hub.tokenizers.ElectraTokenizer):
         """
         self._check_vocabulary()
         return [self._encoder.encode(text) for text in texts]
+
+    def encode_with_offsets(self, text):
+        """Ids of a text, and the characters that each token comes from.
+
+        Args:
+            text: str.
+
+        Returns:
+            (ids, starts, ends), int32 arrays `(num_tokens,)`: the ids are
+            those of `encode_batch`, and token i comes from
+            `text[starts[i]:ends[i]]`.
+        """
+        self._check_vocabulary()
+        return encode_with_offsets(
+            self._encoder, self._normalizer, self.vocabulary, text
+        )
 
     def tokenize(self, inputs):
         """Ids of text, as KerasHub's tokenizers give them.

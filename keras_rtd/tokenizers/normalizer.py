@@ -16,7 +16,8 @@ _ASCII_WORD = re.compile(
 )
 
 # What `str.split` takes for spaces and the normaliser drops.
-_FALSE_SPACES = re.compile(r"[\x0b\x0c\x1c-\x1f\x85]")
+FALSE_SPACES = r"\x0b\x0c\x1c-\x1f\x85"
+_FALSE_SPACE = re.compile(f"[{FALSE_SPACES}]")
 
 
 def stretches(text):
@@ -32,8 +33,8 @@ def stretches(text):
     Returns:
         list of str.
     """
-    if _FALSE_SPACES.search(text):
-        text = _FALSE_SPACES.sub("", text)
+    if _FALSE_SPACE.search(text):
+        text = _FALSE_SPACE.sub("", text)
     return text.split()
 
 

@@ -61,10 +61,11 @@ class WordPieceEncoder:
             if whole is not None and len(word) <= MAX_CHARACTERS_PER_WORD:
                 ids.append(whole)
             else:
-                ids += self._encode_word(word)
+                ids += self.encode_word(word)
         return tuple(ids)
 
-    def _encode_word(self, word):
+    def encode_word(self, word):
+        """Ids of one normalised word, a sequence of int."""
         if len(word) > MAX_CHARACTERS_PER_WORD:
             return self._unknown
         ids = []
