@@ -2,6 +2,7 @@
 
 from keras_rtd.training.checkpoint import Checkpoint
 from keras_rtd.training.checkpoint import CheckpointError
+from keras_rtd.training.fine_tuning_optimizer import make_fine_tuning_optimizer
 from keras_rtd.training.optimizers import AdamW
 from keras_rtd.training.optimizers import make_optimizer
 from keras_rtd.training.schedules import WarmupCosineDecay
@@ -21,5 +22,6 @@ __all__ = [
     "WarmupPolynomialDecay",
     "WarmupStableDecay",
     "get_strategy",
+    "make_fine_tuning_optimizer",
     "make_optimizer",
 ]

@@ -28,16 +28,18 @@ def update(optimizer, gradients, variables, learning_rate):
         key = (
             optimizer.is_generator(variable),
             optimizer.decays(variable),
+            optimizer.rate_factor(variable),
             tuple(variable.shape),
             variable.dtype,
             None if math.prod(variable.shape) <= SMALL else number,
         )
         groups.setdefault(key, []).append((gradient, variable))
-    for (is_generator, decays, *_), members in groups.items():
-        _update_group(optimizer, members, rates, is_generator, decays)
+    for (is_generator, decays, factor, *_), members in groups.items():
+        kind = is_generator, decays, factor
+        _update_group(optimizer, members, rates, kind)
 
 
-def _update_group(optimizer, members, rates, is_generator, decays):
+def _update_group(optimizer, members, rates, kind):
     gradients, variables = zip(*members)
     momentums, velocities = zip(*(optimizer.moments(v) for v in variables))
     if len(members) > 1:
@@ -45,9 +47,7 @@ def _update_group(optimizer, members, rates, is_generator, decays):
             tf.stack([x.value for x in part])
             for part in (variables, momentums, velocities)
         )
-        new = optimizer.formula(
-            tf.stack(gradients), w, m, v, rates, is_generator, decays
-        )
+        new = optimizer.formula(tf.stack(gradients), w, m, v, rates, *kind)
         new = [tf.unstack(part) for part in new]
     else:
         new = optimizer.formula(
@@ -56,8 +56,7 @@ def _update_group(optimizer, members, rates, is_generator, decays):
             momentums[0].value,
             velocities[0].value,
             rates,
-            is_generator,
-            decays,
+            *kind,
         )
         new = [[part] for part in new]
     for targets, values in zip((variables, momentums, velocities), new):

@@ -31,10 +31,14 @@ def update(optimizer, gradients, variables, learning_rate):
     rate, generator_rate, correction = optimizer.rates(learning_rate)
     groups: dict[tuple, list] = {}
     for gradient, variable in zip(gradients, variables):
-        key = optimizer.is_generator(variable), optimizer.decays(variable)
+        key = (
+            optimizer.is_generator(variable),
+            optimizer.decays(variable),
+            optimizer.rate_factor(variable),
+        )
         groups.setdefault(key, []).append((gradient, variable))
-    for (is_generator, decays), members in groups.items():
-        chosen = generator_rate if is_generator else rate
+    for (is_generator, decays, factor), members in groups.items():
+        chosen = (generator_rate if is_generator else rate) * factor
         weights = [v.value.detach() for _, v in members]
         momentums, velocities = zip(*(optimizer.moments(v) for _, v in members))
         if decays and optimizer.decay_rate:

@@ -59,15 +59,26 @@ class AdamW(keras.optimizers.Optimizer):
         self.epsilon = epsilon
         self.bias_correction = bias_correction
         self._generator_ids: frozenset[int] = frozenset()
+        self._factors_by_id: dict[int, float] = {}
 
     def set_generator_variables(self, variables):
         """Say which variables take `generator_learning_rate`."""
         self._generator_ids = frozenset(id(v) for v in variables)
 
+    def set_rate_factors(self, factors):
+        """Give variables rates of their own.
+
+        Args:
+            factors: iterable of (variable, float): the variable's rate is the
+                learning rate times the float. Others keep 1.
+        """
+        self._factors_by_id = {id(v): float(f) for v, f in factors}
+
     def build(self, variables):
         if self.built:
             return
         super().build(variables)
+        self._factors = [self._factors_by_id.get(id(v), 1.0) for v in variables]
         self._decays = [v.name not in NOT_DECAYED for v in variables]
         self._is_generator = [id(v) in self._generator_ids for v in variables]
         self._momentums, self._velocities = self.add_optimizer_variables(
@@ -97,6 +108,10 @@ class AdamW(keras.optimizers.Optimizer):
     def is_generator(self, variable):
         """Whether a variable takes `generator_learning_rate`."""
         return self._is_generator[self._get_variable_index(variable)]
+
+    def rate_factor(self, variable):
+        """What the learning rate is multiplied by for a variable: a float."""
+        return self._factors[self._get_variable_index(variable)]
 
     def decays(self, variable):
         """Whether weight decay reaches a variable."""
@@ -138,14 +153,18 @@ class AdamW(keras.optimizers.Optimizer):
             self.rates(learning_rate),
             self.is_generator(variable),
             self.decays(variable),
+            self.rate_factor(variable),
         )
         for target, value in zip((variable, m, v), new):
             self.assign(target, value)
 
-    def formula(self, gradient, w, m, v, rates, is_generator, decays):
+    def formula(self, gradient, w, m, v, rates, is_generator, decays, factor):
         """New weight and moments from the old ones, tensors of one shape."""
         rate, generator_rate, correction = rates
-        rate = ops.cast(generator_rate if is_generator else rate, m.dtype)
+        rate = generator_rate if is_generator else rate
+        if factor != 1.0:
+            rate = rate * factor
+        rate = ops.cast(rate, m.dtype)
         gradient = ops.cast(gradient, m.dtype)
         m = m + (gradient - m) * (1 - self.beta_1)
         v = v + (ops.square(gradient) - v) * (1 - self.beta_2)
