@@ -7,6 +7,7 @@ from keras_rtd.models.pretrainer import ElectraPretrainer
 from keras_rtd.models.replaced_token_detector import (
     ElectraReplacedTokenDetector,
 )
+from keras_rtd.models.text_classifier import ElectraTextClassifier
 from keras_rtd.tokenizers import ElectraTokenizer
 
 __all__ = [
@@ -15,5 +16,6 @@ __all__ = [
     "ElectraPreprocessor",
     "ElectraPretrainer",
     "ElectraReplacedTokenDetector",
+    "ElectraTextClassifier",
     "ElectraTokenizer",
 ]

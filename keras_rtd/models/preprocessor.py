@@ -2,6 +2,7 @@
 
 import keras
 import keras_hub
+import numpy as np
 
 from keras_rtd.models.backbone import ElectraBackbone
 from keras_rtd.tokenizers.electra_tokenizer import ElectraTokenizer
@@ -75,6 +76,14 @@ class ElectraPreprocessor(keras_hub.models.Preprocessor):
             )
         return self._packer
 
+    def __call__(self, *args, **kwargs):
+        # KerasHub takes a tuple of two for data and labels; labels of a text
+        # are no texts.
+        if len(args) == 1 and type(args[0]) is tuple and len(args[0]) == 2:
+            if _is_text(args[0][1]):
+                kwargs.setdefault("y", None)
+        return super().__call__(*args, **kwargs)
+
     def call(self, x, y=None, sample_weight=None):
         texts = x if isinstance(x, tuple) else (x,)
         token_ids, segment_ids = self.packer(
@@ -96,3 +105,13 @@ class ElectraPreprocessor(keras_hub.models.Preprocessor):
             }
         )
         return config
+
+
+def _is_text(x):
+    while isinstance(x, list | tuple) and x:
+        x = x[0]
+    if isinstance(x, np.ndarray):
+        return x.dtype.kind in "OSU"
+    return isinstance(x, str | bytes) or "string" in str(
+        getattr(x, "dtype", "")
+    )

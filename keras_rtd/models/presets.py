@@ -118,7 +118,7 @@ def from_pretrainer_preset(cls, preset, load_weights, part, **kwargs):
 
 
 def _task_config(preset):
-    _check_known(preset)
+    check_known(preset)
     try:
         return preset_utils.load_json(preset, preset_utils.TASK_CONFIG_FILE)
     except FileNotFoundError:
@@ -161,7 +161,7 @@ def load_weights_into(pretrainer, preset):
     loader._load_backbone_weights(pretrainer.backbone)
 
 
-def _check_known(preset):
+def check_known(preset):
     if not isinstance(preset, str | os.PathLike):
         raise ValueError(
             "`preset` must be a bundled name or a directory. "

@@ -1,0 +1,189 @@
+"""What the tasks for fine-tuning share."""
+
+import keras
+
+from keras_rtd.models import foreign
+from keras_rtd.models.backbone import ElectraBackbone
+from keras_rtd.models.preprocessor import ElectraPreprocessor
+from keras_rtd.models.presets import DESCRIPTIONS
+from keras_rtd.models.presets import ENCODER_ARGUMENTS
+from keras_rtd.models.presets import check_known
+from keras_rtd.models.presets import has_weights
+from keras_rtd.models.presets import read_task_name
+from keras_rtd.training.labelled_step import LabelledStep
+
+
+class FineTuningTask(LabelledStep):
+    """Loading, and batches that are prepared already.
+
+    `fit`, `evaluate` and `predict` take raw data, which the preprocessor
+    turns into batches, or what it returned: dicts with `token_ids`, and
+    `keras.utils.PyDataset`s of these. Subclasses say in `prepare` how raw data
+    becomes arrays, or leave that to KerasHub.
+
+    Stands before a KerasHub Task among the bases.
+    """
+
+    backbone_cls = ElectraBackbone
+    preprocessor_cls: type = ElectraPreprocessor
+    # Sequence length where neither preset nor caller says one.
+    sequence_length = 128
+
+    # === Training ===
+
+    def prepare(self, x, y=None, sample_weight=None):
+        """Arrays of raw data, `(x, y, sample_weight)`, or `None` where
+        KerasHub's own pipeline does it."""
+        return None
+
+    def fit(self, x=None, y=None, **kwargs):
+        """As `keras.Model.fit`, on raw data or on prepared batches."""
+        given = kwargs.pop("validation_data", None)
+        if given is not None and not _is_prepared(given):
+            parts = keras.utils.unpack_x_y_sample_weight(given)
+            given = self._arrays(*parts) or given
+        weight = kwargs.pop("sample_weight", None)
+        arrays = self._arrays(x, y, weight)
+        if arrays is None:
+            return super().fit(
+                x, y, sample_weight=weight, validation_data=given, **kwargs
+            )
+        x, y, weight = arrays
+        return keras.Model.fit(
+            self, x, y, sample_weight=weight, validation_data=given, **kwargs
+        )
+
+    def evaluate(self, x=None, y=None, sample_weight=None, **kwargs):
+        """As `keras.Model.evaluate`, on raw data or on prepared batches."""
+        arrays = self._arrays(x, y, sample_weight)
+        if arrays is None or kwargs.get("_use_cached_eval_dataset"):
+            return super().evaluate(x, y, sample_weight=sample_weight, **kwargs)
+        x, y, weight = arrays
+        return keras.Model.evaluate(self, x, y, sample_weight=weight, **kwargs)
+
+    def predict(self, x=None, **kwargs):
+        """As `keras.Model.predict`, on raw data or on prepared batches."""
+        arrays = self._arrays(x)
+        if arrays is None:
+            return super().predict(x, **kwargs)
+        return keras.Model.predict(self, arrays[0], **kwargs)
+
+    def train_on_batch(self, x, y=None, sample_weight=None, **kwargs):
+        """As `keras.Model.train_on_batch`, raw or prepared."""
+        x, y, weight = self._batch(x, y, sample_weight)
+        return keras.Model.train_on_batch(self, x, y, weight, **kwargs)
+
+    def test_on_batch(self, x, y=None, sample_weight=None, **kwargs):
+        """As `keras.Model.test_on_batch`, raw or prepared."""
+        x, y, weight = self._batch(x, y, sample_weight)
+        return keras.Model.test_on_batch(self, x, y, weight, **kwargs)
+
+    def predict_on_batch(self, x):
+        """As `keras.Model.predict_on_batch`, raw or prepared."""
+        return keras.Model.predict_on_batch(self, self._batch(x)[0])
+
+    def _arrays(self, x, y=None, sample_weight=None):
+        if _is_prepared(x) or self.preprocessor is None:
+            return x, y, sample_weight
+        return self.prepare(x, y, sample_weight)
+
+    def _batch(self, x, y=None, sample_weight=None):
+        arrays = self._arrays(x, y, sample_weight)
+        if arrays is None:
+            arrays = keras.utils.unpack_x_y_sample_weight(
+                self.preprocess_samples(x, y, sample_weight)
+            )
+        return arrays
+
+    # === Loading ===
+
+    @classmethod
+    def from_preset(
+        cls, preset, load_weights=True, sequence_length=None, **kwargs
+    ):
+        """The task with the encoder of a preset or checkpoint.
+
+        Args:
+            preset: string. A directory written by `save_to_preset` of this
+                task, of the pretrainer or of an encoder; a bundled name; a
+                checkpoint of Hugging Face, KerasHub or google-research/electra
+                (`"hf:DIR"`, `"keras_hub:DIR"`, `"google:PREFIX"`, or the path
+                alone, where it tells what it is); or an address that KerasHub
+                knows.
+            load_weights: bool. Defaults to `True`.
+            sequence_length: int or `None`. Length of the preprocessor's rows;
+                `None` takes the preset's, and never more than the encoder has
+                positions.
+            **kwargs: arguments of the task, or of the encoder (`dropout`,
+                `dtype`, …).
+
+        Raises:
+            ValueError: no such preset, or one without weights while
+                `load_weights` is `True`.
+        """
+        loaded = foreign.load(preset)
+        if loaded is not None:
+            task = cls._from_encoder(*loaded, load_weights, **kwargs)
+        else:
+            cls._check_preset(preset, load_weights, kwargs)
+            task = super().from_preset(preset, load_weights, **kwargs)
+        preprocessor = task.preprocessor
+        if preprocessor is not None:
+            length = sequence_length or preprocessor.sequence_length
+            limit = task.backbone.max_sequence_length
+            if sequence_length and sequence_length > limit:
+                raise ValueError(
+                    f"The encoder has {limit} positions. Received: "
+                    f"sequence_length={sequence_length}"
+                )
+            preprocessor.sequence_length = min(length, limit)
+        return task
+
+    @classmethod
+    def _from_encoder(cls, backbone, tokenizer, load_weights, **kwargs):
+        encoder = {
+            k: kwargs.pop(k) for k in list(kwargs) if k in ENCODER_ARGUMENTS
+        }
+        if encoder or not load_weights:
+            config = {**backbone.get_config(), **encoder}
+            other = ElectraBackbone.from_config(config)
+            if load_weights:
+                other.set_weights(backbone.get_weights())
+            backbone = other
+        if "preprocessor" not in kwargs:
+            kwargs["preprocessor"] = tokenizer and cls.preprocessor_cls(
+                tokenizer, sequence_length=cls.sequence_length
+            )
+        return cls(backbone=backbone, **kwargs)
+
+    @classmethod
+    def _check_preset(cls, preset, load_weights, kwargs):
+        check_known(preset)
+        own = f"keras_rtd>{cls.__name__}"
+        if "://" in str(preset):
+            return
+        if load_weights and not has_weights(preset):
+            hint = (
+                "a bundled preset is an architecture and a vocabulary"
+                if preset in DESCRIPTIONS
+                else "its model.weights.h5 is missing"
+            )
+            raise ValueError(
+                f"The preset {str(preset)!r} has no weights ({hint}). Pass "
+                f"load_weights=False for a fresh {cls.__name__}, or the "
+                "directory of a trained one."
+            )
+        if read_task_name(preset) != own:
+            cls.check_new_head(preset, kwargs)
+
+    @classmethod
+    def check_new_head(cls, preset, kwargs):
+        """Raise where a head that the preset has not lacks an argument."""
+
+
+def _is_prepared(x):
+    if isinstance(x, tuple):
+        x = x[0]
+    if isinstance(x, dict):
+        return "token_ids" in x
+    return isinstance(x, keras.utils.PyDataset)

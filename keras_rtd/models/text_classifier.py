@@ -1,0 +1,130 @@
+"""Classes or a number for one or two texts."""
+
+import keras
+import keras_hub
+import numpy as np
+
+from keras_rtd.layers.dropout import Dropout
+from keras_rtd.layers.initializers import GlorotUniform
+from keras_rtd.models import classes
+from keras_rtd.models.fine_tuning_task import FineTuningTask
+from keras_rtd.training.fine_tuning_optimizer import make_fine_tuning_optimizer
+
+
+@keras.saving.register_keras_serializable(package="keras_rtd")
+class ElectraTextClassifier(FineTuningTask, keras_hub.models.TextClassifier):
+    """Classifies one text or a pair, or gives them a number.
+
+    [CLS] -> dropout -> dense, as google-research/electra fine-tunes GLUE
+    (finetune/classification/classification_tasks.py).
+
+    `fit` takes strings, or a tuple of two lists of strings, and int labels;
+    with `num_classes=1` labels are float and the loss is the squared error
+    (STS-B: score / 5).
+
+    Args:
+        backbone: `ElectraBackbone`.
+        num_classes: int. 1 means regression.
+        preprocessor: `ElectraPreprocessor` or `None`.
+        class_names: list of string or `None`. Stored with the model.
+        activation: of the output. Defaults to `None`: logits.
+        dropout: float. Before the dense layer. Defaults to 0.1.
+
+    Output: float32 (batch, num_classes).
+
+    Example:
+    ```python
+    classifier = keras_rtd.models.ElectraTextClassifier.from_preset(
+        "runs/mine", class_names=["negative", "positive"]
+    )
+    classifier.fit(["a triumph", "a bore"], [1, 0])
+    classifier.predict(["no triumph"])
+    ```
+    """
+
+    def __init__(
+        self,
+        backbone,
+        num_classes=None,
+        preprocessor=None,
+        class_names=None,
+        activation=None,
+        dropout=0.1,
+        **kwargs,
+    ):
+        num_classes, class_names = classes.check_classes(
+            num_classes, class_names
+        )
+        self.backbone = backbone
+        self.preprocessor = preprocessor
+        self.output_dropout = Dropout(
+            dropout, dtype=backbone.dtype_policy, name="output_dropout"
+        )
+        self.output_dense = keras.layers.Dense(
+            num_classes,
+            kernel_initializer=GlorotUniform(),
+            activation=activation,
+            dtype="float32",
+            name="logits",
+        )
+        x = self.output_dropout(backbone.output["pooled_output"])
+        outputs = self.output_dense(x)
+        self.num_classes = num_classes
+        self.class_names = class_names
+        self.activation = keras.activations.get(activation)
+        self.dropout = dropout
+        super().__init__(inputs=backbone.input, outputs=outputs, **kwargs)
+
+    def compile(
+        self, optimizer="auto", loss="auto", *, metrics="auto", **kwargs
+    ):
+        """As `keras.Model.compile`.
+
+        Args:
+            optimizer: `"auto"` takes
+                `keras_rtd.training.make_fine_tuning_optimizer(self)`.
+            loss: `"auto"` takes the cross-entropy of int labels, or the
+                squared error where `num_classes` is 1.
+            metrics: `"auto"` takes the accuracy, or none for regression.
+            **kwargs: for `keras.Model.compile`.
+        """
+        if isinstance(optimizer, str) and optimizer == "auto":
+            optimizer = make_fine_tuning_optimizer(self)
+        regression = self.num_classes == 1
+        if regression and isinstance(loss, str) and loss == "auto":
+            loss = keras.losses.MeanSquaredError()
+        if regression and isinstance(metrics, str) and metrics == "auto":
+            metrics = []
+        super().compile(optimizer, loss, metrics=metrics, **kwargs)
+
+    def prepare(self, x, y=None, sample_weight=None):
+        # All at once, so that `fit` can shuffle, which KerasHub's does not.
+        parts = x if isinstance(x, tuple) else (x,)
+        if not all(isinstance(p, list | np.ndarray) for p in parts):
+            return None
+        features = self.preprocessor(x, y=None)
+        features = {
+            name: keras.ops.convert_to_numpy(value)
+            for name, value in features.items()
+        }
+        y, sample_weight = (
+            np.asarray(v) if isinstance(v, list) else v
+            for v in (y, sample_weight)
+        )
+        return features, y, sample_weight
+
+    @classmethod
+    def check_new_head(cls, preset, kwargs):
+        classes.check_new_head(cls, preset, kwargs)
+
+    def get_config(self):
+        config = super().get_config()
+        config.update(
+            {
+                "num_classes": self.num_classes,
+                "class_names": self.class_names,
+                "activation": keras.activations.serialize(self.activation),
+                "dropout": self.dropout,
+            }
+        )
+        return config
