@@ -1,6 +1,7 @@
 """Pre-train ELECTRA text encoders by replaced token detection, on Keras 3."""
 
 from keras_rtd import data
+from keras_rtd import evaluation
 from keras_rtd import export
 from keras_rtd import interop
 from keras_rtd import models
@@ -11,6 +12,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "data",
+    "evaluation",
     "export",
     "interop",
     "models",
