@@ -7,8 +7,8 @@ with B; BIOES ends those of several words with E and marks the others with S.
 import dataclasses
 
 from keras_rtd.evaluation.text_files import read_lines
-
-_PREFIXES = frozenset("BIOES")
+from keras_rtd.utils.tag_chunks import chunks
+from keras_rtd.utils.tag_chunks import is_tag
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +65,7 @@ def read(path):
                 f"{max(width, 2)} are expected."
             )
         word, tag = cells[0].strip(), cells[-1].strip()
-        if not word or not _is_tag(tag):
+        if not word or not is_tag(tag):
             raise ValueError(
                 f"{path}, line {number}: a word and a tag such as O or B-NP "
                 f"are expected. Found: {line!r}"
@@ -79,48 +79,6 @@ def read(path):
     if not words:
         raise ValueError(f"{path} holds no words.")
     return Sentences(words, tags)
-
-
-def _is_tag(tag):
-    if tag == "O":
-        return True
-    return len(tag) > 2 and tag[0] in _PREFIXES - {"O"} and tag[1] == "-"
-
-
-def chunks(tags):
-    """The chunks of a sentence, by conlleval's rules.
-
-    Any sequence has a reading: a chunk also begins at an I or E that follows
-    `O`, another type, an E or an S.
-
-    Args:
-        tags: list of str, BIO or BIOES.
-
-    Returns:
-        list of (type, start, end), `end` not included, from left to right.
-    """
-    found = []
-    start, open_type = 0, None
-    for i, tag in enumerate(tags):
-        if not _is_tag(tag):
-            raise ValueError(
-                f"Tags are O or such as B-NP, with B, I, E or S. Found: {tag!r}"
-            )
-        prefix, kind = tag[0], tag[2:]
-        begins = prefix in "BS" or kind != open_type
-        if open_type is not None and (prefix == "O" or begins):
-            found.append((open_type, start, i))
-            open_type = None
-        if prefix == "O":
-            continue
-        if open_type is None:
-            start, open_type = i, kind
-        if prefix in "ES":
-            found.append((kind, start, i + 1))
-            open_type = None
-    if open_type is not None:
-        found.append((open_type, start, len(tags)))
-    return found
 
 
 def to_bioes(tags):

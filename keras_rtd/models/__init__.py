@@ -8,6 +8,10 @@ from keras_rtd.models.replaced_token_detector import (
     ElectraReplacedTokenDetector,
 )
 from keras_rtd.models.text_classifier import ElectraTextClassifier
+from keras_rtd.models.token_classifier import ElectraTokenClassifier
+from keras_rtd.models.token_classifier_preprocessor import (
+    ElectraTokenClassifierPreprocessor,
+)
 from keras_rtd.tokenizers import ElectraTokenizer
 
 __all__ = [
@@ -17,5 +21,7 @@ __all__ = [
     "ElectraPretrainer",
     "ElectraReplacedTokenDetector",
     "ElectraTextClassifier",
+    "ElectraTokenClassifier",
+    "ElectraTokenClassifierPreprocessor",
     "ElectraTokenizer",
 ]

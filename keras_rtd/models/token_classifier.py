@@ -1,0 +1,225 @@
+"""A class for each word."""
+
+import re
+
+import keras
+import keras_hub
+import numpy as np
+
+from keras_rtd.layers.dropout import Dropout
+from keras_rtd.layers.initializers import GlorotUniform
+from keras_rtd.models import classes
+from keras_rtd.models.fine_tuning_task import FineTuningTask
+from keras_rtd.models.token_classifier_preprocessor import (
+    ElectraTokenClassifierPreprocessor,
+)
+from keras_rtd.models.token_classifier_preprocessor import check_words
+from keras_rtd.training.fine_tuning_optimizer import make_fine_tuning_optimizer
+from keras_rtd.utils.tag_chunks import chunks
+from keras_rtd.utils.tag_chunks import is_tag
+
+# Text without given words: a run of letters, or one other character.
+_WORD = re.compile(r"\w+|[^\w\s]")
+
+
+@keras.saving.register_keras_serializable(package="keras_rtd")
+class ElectraTokenClassifier(FineTuningTask, keras_hub.models.Task):
+    """Gives each word a class: named entities, chunks, parts of speech.
+
+    First token of the word -> dropout -> dense, as google-research/electra
+    fine-tunes tagging (finetune/tagging/tagging_tasks.py).
+
+    `fit` takes sentences as lists of words, and for each a list of class
+    names or numbers. `predict` of such sentences gives lists of class names;
+    of strings, lists of (word, class name); of prepared batches, the logits.
+
+    Args:
+        backbone: `ElectraBackbone`.
+        num_classes: int or `None` for the number of `class_names`.
+        preprocessor: `ElectraTokenClassifierPreprocessor` or `None`.
+        class_names: list of string, such as `["O", "B-LOC", "I-LOC"]`.
+            Defaults to the numbers.
+        dropout: float. Before the dense layer. Defaults to 0.1.
+
+    Output: float32 logits (batch, length, num_classes).
+
+    Example:
+    ```python
+    tagger = keras_rtd.models.ElectraTokenClassifier.from_preset(
+        "runs/mine", class_names=["O", "B-LOC", "I-LOC"]
+    )
+    tagger.fit([["in", "New", "York"]], [["O", "B-LOC", "I-LOC"]])
+    tagger.predict([["from", "Rome"]])      # [["O", "B-LOC"]]
+    tagger.entities(["He left Rome."])      # text, start, end, label, score
+    ```
+    """
+
+    preprocessor_cls = ElectraTokenClassifierPreprocessor
+
+    def __init__(
+        self,
+        backbone,
+        num_classes=None,
+        preprocessor=None,
+        class_names=None,
+        dropout=0.1,
+        **kwargs,
+    ):
+        num_classes, class_names = classes.check_classes(
+            num_classes, class_names
+        )
+        self.backbone = backbone
+        self.preprocessor = preprocessor
+        self.output_dropout = Dropout(
+            dropout, dtype=backbone.dtype_policy, name="output_dropout"
+        )
+        self.output_dense = keras.layers.Dense(
+            num_classes,
+            kernel_initializer=GlorotUniform(),
+            dtype="float32",
+            name="logits",
+        )
+        x = self.output_dropout(backbone.output["sequence_output"])
+        outputs = self.output_dense(x)
+        self.num_classes = num_classes
+        self.class_names = class_names or [str(i) for i in range(num_classes)]
+        self.dropout = dropout
+        super().__init__(inputs=backbone.input, outputs=outputs, **kwargs)
+
+    def compile(self, optimizer="auto", loss="auto", **kwargs):
+        """As `keras.Model.compile`.
+
+        Args:
+            optimizer: `"auto"` takes
+                `keras_rtd.training.make_fine_tuning_optimizer(self)`.
+            loss: `"auto"` takes the mean cross-entropy of the words.
+            **kwargs: for `keras.Model.compile`; `weighted_metrics` defaults
+                to the accuracy of the words.
+        """
+        if isinstance(optimizer, str) and optimizer == "auto":
+            optimizer = make_fine_tuning_optimizer(self)
+        if isinstance(loss, str) and loss == "auto":
+            loss = keras.losses.SparseCategoricalCrossentropy(
+                from_logits=True, reduction="mean_with_sample_weight"
+            )
+        kwargs.setdefault(
+            "weighted_metrics",
+            [keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
+        )
+        super().compile(optimizer=optimizer, loss=loss, **kwargs)
+
+    def prepare(self, x, y=None, sample_weight=None):
+        if y is None:
+            return self.preprocessor(x, y=None), None, None
+        y = [list(map(self._class, tags)) for tags in y]
+        return self.preprocessor(x, y=y, sample_weight=sample_weight)
+
+    def _class(self, tag):
+        if isinstance(tag, str):
+            if tag not in self.class_names:
+                raise ValueError(
+                    f"{tag!r} is none of the classes {self.class_names}."
+                )
+            return self.class_names.index(tag)
+        if not 0 <= tag < self.num_classes:
+            raise ValueError(
+                f"Classes are from 0 to {self.num_classes - 1}. Found: {tag}"
+            )
+        return tag
+
+    def predict(self, x=None, **kwargs):
+        """Classes of words; see the class."""
+        if not isinstance(x, list | tuple):
+            return super().predict(x, **kwargs)
+        if x and all(isinstance(text, str) for text in x):
+            words = [_WORD.findall(text) for text in x]
+            return [
+                list(zip(*pair))
+                for pair in zip(words, self.predict(words, **kwargs))
+            ]
+        best = [p.argmax(-1) for p in self._word_logits(x, **kwargs)]
+        return [[self.class_names[i] for i in row] for row in best]
+
+    def _word_logits(self, sentences, **kwargs):
+        """Logits (words, num_classes) of each sentence."""
+        check_words(sentences)
+        if self.preprocessor is None:
+            raise ValueError(
+                "Words need a preprocessor, and this task has none."
+            )
+        rows = self.preprocessor.rows(sentences)
+        found = [np.zeros((len(s), self.num_classes), "f4") for s in sentences]
+        if rows:
+            kwargs.setdefault("verbose", 0)
+            logits = super().predict(self.preprocessor.pack(rows), **kwargs)
+            for row, values in zip(rows, logits):
+                end = row.first_word + len(row.word_starts)
+                found[row.sentence][row.first_word : end] = values[
+                    row.word_starts
+                ]
+        return found
+
+    def entities(self, texts, **kwargs):
+        """The chunks of running text, by BIO or BIOES class names.
+
+        Args:
+            texts: list of string.
+            **kwargs: for `predict`, e.g. `batch_size`.
+
+        Returns:
+            for each text a list of dicts `text`, `start`, `end` (characters
+            of the text), `label` and `score`, the mean probability of the
+            words' classes.
+
+        Raises:
+            ValueError: the class names are not BIO or BIOES tags.
+        """
+        strange = [name for name in self.class_names if not is_tag(name)]
+        if strange:
+            raise ValueError(
+                "Entities need class names such as O and B-LOC. This task "
+                f"has: {strange}"
+            )
+        places = [[m.span() for m in _WORD.finditer(text)] for text in texts]
+        words = [
+            [text[a:b] for a, b in spans] for text, spans in zip(texts, places)
+        ]
+        return [
+            self._chunks(*each)
+            for each in zip(texts, places, self._word_logits(words, **kwargs))
+        ]
+
+    def _chunks(self, text, places, logits):
+        if not places:
+            return []
+        best = logits.argmax(-1)
+        probability = np.exp(logits - logits.max(-1, keepdims=True))
+        probability = (probability / probability.sum(-1, keepdims=True)).max(-1)
+        found = []
+        for label, first, end in chunks([self.class_names[i] for i in best]):
+            start, stop = places[first][0], places[end - 1][1]
+            found.append(
+                {
+                    "text": text[start:stop],
+                    "start": start,
+                    "end": stop,
+                    "label": label,
+                    "score": float(probability[first:end].mean()),
+                }
+            )
+        return found
+
+    @classmethod
+    def check_new_head(cls, preset, kwargs):
+        classes.check_new_head(cls, preset, kwargs)
+
+    def get_config(self):
+        config = super().get_config()
+        config.update(
+            {
+                "num_classes": self.num_classes,
+                "class_names": self.class_names,
+                "dropout": self.dropout,
+            }
+        )
+        return config
