@@ -4,6 +4,10 @@ from keras_rtd.models.backbone import ElectraBackbone
 from keras_rtd.models.masked_lm import ElectraMaskedLM
 from keras_rtd.models.preprocessor import ElectraPreprocessor
 from keras_rtd.models.pretrainer import ElectraPretrainer
+from keras_rtd.models.question_answerer import ElectraQuestionAnswerer
+from keras_rtd.models.question_answerer_preprocessor import (
+    ElectraQuestionAnswererPreprocessor,
+)
 from keras_rtd.models.replaced_token_detector import (
     ElectraReplacedTokenDetector,
 )
@@ -19,6 +23,8 @@ __all__ = [
     "ElectraMaskedLM",
     "ElectraPreprocessor",
     "ElectraPretrainer",
+    "ElectraQuestionAnswerer",
+    "ElectraQuestionAnswererPreprocessor",
     "ElectraReplacedTokenDetector",
     "ElectraTextClassifier",
     "ElectraTokenClassifier",

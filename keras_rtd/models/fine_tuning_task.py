@@ -9,6 +9,7 @@ from keras_rtd.models.presets import DESCRIPTIONS
 from keras_rtd.models.presets import ENCODER_ARGUMENTS
 from keras_rtd.models.presets import check_known
 from keras_rtd.models.presets import has_weights
+from keras_rtd.models.presets import preset_length
 from keras_rtd.models.presets import read_task_name
 from keras_rtd.training.labelled_step import LabelledStep
 
@@ -123,13 +124,18 @@ class FineTuningTask(LabelledStep):
         """
         loaded = foreign.load(preset)
         if loaded is not None:
-            task = cls._from_encoder(*loaded, load_weights, **kwargs)
+            backbone, tokenizer = loaded
+            task = cls._from_encoder(
+                backbone, tokenizer, load_weights, **kwargs
+            )
         else:
             cls._check_preset(preset, load_weights, kwargs)
             task = super().from_preset(preset, load_weights, **kwargs)
         preprocessor = task.preprocessor
         if preprocessor is not None:
             length = sequence_length or preprocessor.sequence_length
+            if sequence_length is None and loaded is None:
+                length = min(length, preset_length(preset) or length)
             limit = task.backbone.max_sequence_length
             if sequence_length and sequence_length > limit:
                 raise ValueError(

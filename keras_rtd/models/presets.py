@@ -131,6 +131,18 @@ def read_task_name(preset):
     return config and config.get("registered_name")
 
 
+def preset_length(preset):
+    """Sequence length of a preset's preprocessor: what the encoder was made
+    for. `None` where it has none."""
+    try:
+        config = preset_utils.load_json(
+            preset, preset_utils.PREPROCESSOR_CONFIG_FILE
+        )
+    except FileNotFoundError:
+        return None
+    return config["config"].get("sequence_length")
+
+
 def read_task(cls, preset):
     """`task.json` of a preset that holds a pretrainer."""
     config = _task_config(preset)

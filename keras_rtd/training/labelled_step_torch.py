@@ -1,5 +1,7 @@
 """The training step of tasks with labels, on PyTorch."""
 
+from typing import Any
+
 import keras
 import torch
 
@@ -13,6 +15,14 @@ class LabelledStep:
     `zero_grad()` reaches none of them, and each step would add its gradients
     to those of all steps before.
     """
+
+    # What a `keras.Model` has.
+    optimizer: Any
+    trainable_variables: Any
+    _loss_tracker: Any
+    _compute_loss: Any
+    compute_metrics: Any
+    __call__: Any
 
     def train_step(self, data):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)

@@ -1,0 +1,198 @@
+"""Answers to questions, as spans of a context."""
+
+import keras
+from keras import ops
+
+from keras_rtd.layers.span_head import SpanHead
+from keras_rtd.models import answers
+from keras_rtd.models.fine_tuning_task import FineTuningTask
+from keras_rtd.models.question_answerer_preprocessor import (
+    ElectraQuestionAnswererPreprocessor,
+)
+from keras_rtd.models.question_answerer_preprocessor import check_questions
+from keras_rtd.models.subclassed_task import SubclassedTask
+from keras_rtd.models.subclassed_task import init_task
+from keras_rtd.training.fine_tuning_optimizer import make_fine_tuning_optimizer
+
+NO_ANSWER_WEIGHT = 0.5
+ENCODER_INPUTS = ("token_ids", "segment_ids", "padding_mask")
+
+
+@keras.saving.register_keras_serializable(package="keras_rtd")
+class ElectraQuestionAnswerer(FineTuningTask, SubclassedTask):
+    """Finds the answer to a question in a text, or that there is none.
+
+    The start, the end given the start, and whether there is an answer, as
+    google-research/electra fine-tunes SQuAD (finetune/qa/qa_tasks.py); see
+    `keras_rtd.layers.span_head.SpanHead`.
+
+    `fit` takes a dict of `question` and `context`, lists of string, and a list
+    of answers; see `ElectraQuestionAnswererPreprocessor`. `predict` of such a
+    dict gives for each question a dict of `text`, `start`, `end` (characters
+    of the context), `score` (a probability), `no_answer_probability` (`None`
+    without the classifier) and `n_best`, a list of dicts of the first four.
+    No answer is the text "" with start and end 0.
+
+    Args:
+        backbone: `ElectraBackbone`.
+        preprocessor: `ElectraQuestionAnswererPreprocessor` or `None`.
+        no_answer: bool. Whether questions may have no answer (SQuAD 2.0).
+            Defaults to `False`.
+        no_answer_threshold: float. From this probability on there is no
+            answer. Defaults to 0.5.
+        max_answer_length: int. In tokens. Defaults to 30.
+        num_best: int. Length of `n_best`, and of the beam. Defaults to 20.
+
+    Example:
+    ```python
+    answerer = keras_rtd.models.ElectraQuestionAnswerer.from_preset("runs/mine")
+    answerer.fit(
+        {"question": ["Who slept?"], "context": ["Ada slept."]},
+        [{"text": "Ada", "answer_start": 0}],
+    )
+    answerer.predict({"question": ["Who?"], "context": ["It was Ada."]})
+    ```
+    """
+
+    preprocessor_cls = ElectraQuestionAnswererPreprocessor
+    sequence_length = 512
+
+    def __init__(
+        self,
+        backbone,
+        preprocessor=None,
+        no_answer=False,
+        no_answer_threshold=0.5,
+        max_answer_length=30,
+        num_best=20,
+        **kwargs,
+    ):
+        compile = kwargs.pop("compile", True)
+        init_task(self, **kwargs)
+        self.backbone = backbone
+        self.preprocessor = preprocessor
+        self.span_head = SpanHead(
+            beam_size=num_best,
+            no_answer=no_answer,
+            dtype=backbone.dtype_policy,
+            name="span_head",
+        )
+        self.span_head.build((None, None, backbone.hidden_dim))
+        self.no_answer = no_answer
+        self.no_answer_threshold = no_answer_threshold
+        self.max_answer_length = max_answer_length
+        self.num_best = num_best
+        self.dtype_policy = backbone.dtype_policy
+        self.built = True
+        if compile:
+            self.compile()
+
+    def compile(self, optimizer="auto", **kwargs):
+        """As `keras.Model.compile`, without `loss`, which is the task's own.
+
+        Args:
+            optimizer: `"auto"` takes
+                `keras_rtd.training.make_fine_tuning_optimizer(self)`.
+            **kwargs: for `keras.Model.compile`.
+        """
+        if isinstance(optimizer, str) and optimizer == "auto":
+            optimizer = make_fine_tuning_optimizer(self)
+        keras.Model.compile(self, optimizer=optimizer, **kwargs)
+
+    def call(self, inputs, training=None):
+        encoded = self.backbone(
+            {name: inputs[name] for name in ENCODER_INPUTS}, training=training
+        )
+        passage = ops.logical_and(
+            ops.cast(inputs["segment_ids"], "bool"),
+            ops.cast(inputs["padding_mask"], "bool"),
+        )
+        # [CLS] is where windows without the answer point.
+        first = ops.arange(ops.shape(passage)[1]) == 0
+        return self.span_head(
+            encoded["sequence_output"],
+            ops.logical_or(passage, first[None]),
+            inputs.get("start_positions"),
+        )
+
+    def compute_loss(
+        self, x=None, y=None, y_pred=None, sample_weight=None, **kwargs
+    ):
+        """Half the cross-entropies of start and end, and where there is a
+        classifier, half its own."""
+        loss = 0.0
+        for part in ("start", "end"):
+            loss = loss + 0.5 * ops.mean(
+                ops.sparse_categorical_crossentropy(
+                    y[f"{part}_positions"],
+                    y_pred[f"{part}_logits"],
+                    from_logits=True,
+                )
+            )
+        if self.no_answer:
+            loss = loss + NO_ANSWER_WEIGHT * ops.mean(
+                ops.binary_crossentropy(
+                    ops.cast(y["no_answer"], "float32"),
+                    y_pred["no_answer_logits"],
+                    from_logits=True,
+                )
+            )
+        return loss
+
+    def prepare(self, x, y=None, sample_weight=None):
+        if sample_weight is not None:
+            raise ValueError(
+                "Answering questions takes no `sample_weight`: every window "
+                "counts alike."
+            )
+        if y is None:
+            return self.preprocessor(x, y=None), None, None
+        return *self.preprocessor(x, y=y), None
+
+    def predict(self, x=None, **kwargs):
+        """Answers to questions; see the class. Prepared batches give what
+        `SpanHead` returns."""
+        if not isinstance(x, dict) or "token_ids" in x:
+            return super().predict(x, **kwargs)
+        questions, contexts = check_questions(x)
+        if self.preprocessor is None:
+            raise ValueError(
+                "Questions need a preprocessor, and this task has none."
+            )
+        if not questions:
+            return []
+        windows = self.preprocessor.windows(questions, contexts)
+        kwargs.setdefault("verbose", 0)
+        outputs = super().predict(self.preprocessor.pack(windows), **kwargs)
+        return answers.best_answers(
+            windows,
+            outputs,
+            contexts,
+            max_answer_length=self.max_answer_length,
+            num_best=self.num_best,
+            threshold=self.no_answer_threshold if self.no_answer else None,
+        )
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(
+            **{
+                name: keras.layers.deserialize(value)
+                if name in ("backbone", "preprocessor")
+                and isinstance(value, dict)
+                else value
+                for name, value in config.items()
+            }
+        )
+
+    def get_config(self):
+        config = super().get_config()
+        config.update(
+            {
+                "no_answer": self.no_answer,
+                "no_answer_threshold": self.no_answer_threshold,
+                "max_answer_length": self.max_answer_length,
+                "num_best": self.num_best,
+            }
+        )
+        return config
