@@ -1,7 +1,17 @@
 """Models scored on what they are for: files in, numbers out."""
 
+from keras_rtd.evaluation import blimp
 from keras_rtd.evaluation import glue
 from keras_rtd.evaluation import squad
 from keras_rtd.evaluation import tagging
+from keras_rtd.evaluation.blimp import evaluate_blimp
+from keras_rtd.evaluation.sentence_scoring import sentence_scores
 
-__all__ = ["glue", "squad", "tagging"]
+__all__ = [
+    "blimp",
+    "evaluate_blimp",
+    "glue",
+    "sentence_scores",
+    "squad",
+    "tagging",
+]
