@@ -18,8 +18,8 @@ import sys
 import time
 
 from keras_rtd.evaluation import blimp
+from keras_rtd.evaluation import evaluate
 from keras_rtd.evaluation.sentence_scoring import SCORERS
-from keras_rtd.interop.convert import Place
 from keras_rtd.pretraining import setting
 from keras_rtd.pretraining.config import ConfigError
 from keras_rtd.pretraining.config import parse_arguments
@@ -34,7 +34,7 @@ class BlimpConfig:
     )
     files: tuple = setting((), "names of files (default all)", nargs="+")
     limit: int | None = setting(None, "pairs a file (default all)")
-    batch_tokens: int = setting(8192, "tokens a batch, padding included")
+    batch_tokens: int = setting(4096, "tokens a batch, padding included")
     output: str = setting("blimp.json", "where the figures are written")
 
     def __post_init__(self):
@@ -54,13 +54,11 @@ class BlimpConfig:
 def run(argv=None):
     config = parse_arguments(BlimpConfig, __doc__, argv)
     (data,) = config.data
-    place = config.model if ":" in config.model else f"preset:{config.model}"
     start = time.perf_counter()
     try:
-        blimp.find_paradigms(data, config.files)
-        model, _ = Place.parse(place).load()
-        result = blimp.evaluate_blimp(
-            model,
+        result = evaluate(
+            config.model,
+            "blimp",
             data,
             scorer=config.scorer,
             files=config.files or None,

@@ -6,9 +6,13 @@ from keras_rtd.evaluation import squad
 from keras_rtd.evaluation import tagging
 from keras_rtd.evaluation.blimp import evaluate_blimp
 from keras_rtd.evaluation.sentence_scoring import sentence_scores
+from keras_rtd.evaluation.suites import SUITES
+from keras_rtd.evaluation.suites import evaluate
 
 __all__ = [
+    "SUITES",
     "blimp",
+    "evaluate",
     "evaluate_blimp",
     "glue",
     "sentence_scores",

@@ -109,7 +109,7 @@ def evaluate_blimp(
     scorer="discriminator",
     files=None,
     limit=None,
-    batch_tokens=8192,
+    batch_tokens=4096,
     progress=False,
 ):
     """Scores a model on BLiMP.
@@ -122,7 +122,7 @@ def evaluate_blimp(
             `"discriminator"`.
         files: list of file names without suffixes, or `None` for all.
         limit: int or `None`. Pairs a file, from the first.
-        batch_tokens: int. Tokens a batch. Defaults to 8,192.
+        batch_tokens: int. Tokens a batch. Defaults to 4,096.
         progress: bool. Whether to show a progress bar. Defaults to `False`.
 
     Returns:

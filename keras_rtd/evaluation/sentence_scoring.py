@@ -27,7 +27,7 @@ def sentence_scores(
     model,
     sentences,
     scorer="discriminator",
-    batch_tokens=8192,
+    batch_tokens=4096,
     progress=False,
 ):
     """Scores of sentences; higher is more probable.
@@ -43,7 +43,7 @@ def sentence_scores(
         scorer: `"discriminator"` or `"generator"`, see above. Defaults to
             `"discriminator"`.
         batch_tokens: int. Tokens a batch, padding included. Defaults to
-            8,192.
+            4,096.
         progress: bool. Whether to show a progress bar. Defaults to `False`.
 
     Returns:
