@@ -27,6 +27,7 @@ class GlueTask:
         columns: the columns of files without a header; `None` if all have one.
         both_orders: bool. Whether the sentences may change places, so that
             training may see both orders.
+        epochs: int. Passes over the training data (paper, appendix B).
         low, high: float. Range of a regression's label.
         skip_incomplete: bool. Whether the official files have rows without all
             columns, which every reader leaves out.
@@ -42,6 +43,7 @@ class GlueTask:
     files: dict = dataclasses.field(default_factory=lambda: dict(_SPLITS))
     columns: tuple | None = None
     both_orders: bool = False
+    epochs: int = 3
     low: float = 0.0
     high: float = 5.0
     skip_incomplete: bool = False
@@ -84,7 +86,12 @@ TASKS = {
             metrics=_PARAPHRASE,
         ),
         GlueTask(
-            "rte", "RTE", ("sentence1", "sentence2"), "label", _ENTAILMENT
+            "rte",
+            "RTE",
+            ("sentence1", "sentence2"),
+            "label",
+            _ENTAILMENT,
+            epochs=10,
         ),
         GlueTask(
             "stsb",
@@ -95,6 +102,7 @@ TASKS = {
             metrics=("pearson", "spearman"),
             main_metric="spearman",
             both_orders=True,
+            epochs=10,
         ),
         GlueTask(
             "qnli", "QNLI", ("question", "sentence"), "label", _ENTAILMENT
