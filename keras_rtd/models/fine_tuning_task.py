@@ -1,5 +1,7 @@
 """What the tasks for fine-tuning share."""
 
+import inspect
+
 import keras
 
 from keras_rtd.models import foreign
@@ -9,6 +11,7 @@ from keras_rtd.models.presets import DESCRIPTIONS
 from keras_rtd.models.presets import ENCODER_ARGUMENTS
 from keras_rtd.models.presets import check_known
 from keras_rtd.models.presets import has_weights
+from keras_rtd.models.presets import preset_dtype
 from keras_rtd.models.presets import preset_length
 from keras_rtd.models.presets import read_task_name
 from keras_rtd.training.labelled_step import LabelledStep
@@ -115,8 +118,8 @@ class FineTuningTask(LabelledStep):
             sequence_length: int or `None`. Length of the preprocessor's rows;
                 `None` takes the preset's, and never more than the encoder has
                 positions.
-            **kwargs: arguments of the task, or of the encoder (`dropout`,
-                `dtype`, …).
+            **kwargs: arguments of the task, or of the encoder (`dtype`,
+                …); `dropout` reaches both.
 
         Raises:
             ValueError: no such preset, or one without weights while
@@ -125,11 +128,25 @@ class FineTuningTask(LabelledStep):
         loaded = foreign.load(preset)
         if loaded is not None:
             backbone, tokenizer = loaded
-            task = cls._from_encoder(
-                backbone, tokenizer, load_weights, **kwargs
-            )
+            if "preprocessor" not in kwargs:
+                kwargs["preprocessor"] = tokenizer and cls.preprocessor_cls(
+                    tokenizer, sequence_length=cls.sequence_length
+                )
+            encoder = cls._split(kwargs)
+            if encoder or not load_weights:
+                backbone = _changed(backbone, encoder, load_weights)
+            task = cls(backbone=backbone, **kwargs)
         else:
             cls._check_preset(preset, load_weights, kwargs)
+            encoder = cls._split(kwargs)
+            if encoder:
+                # KerasHub passes on nothing but the dtype.
+                kwargs["backbone"] = ElectraBackbone.from_preset(
+                    preset, load_weights=load_weights, **encoder
+                )
+            if read_task_name(preset) == cls._registered_name():
+                # KerasHub fails at a stored policy that is no dtype.
+                kwargs["dtype"] = encoder.get("dtype", preset_dtype(preset))
             task = super().from_preset(preset, load_weights, **kwargs)
         preprocessor = task.preprocessor
         if preprocessor is not None:
@@ -146,26 +163,22 @@ class FineTuningTask(LabelledStep):
         return task
 
     @classmethod
-    def _from_encoder(cls, backbone, tokenizer, load_weights, **kwargs):
-        encoder = {
-            k: kwargs.pop(k) for k in list(kwargs) if k in ENCODER_ARGUMENTS
-        }
-        if encoder or not load_weights:
-            config = {**backbone.get_config(), **encoder}
-            other = ElectraBackbone.from_config(config)
-            if load_weights:
-                other.set_weights(backbone.get_weights())
-            backbone = other
-        if "preprocessor" not in kwargs:
-            kwargs["preprocessor"] = tokenizer and cls.preprocessor_cls(
-                tokenizer, sequence_length=cls.sequence_length
-            )
-        return cls(backbone=backbone, **kwargs)
+    def _split(cls, kwargs):
+        """Take the encoder's arguments out of `kwargs`."""
+        own = inspect.signature(cls.__init__).parameters
+        encoder = {k: v for k, v in kwargs.items() if k in ENCODER_ARGUMENTS}
+        for name in encoder:
+            if name not in own:
+                del kwargs[name]
+        return encoder
+
+    @classmethod
+    def _registered_name(cls):
+        return f"keras_rtd>{cls.__name__}"
 
     @classmethod
     def _check_preset(cls, preset, load_weights, kwargs):
         check_known(preset)
-        own = f"keras_rtd>{cls.__name__}"
         if "://" in str(preset):
             return
         if load_weights and not has_weights(preset):
@@ -179,12 +192,21 @@ class FineTuningTask(LabelledStep):
                 f"load_weights=False for a fresh {cls.__name__}, or the "
                 "directory of a trained one."
             )
-        if read_task_name(preset) != own:
+        if read_task_name(preset) != cls._registered_name():
             cls.check_new_head(preset, kwargs)
 
     @classmethod
     def check_new_head(cls, preset, kwargs):
         """Raise where a head that the preset has not lacks an argument."""
+
+
+def _changed(backbone, arguments, keep_weights):
+    """The encoder with other arguments."""
+    config = {**backbone.get_config(), **arguments}
+    other = ElectraBackbone.from_config(config)
+    if keep_weights:
+        other.set_weights(backbone.get_weights())
+    return other
 
 
 def _is_prepared(x):

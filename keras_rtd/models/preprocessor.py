@@ -1,5 +1,7 @@
 """Text in, encoder inputs out."""
 
+from typing import Any
+
 import keras
 import keras_hub
 import numpy as np
@@ -45,8 +47,8 @@ class ElectraPreprocessor(keras_hub.models.Preprocessor):
         super().__init__(**kwargs)
         self.tokenizer = tokenizer
         self.truncate = truncate
+        self.packer: Any = None
         self.sequence_length = sequence_length
-        self._packer = None
 
     @property
     def sequence_length(self):
@@ -61,22 +63,18 @@ class ElectraPreprocessor(keras_hub.models.Preprocessor):
                 f"Received: {value!r}"
             )
         self._sequence_length = value
-        self._packer = None
-
-    @property
-    def packer(self):
-        """The `MultiSegmentPacker`, made when first needed."""
-        if self._packer is None:
-            self._packer = keras_hub.layers.MultiSegmentPacker(
-                start_value=self.tokenizer.cls_token_id,
-                end_value=self.tokenizer.sep_token_id,
-                pad_value=self.tokenizer.pad_token_id,
-                truncate=self.truncate,
-                sequence_length=self.sequence_length,
-            )
-        return self._packer
+        if self.packer is not None:
+            self.packer.sequence_length = value
 
     def build(self, input_shape=None):
+        # Only now is the vocabulary of a preset there.
+        self.packer = keras_hub.layers.MultiSegmentPacker(
+            start_value=self.tokenizer.cls_token_id,
+            end_value=self.tokenizer.sep_token_id,
+            pad_value=self.tokenizer.pad_token_id,
+            truncate=self.truncate,
+            sequence_length=self.sequence_length,
+        )
         self.built = True
 
     def __call__(self, *args, **kwargs):

@@ -218,7 +218,8 @@ def parse_arguments(config_class, description, argv=None):
             keywords["nargs"] = metadata["nargs"]
         parser.add_argument(f"--{field.name}", **keywords)
     values = vars(parser.parse_args(argv))
-    values["data"] = tuple(values["data"])
+    if isinstance(values["data"], list):
+        values["data"] = tuple(values["data"])
     try:
         return config_class(**values)
     except ConfigError as e:

@@ -77,9 +77,18 @@ class RunDirectory:
 
     def read_config(self):
         """The settings of the run that was started here, or `None`."""
-        if not self.config.exists():
+        return self.read_json(self.config)
+
+    def read_finished(self):
+        """What `finish` was told, or `None`."""
+        return self.read_json(self._finished)
+
+    @staticmethod
+    def read_json(path):
+        """What a JSON file holds, `None` where there is none."""
+        if not path.exists():
             return None
-        return json.loads(self.config.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8"))
 
     def write_json(self, path, value):
         """Write a JSON file whole or not at all."""

@@ -154,6 +154,24 @@ def test_from_other_formats(tmp_path, preset):
     assert model.preprocessor.sequence_length == 32
 
 
+def test_arguments_reach_the_encoder(preset, tmp_path):
+    model = ElectraTextClassifier.from_preset(
+        preset, num_classes=2, dropout=0.25, dtype="mixed_bfloat16"
+    )
+    assert model.backbone.dropout == model.dropout == 0.25
+    assert model.backbone.dtype_policy.name == "mixed_bfloat16"
+    model.save_to_preset(str(tmp_path / "saved"))
+    again = ElectraTextClassifier.from_preset(
+        str(tmp_path / "saved"), dropout=0.0, dtype="float32"
+    )
+    assert again.backbone.dropout == again.dropout == 0.0
+    for mine, its in zip(again.get_weights(), model.get_weights()):
+        if mine.dtype == np.float32:
+            np.testing.assert_array_equal(mine, its)
+    # Logits are float32 whatever the encoder computes in.
+    assert model.predict(TEXTS, verbose=0).dtype == np.float32
+
+
 def test_what_is_missing_is_said(preset):
     with pytest.raises(ValueError, match="num_classes"):
         ElectraTextClassifier.from_preset(preset)

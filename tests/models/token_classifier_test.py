@@ -106,8 +106,7 @@ def test_from_a_pretrainers_preset(tmp_path):
     model = ElectraTokenClassifier.from_preset(
         str(tmp_path / "mine"), class_names=NAMES
     )
-    # The encoder has 32 positions.
-    assert model.preprocessor.sequence_length == 32
+    assert model.preprocessor.sequence_length == 16
     assert [len(tags) for tags in model.predict(WORDS)] == [4, 2, 0]
 
 
