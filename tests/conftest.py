@@ -39,6 +39,8 @@ RUN_ONCE = (
     "evaluation/squad_test.py",
     "evaluation/tagging_test.py",
     "pretraining/report_test.py",
+    "serve/http_test.py",
+    "serve/page_test.py",
     "tokenizers/graph_*",
     "tokenizers/normalizer_test.py",
     "tokenizers/vocabulary_file_test.py",

@@ -91,3 +91,19 @@ def test_same_ids(tokenizer, path):
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 def test_same_ids_of_much_text(tokenizer, path):
     check(tokenizer, path, 4_000_000)
+
+
+def test_offsets_are_those_of_hugging_face(tokenizer):
+    from tokenizers import BertWordPieceTokenizer
+
+    peer = BertWordPieceTokenizer(str(VOCABULARY), lowercase=True)
+    compared = 0
+    for path in FILES[:6]:
+        for text in read_texts(path, 100_000):
+            ids, *offsets = tokenizer.encode_with_offsets(text)
+            other = peer.encode(text, add_special_tokens=False)
+            # Its rules for rare characters are a little different.
+            if other.ids == ids.tolist():
+                assert list(zip(*offsets)) == other.offsets
+                compared += len(ids)
+    assert compared > 10_000

@@ -1,0 +1,1 @@
+"""A small HTTP server for models of this package, and one page."""

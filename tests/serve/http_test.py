@@ -1,0 +1,178 @@
+"""What the server answers, whatever the model."""
+
+import concurrent.futures
+import itertools
+import json
+import re
+import threading
+
+import pytest
+
+from keras_rtd.serve.batching import Row
+from keras_rtd.serve.requests import Limits
+from keras_rtd.serve.requests import read_texts
+
+
+class Reverse:
+    """Turns texts around, when it may; rows of one length run together."""
+
+    endpoint = "detect"
+    preset = "none"
+
+    def __init__(self):
+        self.may_run = threading.Event()
+        self.may_run.set()
+        self.batches = []
+
+    def describe(self):
+        return {"task": "Reverse"}
+
+    def prepare(self, body, limits):
+        texts = read_texts(body, limits)
+        return [Row(len(text), text) for text in texts], self.finish
+
+    def finish(self, results):
+        return {"results": results}
+
+    def run(self, key, values):
+        assert self.may_run.wait(30)
+        assert all(len(value) == key for value in values)
+        self.batches.append(len(values))
+        if "fail" in values:
+            raise RuntimeError("the model broke")
+        return [value[::-1] for value in values]
+
+
+@pytest.fixture
+def service():
+    return Reverse()
+
+
+@pytest.fixture
+def client(start_server, service):
+    return start_server([service], Limits(1000, 3, 10))
+
+
+def test_answers(client):
+    body = {"texts": ["abc", "", "é中"]}
+    assert client.post("detect", body) == (200, {"results": ["cba", "", "中é"]})
+    assert client.post("detect", {"texts": []}) == (200, {"results": []})
+    health = {"status": "ok", "waiting": 0}
+    assert client.json("GET", "/health") == (200, health)
+    status, model = client.json("GET", "/v1/model")
+    assert status == 200
+    assert model["endpoints"] == {
+        "detect": {"preset": "none", "task": "Reverse"}
+    }
+    assert model["limits"]["max_characters"] == 10
+
+
+@pytest.mark.parametrize(
+    "body, status, message",
+    [
+        (b"", 400, "not JSON"),
+        (b"{", 400, "not JSON"),
+        (b'{"texts": ["\xff"]}', 400, "not JSON"),
+        (b"[" * 900, 400, "not JSON|nested"),
+        (b"null", 422, "holds NoneType"),
+        (b'["a"]', 422, "holds list"),
+        ({"text": ["a"]}, 422, r'the names \["text"\]'),
+        ({"texts": ["a"], "more": 1}, 422, "more"),
+        ({"texts": "a"}, 422, "texts must be a list, not str"),
+        ({"texts": ["a", 1]}, 422, r"texts\[1\] must be a string, not int"),
+        ({"texts": ["a" * 11]}, 422, r"texts\[0\] has 11 .* --max_characters"),
+        ({"texts": ["a"] * 4}, 422, "4 entries; .* --max_texts"),
+        (b" " * 1001, 413, "1,000 bytes.*--max_body_bytes"),
+        (b" " * 5_000_000, 413, "1,000 bytes.*--max_body_bytes"),
+    ],
+)
+def test_bad_bodies(client, body, status, message):
+    found, answer = client.post("detect", body)
+    assert found == status
+    assert set(answer) == {"error"}
+    assert re.search(message, answer["error"])
+    # The next request finds a server in order.
+    assert client.post("detect", {"texts": ["ab"]})[0] == 200
+
+
+def test_a_body_of_unknown_length_is_measured_too(client):
+    def parts():
+        for _ in range(50):
+            yield b" " * 100
+
+    status, _, answer = client.send("POST", "/v1/detect", parts())
+    assert status == 413 and b"--max_body_bytes" in answer
+
+
+@pytest.mark.parametrize(
+    "method, path, status, message",
+    [
+        ("GET", "/v1/detect", 405, "GET is not for /v1/detect"),
+        ("POST", "/health", 405, "POST is not for /health"),
+        ("GET", "/nothing", 404, "GET /health"),
+        ("POST", "/v1/nothing", 404, "POST /v1/detect"),
+        ("POST", "/v1/classify", 404, "ElectraTextClassifier"),
+        ("POST", "/v1/tag", 404, "ElectraTokenClassifier"),
+        ("POST", "/v1/answer", 404, "ElectraQuestionAnswerer"),
+    ],
+)
+def test_wrong_places(client, method, path, status, message):
+    found, answer = client.json(method, path)
+    assert found == status
+    assert message in answer["error"]
+
+
+def test_a_failing_model_costs_only_its_own_requests(client):
+    status, answer = client.post("detect", {"texts": ["fail"]})
+    assert status == 500 and "log" in answer["error"]
+    assert client.post("detect", {"texts": ["ab"]})[0] == 200
+
+
+def test_a_full_queue_says_so_and_recovers(start_server, service):
+    client = start_server([service], max_batch=1, max_wait_ms=0, max_queue=2)
+    service.may_run.clear()
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        answers = [
+            pool.submit(client.send, "POST", "/v1/detect", body)
+            for body in (json.dumps({"texts": [f"{i}"]}) for i in range(8))
+        ]
+        # One runs and two wait.
+        refused = itertools.islice(
+            concurrent.futures.as_completed(answers, 30), 5
+        )
+        assert [future.result()[0] for future in refused] == [503] * 5
+        service.may_run.set()
+    statuses = sorted(future.result()[0] for future in answers)
+    assert statuses == [200] * 3 + [503] * 5
+    for future in answers:
+        status, headers, answer = future.result()
+        if status == 503:
+            assert headers["Retry-After"] == "1"
+            assert "Try again" in json.loads(answer)["error"]
+    assert client.post("detect", {"texts": ["ab"]})[0] == 200
+
+
+def test_requests_are_batched_and_each_gets_its_own(start_server, service):
+    client = start_server([service], max_batch=8, max_wait_ms=50)
+    texts = [[f"{i:03}", f"{i:04}"] for i in range(100)]
+    with concurrent.futures.ThreadPoolExecutor(50) as pool:
+        answers = list(
+            pool.map(lambda t: client.post("detect", {"texts": t}), texts)
+        )
+    for pair, (status, answer) in zip(texts, answers):
+        assert status == 200
+        assert answer["results"] == [text[::-1] for text in pair]
+    assert sum(service.batches) == 200
+    assert max(service.batches) == 8
+    assert len(service.batches) < 100
+
+
+def test_the_page_is_alone_and_may_load_nothing(client):
+    status, headers, page = client.send("GET", "/")
+    assert status == 200
+    assert headers["Content-Type"] == "text/html; charset=utf-8"
+    policy = headers["Content-Security-Policy"]
+    assert policy.startswith("default-src 'none'; script-src 'sha256-")
+    assert "unsafe" not in policy
+    text = page.decode()
+    assert "://" not in text and "innerHTML" not in text
