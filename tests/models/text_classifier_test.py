@@ -217,3 +217,14 @@ def test_lora_trains_little_and_keeps_the_encoder():
         if not any(w.shape == f.shape and (w == f).all() for f in frozen)
     ]
     assert {w.shape for w in moved} <= {(16,)}
+
+
+def test_a_loaded_one_takes_raw_text_before_any_other_call(tmp_path):
+    model = task()
+    model.save_to_preset(str(tmp_path / "saved"))
+    loaded = ElectraTextClassifier.from_preset(str(tmp_path / "saved"))
+    np.testing.assert_allclose(
+        loaded.predict(TEXTS, verbose=0),
+        model.predict(TEXTS, verbose=0),
+        atol=1e-6,
+    )
