@@ -164,6 +164,11 @@ class ElectraQuestionAnswerer(FineTuningTask, SubclassedTask):
         windows = self.preprocessor.windows(questions, contexts)
         kwargs.setdefault("verbose", 0)
         outputs = super().predict(self.preprocessor.pack(windows), **kwargs)
+        return self.decode(windows, outputs, contexts)
+
+    def decode(self, windows, outputs, contexts):
+        """Answers, as `predict` gives them, of what the model gave for the
+        preprocessor's windows."""
         return answers.best_answers(
             windows,
             outputs,

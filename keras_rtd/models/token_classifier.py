@@ -174,22 +174,31 @@ class ElectraTokenClassifier(FineTuningTask, keras_hub.models.Task):
         Raises:
             ValueError: the class names are not BIO or BIOES tags.
         """
+        self.check_tags()
+        split = [self.split(text) for text in texts]
+        logits = self._word_logits([words for _, words in split], **kwargs)
+        return [
+            self.decode(text, places, values)
+            for text, (places, _), values in zip(texts, split, logits)
+        ]
+
+    def check_tags(self):
+        """Raise `ValueError` unless the class names are BIO or BIOES tags."""
         strange = [name for name in self.class_names if not is_tag(name)]
         if strange:
             raise ValueError(
                 "Entities need class names such as O and B-LOC. This task "
                 f"has: {strange}"
             )
-        places = [[m.span() for m in _WORD.finditer(text)] for text in texts]
-        words = [
-            [text[a:b] for a, b in spans] for text, spans in zip(texts, places)
-        ]
-        return [
-            self._chunks(*each)
-            for each in zip(texts, places, self._word_logits(words, **kwargs))
-        ]
 
-    def _chunks(self, text, places, logits):
+    def split(self, text):
+        """Places (start, end) of a text's words, and the words: two lists."""
+        places = [match.span() for match in _WORD.finditer(text)]
+        return places, [text[start:end] for start, end in places]
+
+    def decode(self, text, places, logits):
+        """One text's entities, of the float (words, num_classes) logits of
+        the words that `split` gave."""
         if not places:
             return []
         best = logits.argmax(-1)

@@ -134,7 +134,8 @@ class Batcher:
                     break
                 self._changed.wait(left)
             first, _, row = self._queue[0]
-            batch, others = [], collections.deque()
+            batch: list = []
+            others: collections.deque = collections.deque()
             for entry in self._queue:
                 if (
                     len(batch) < self.max_batch

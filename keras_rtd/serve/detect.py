@@ -1,18 +1,14 @@
 """POST /v1/detect: how likely each token of a text was replaced."""
 
-import keras
 import numpy as np
 
 from keras_rtd.models import ElectraReplacedTokenDetector
 from keras_rtd.serve.batching import Row
-from keras_rtd.serve.buckets import batch_sizes
-from keras_rtd.serve.buckets import bucket
-from keras_rtd.serve.buckets import lengths
-from keras_rtd.serve.forward import forward
+from keras_rtd.serve.packed import PackedRows
 from keras_rtd.serve.requests import read_texts
 
 
-class Detect:
+class Detect(PackedRows):
     """Scores the tokens of texts of any length.
 
     A text longer than the model's rows is scored in windows that overlap by a
@@ -33,27 +29,8 @@ class Detect:
         model = ElectraReplacedTokenDetector.from_preset(
             preset, dtype="float32"
         )
-        if model.preprocessor is None:
-            raise ValueError(f"The preset {preset!r} has no tokenizer.")
-        self.preset = preset
-        self.tokenizer = model.preprocessor.tokenizer
-        self.sequence_length = min(
-            model.preprocessor.sequence_length,
-            model.backbone.max_sequence_length,
-        )
+        super().__init__(preset, model, max_batch)
         self._vocabulary = self.tokenizer.get_vocabulary()
-        self._lengths = lengths(self.sequence_length)
-        self._batch_sizes = batch_sizes(max_batch)
-        self.model = model
-        self._forward = forward(model)
-
-    def describe(self):
-        """What /v1/model says of it: a dict."""
-        return {
-            "task": type(self.model).__name__,
-            "sequence_length": self.sequence_length,
-            "parameters": self.model.count_params(),
-        }
 
     def prepare(self, body, limits):
         """The rows of a request.
@@ -72,74 +49,42 @@ class Detect:
         rows: list[Row] = []
         texts = []
         content = self.sequence_length - 2
+        first, last = (
+            [self.tokenizer.cls_token_id],
+            [self.tokenizer.sep_token_id],
+        )
         for text in read_texts(body, limits):
             ids, starts, ends = self.tokenizer.encode_with_offsets(text)
             offsets = np.stack([starts, ends], axis=1).tolist()
             parts = windows(len(ids), content)
             texts.append((ids, offsets, len(rows), parts))
-            for start, end, _, _ in parts:
-                length = bucket(end - start + 2, self._lengths)
-                rows.append(Row(length, ids[start:end]))
+            rows += [
+                self.row(np.concatenate([first, ids[start:end], last]))
+                for start, end, _, _ in parts
+            ]
 
         def finish(results):
             return {
                 "results": [
-                    self._result(ids, offsets, results[first:], parts)
-                    for ids, offsets, first, parts in texts
+                    self._result(ids, offsets, results[row:], parts)
+                    for ids, offsets, row, parts in texts
                 ]
             }
 
         return rows, finish
 
-    def _result(self, ids, offsets, scores, parts):
-        kept = [
-            part[first:last].tolist()
-            for part, (_, _, first, last) in zip(scores, parts, strict=False)
-        ]
+    def _result(self, ids, offsets, outputs, parts):
+        scores: list[float] = []
+        for output, (_, _, first, last) in zip(outputs, parts, strict=False):
+            logits = output["discriminator_logits"].astype(np.float64)
+            # After [CLS].
+            kept = 1 / (1 + np.exp(-logits[1 + first : 1 + last]))
+            scores += np.round(kept, 6).tolist()
         return {
             "tokens": [self._vocabulary[i] for i in ids],
             "offsets": offsets,
-            "replaced_probability": [round(p, 6) for x in kept for p in x],
+            "replaced_probability": scores,
         }
-
-    def run(self, length, values):
-        """Probabilities of rows of one length.
-
-        Args:
-            length: int. What rows are padded to.
-            values: list of int32 arrays of ids, without [CLS] and [SEP].
-
-        Returns:
-            list of float32 arrays, as long as those.
-        """
-        tokenizer = self.tokenizer
-        shape = (bucket(len(values), self._batch_sizes), length)
-        token_ids = np.full(shape, tokenizer.pad_token_id, np.int32)
-        padding_mask = np.zeros(shape, np.int32)
-        for i, ids in enumerate(values):
-            row = [tokenizer.cls_token_id, *ids, tokenizer.sep_token_id]
-            token_ids[i, : len(row)] = row
-            padding_mask[i, : len(row)] = 1
-        logits = self._forward(
-            {
-                "token_ids": token_ids,
-                "segment_ids": np.zeros(shape, np.int32),
-                "padding_mask": padding_mask,
-            }
-        )["discriminator_logits"]
-        probabilities = 1 / (1 + np.exp(-logits.astype(np.float64)))
-        return [
-            row[1 : 1 + len(ids)] for row, ids in zip(probabilities, values)
-        ]
-
-    def warm_up(self):
-        """Compile what will run, so that no request waits for it."""
-        sizes = [(b, n) for n in self._lengths for b in self._batch_sizes]
-        if keras.config.backend() != "jax":
-            # PyTorch compiles nothing, TensorFlow once for all shapes.
-            sizes = sizes[:1]
-        for rows, length in sizes:
-            self.run(length, [np.zeros(length - 2, np.int32)] * rows)
 
 
 def windows(count, content):

@@ -7,16 +7,16 @@ import numpy as np
 def forward(model):
     """What a model gives for a batch, compiled where the backend compiles.
 
-    `keras.Model.predict_on_batch` would do, but on JAX it runs a model whose
-    dropout layers were never called once more by hand at every batch, and on
-    TensorFlow it traces anew for some of the new shapes.
+    `keras.Model.predict_on_batch` would do, but on JAX it first runs a task
+    layer by layer at every batch, because Keras takes its preprocessor for a
+    layer that is not built.
 
     Args:
-        model: a functional `keras.Model` whose inputs are int32 (batch,
-            length).
+        model: a `keras.Model` that takes the inputs of an encoder.
 
     Returns:
-        A function from a dict of int32 arrays (batch, length) to NumPy arrays,
+        A function from a dict of `token_ids`, `segment_ids` and
+        `padding_mask`, int32 arrays (batch, length), to NumPy arrays,
         nested as the model's output. On JAX every new shape is compiled.
     """
     run = _BACKENDS[keras.config.backend()](model)
@@ -33,7 +33,8 @@ def _tensorflow(model):
     import tensorflow as tf
 
     signature = {
-        name: tf.TensorSpec((None, None), tf.int32) for name in model.input
+        name: tf.TensorSpec((None, None), tf.int32)
+        for name in ("token_ids", "segment_ids", "padding_mask")
     }
 
     @tf.function(input_signature=[signature])

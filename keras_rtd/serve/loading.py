@@ -1,14 +1,21 @@
 """From preset directories to services."""
 
 import pathlib
+from typing import Any
 
 from keras_rtd.models.presets import PRETRAINER
 from keras_rtd.models.presets import read_task_name
+from keras_rtd.serve.answer import Answer
+from keras_rtd.serve.classify import Classify
 from keras_rtd.serve.detect import Detect
+from keras_rtd.serve.tag import Tag
 
-SERVICES = {
+SERVICES: dict[str, Any] = {
     PRETRAINER: Detect,
     "keras_rtd>ElectraReplacedTokenDetector": Detect,
+    "keras_rtd>ElectraTextClassifier": Classify,
+    "keras_rtd>ElectraTokenClassifier": Tag,
+    "keras_rtd>ElectraQuestionAnswerer": Answer,
 }
 
 
@@ -26,7 +33,7 @@ def load_services(presets, max_batch):
     Raises:
         ValueError: a preset that cannot be served, or two for one endpoint.
     """
-    classes: dict[type, str] = {}
+    classes: dict[Any, str] = {}
     for preset in presets:
         folder = _find(preset)
         name = read_task_name(folder)
