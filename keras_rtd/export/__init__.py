@@ -4,9 +4,12 @@ import importlib
 
 # Lazy, because the module is a command too, and `python -m` wants to import
 # it itself.
-_LAZY = {"saved_model": "keras_rtd.export.tensorflow_saved_model"}
+_LAZY = {
+    "onnx": "keras_rtd.export.onnx_model",
+    "saved_model": "keras_rtd.export.tensorflow_saved_model",
+}
 
-__all__ = ["saved_model"]
+__all__ = ["onnx", "saved_model"]
 
 
 def __getattr__(name):

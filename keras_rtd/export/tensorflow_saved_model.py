@@ -8,11 +8,10 @@ import importlib.util
 import os
 import pathlib
 import shutil
-import subprocess
-import sys
 
 import keras
 
+from keras_rtd.export.second_process import run_in_tensorflow
 from keras_rtd.models.backbone import ElectraBackbone
 from keras_rtd.models.presets import PRETRAINER
 from keras_rtd.models.presets import read_task_name
@@ -66,15 +65,7 @@ def saved_model(preset, path):
     if keras.config.backend() == "tensorflow":
         _export(preset, path)
         return path
-    command = [sys.executable, "-m", MODULE, str(preset), str(path)]
-    environment = {**os.environ, "KERAS_BACKEND": "tensorflow"}
-    result = subprocess.run(
-        command, env=environment, capture_output=True, text=True
-    )
-    if result.returncode:
-        raise RuntimeError(
-            f"Exporting {preset} failed:\n{result.stderr[-2000:]}"
-        )
+    run_in_tensorflow(MODULE, preset, str(path))
     return path
 
 

@@ -1,0 +1,236 @@
+"""An ONNX file of a model: ids in, what the model says of them out.
+
+python -m keras_rtd.export.onnx_model runs/mine model.onnx --quantize int8
+"""
+
+import argparse
+import importlib.util
+import os
+import pathlib
+import tempfile
+
+import keras
+import numpy as np
+
+from keras_rtd import models
+from keras_rtd.export.second_process import run_in_tensorflow
+from keras_rtd.models.presets import PRETRAINER
+from keras_rtd.models.presets import read_task_name
+
+MODULE = "keras_rtd.export.onnx_model"
+QUANTIZE = ("int8",)
+# The newest that tf2onnx writes.
+OPSET = 18
+TOLERANCE = 1e-4
+
+INPUTS = ("token_ids", "segment_ids", "padding_mask")
+DETECTORS = (PRETRAINER, "keras_rtd>ElectraReplacedTokenDetector")
+CLASSIFIERS = (
+    "keras_rtd>ElectraTextClassifier",
+    "keras_rtd>ElectraTokenClassifier",
+)
+
+
+def onnx(preset, path, quantize=None):
+    """Export a preset as an ONNX file.
+
+    Inputs: `token_ids`, `segment_ids`, `padding_mask`, int32 (batch, length),
+    both free. Outputs, float32:
+
+    - of a pretrainer or detector: `replaced_probability` (batch, length), and
+      what a bare encoder has
+    - of a bare encoder: `token_embeddings` (batch, length, hidden_dim) and
+      `cls_embedding` (batch, hidden_dim)
+    - of a text classifier (batch, num_classes), of a token classifier (batch,
+      length, num_classes): `logits`, or `probabilities` where the model has an
+      activation.
+
+    TensorFlow traces the model, on JAX and PyTorch in a second process, and
+    tf2onnx converts it. The file is compared with the model, on a batch in
+    onnxruntime, before it is put in its place.
+
+    Args:
+        preset: string. A preset directory with weights.
+        path: string. The file to write; replaced if it is there.
+        quantize: `None` or `"int8"`: weights of products and the token table
+            in 8 bits, a scale for each column, and activations rounded to 8
+            bits as they come (onnxruntime's dynamic quantisation). A quarter
+            of the size; docs/serving.md has what it costs. Defaults to `None`.
+
+    Returns:
+        `path`.
+
+    Raises:
+        ImportError: a package of the extra `onnx`, or TensorFlow, is missing.
+        ValueError: no such preset, one without weights, a task that is not in
+            the list, or another `quantize`.
+        RuntimeError: the file does not compute what the model does, to 1e-4.
+    """
+    if quantize is not None and quantize not in QUANTIZE:
+        raise ValueError(
+            f"`quantize` must be None or one of {QUANTIZE}. Received: "
+            f"{quantize!r}"
+        )
+    for module in ("onnx", "onnxruntime", "tf2onnx", "tensorflow"):
+        if importlib.util.find_spec(module) is None:
+            raise ImportError(
+                f"Exporting to ONNX needs {module}: pip install "
+                "tensorflow 'keras_rtd[onnx]'"
+            )
+    _check_task(read_task_name(preset), preset)
+    if keras.config.backend() == "tensorflow":
+        _export(preset, pathlib.Path(path), quantize)
+    else:
+        options = ["--quantize", quantize] if quantize else []
+        run_in_tensorflow(MODULE, preset, str(path), *options)
+    return path
+
+
+def _check_task(name, preset):
+    if name not in (None, *DETECTORS, *CLASSIFIERS):
+        raise ValueError(
+            f"The preset {str(preset)!r} holds {name.rpartition('>')[2]}, "
+            "which is not exported to ONNX. These are: encoders, "
+            + ", ".join(
+                name.rpartition(">")[2] for name in (*DETECTORS, *CLASSIFIERS)
+            )
+            + "."
+        )
+
+
+def _export(preset, path, quantize):
+    function, backbone = _function(preset)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        exact = os.path.join(folder, "exact.onnx")
+        _convert(function, exact)
+        _compare(function, exact, backbone)
+        if quantize is None:
+            os.replace(exact, path)
+            return
+        rounded = os.path.join(folder, "rounded.onnx")
+        _quantize(exact, rounded)
+        os.replace(rounded, path)
+
+
+def _function(preset):
+    """The model of a preset as a `tf.function`, and its encoder."""
+    import tensorflow as tf
+
+    name = read_task_name(preset)
+    if name in CLASSIFIERS:
+        cls = getattr(models, name.rpartition(">")[2])
+        model = cls.from_preset(preset, dtype="float32")
+        linear = keras.activations.linear
+        raw = getattr(model, "activation", linear) is linear
+        backbone = model.backbone
+
+        def call(batch):
+            outputs = model(batch, training=False)
+            return {"logits" if raw else "probabilities": outputs}
+
+    else:
+        model = None
+        if name in DETECTORS:
+            model = models.ElectraReplacedTokenDetector.from_preset(
+                preset, dtype="float32"
+            )
+            backbone = model.backbone
+        else:
+            backbone = models.ElectraBackbone.from_preset(
+                preset, dtype="float32"
+            )
+
+        def call(batch):
+            encoded = backbone(batch, training=False)
+            outputs = {
+                "token_embeddings": encoded["sequence_output"],
+                "cls_embedding": encoded["pooled_output"],
+            }
+            if model is not None:
+                logits = model.detection_head(encoded["sequence_output"])
+                real = tf.cast(batch["padding_mask"], "float32")
+                outputs["replaced_probability"] = tf.sigmoid(logits) * real
+            return outputs
+
+    signature = [
+        tf.TensorSpec((None, None), tf.int32, name=name) for name in INPUTS
+    ]
+
+    @tf.function(input_signature=signature)
+    def function(token_ids, segment_ids, padding_mask):
+        return call(dict(zip(INPUTS, (token_ids, segment_ids, padding_mask))))
+
+    return function, backbone
+
+
+def _convert(function, path):
+    import tf2onnx
+
+    tf2onnx.convert.from_function(
+        function,
+        input_signature=function.input_signature,
+        opset=OPSET,
+        output_path=path,
+        custom_op_handlers={"Erfc": (_erfc, [])},
+    )
+
+
+def _erfc(context, node, name, arguments):
+    """1 - erf(x): ONNX has no erfc, which TensorFlow's GELU is made of."""
+    one = context.make_const(f"{name}/one", np.array(1.0, np.float32))
+    node.type = "Erf"
+    difference = context.insert_new_node_on_output(
+        "Sub", node.output[0], name=f"{name}/difference"
+    )
+    context.replace_inputs(difference, [one.output[0], node.output[0]])
+
+
+def _compare(function, path, backbone):
+    import onnxruntime
+
+    rng = np.random.default_rng(0)
+    shape = (3, min(40, backbone.max_sequence_length))
+    real = np.arange(shape[1]) < np.array([[shape[1]], [shape[1] // 2], [2]])
+    batch = {
+        "token_ids": rng.integers(0, backbone.vocabulary_size, shape) * real,
+        "segment_ids": rng.integers(0, backbone.num_segments, shape) * real,
+        "padding_mask": real,
+    }
+    batch = {name: value.astype(np.int32) for name, value in batch.items()}
+    session = onnxruntime.InferenceSession(path)
+    expected = function(*batch.values())
+    found = session.run(list(expected), batch)
+    for name, value in zip(expected, found):
+        difference = float(np.abs(value - expected[name].numpy()).max())
+        if not difference <= TOLERANCE:
+            raise RuntimeError(
+                f"The ONNX file's {name} differ from the model's by "
+                f"{difference:.1e}, more than {TOLERANCE}."
+            )
+
+
+def _quantize(exact, path):
+    from onnxruntime.quantization import QuantType
+    from onnxruntime.quantization import quantize_dynamic
+
+    quantize_dynamic(exact, path, weight_type=QuantType.QInt8, per_channel=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        prog=f"python -m {MODULE}",
+        description=__doc__.splitlines()[0],
+    )
+    parser.add_argument("preset", help="a preset directory with weights")
+    parser.add_argument("path", help="the ONNX file to write")
+    parser.add_argument("--quantize", choices=QUANTIZE)
+    arguments = parser.parse_args()
+    try:
+        onnx(arguments.preset, arguments.path, arguments.quantize)
+    except (ImportError, ValueError, RuntimeError) as e:
+        parser.exit(2, f"error: {e}\n")
+
+
+if __name__ == "__main__":
+    main()
