@@ -11,7 +11,7 @@ class Case:
     """One row of the table.
 
     `variant` says how a peer was run: `masked_head` or `full_head`, `eager`
-    or `compile`, joined by `+`; empty for ours.
+    or `compile`, joined by `+`. Ours is empty, or `accumulate_steps=N`.
     """
 
     implementation: str

@@ -4,9 +4,9 @@
 
 Options: strategy, model_devices, devices (virtual CPUs of this process), steps,
 dropout, given_draws (the generator's draws come with the batch), dtype,
-overflow (step at which the last row alone gives NaN), checkpoint (a
-directory to resume from and save to), kill_at (step at which the process of
-`kill_worker` kills itself).
+overflow (step at which the last row alone gives NaN), accumulate_steps,
+checkpoint (a directory to resume from and save to), kill_at (step at which the
+process of `kill_worker` kills itself).
 Process 0 writes logs, weights before and after, and what the replicas drew.
 """
 
@@ -24,6 +24,7 @@ OPTIONS = {
     "dtype": "float32",
     "model_devices": None,
     "overflow": None,
+    "accumulate_steps": 1,
     "checkpoint": None,
     "kill_at": None,
     "kill_worker": 1,
@@ -70,6 +71,7 @@ def main(options, path):
             dtype=options["dtype"],
             optimizer_config=optimizer,
         )
+        model.compile(accumulate_steps=options["accumulate_steps"])
         if options["dtype"] == "mixed_float16":
             # So low that no step overflows by itself.
             model.optimizer.dynamic_scale.assign(1.0)

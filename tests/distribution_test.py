@@ -111,6 +111,12 @@ def test_devices_equal_one(case, one_device, tmp_path):
 
 
 @pytest.mark.parametrize("case", CASES[:1], ids=NAMES[:1])
+def test_parts_on_many_devices_equal_one(case, one_device, tmp_path):
+    many = train(tmp_path, "many", accumulate_steps=2, **case)
+    assert_same_training(one_device, many)
+
+
+@pytest.mark.parametrize("case", CASES[:1], ids=NAMES[:1])
 def test_a_run_repeats_and_replicas_draw_their_own(case, tmp_path):
     options = {"dropout": 0.1, "given_draws": False, "steps": 5, **case}
     first = train(tmp_path, "first", **options)

@@ -11,6 +11,9 @@ def make(case, batches):
         dropout=0.0,
         load_weights=False,
     )
+    name, _, value = case.variant.partition("=")
+    if name == "accumulate_steps":
+        pretrainer.compile(accumulate_steps=int(value))
 
     def step(i):
         logs = pretrainer.train_on_batch(

@@ -23,6 +23,7 @@ from keras_rtd.training.fit import fit
 from keras_rtd.training.metrics import PretrainingMetrics
 from keras_rtd.training.optimizers import make_optimizer
 from keras_rtd.training.step import TrainStep
+from keras_rtd.training.step_interface import check_accumulate_steps
 from keras_rtd.utils.replicas import SeedGenerator
 
 
@@ -158,7 +159,9 @@ class ElectraPretrainer(TrainStep, SubclassedTask):
     def metrics(self):
         return [self.pretraining_metrics]
 
-    def compile(self, optimizer=None, jit_compile=None, **kwargs):
+    def compile(
+        self, optimizer=None, jit_compile=None, accumulate_steps=1, **kwargs
+    ):
         """Configure training.
 
         Args:
@@ -168,8 +171,14 @@ class ElectraPretrainer(TrainStep, SubclassedTask):
                 fastest: always compiled on JAX; on TensorFlow only with an
                 accelerator, as on a CPU XLA's matrix products are slower
                 than oneDNN's; never on PyTorch, whose compiler needs minutes.
+            accumulate_steps: int. Parts into which a step divides its batch,
+                one after the other, to need less memory: the update, the
+                schedule and the metrics are those of the whole batch.
+                Defaults to 1.
             **kwargs: as for `keras.Model.compile`.
         """
+        check_accumulate_steps(accumulate_steps)
+        self.accumulate_steps = accumulate_steps
         if jit_compile is None:
             jit_compile = self.best_jit_compile()
         optimizer = keras.optimizers.get(
@@ -207,12 +216,9 @@ class ElectraPretrainer(TrainStep, SubclassedTask):
 
     def run_objective(self, batch, training=None):
         """What the training step works with; see the objective's `forward`."""
-        outputs = self.objective.forward(
+        return self.objective.forward(
             self, batch, self.sampling_seed, self.step, training=training
         )
-        if training:
-            self.step.assign_add(1)
-        return outputs
 
     def generator_features(self, batch, training=None):
         """The masked LM head's features at the masked positions."""

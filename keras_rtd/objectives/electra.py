@@ -146,15 +146,34 @@ class Electra:
             sampled,
         )
 
-    def loss(self, batch, outputs):
+    def counts(self, batch):
+        """What `loss` divides by: numbers of masked slots and of real tokens.
+
+        Returns:
+            list of float32 scalars, of all replicas.
+        """
+        return replicas.total(
+            [
+                ops.sum(ops.cast(batch[name], "float32"))
+                for name in ("mask_weights", "padding_mask")
+            ]
+        )
+
+    def loss(self, batch, outputs, counts=None):
         """The combined loss and what it is made of.
+
+        Args:
+            batch: the input dict.
+            outputs: what `forward` returned.
+            counts: what `counts` returns for the whole batch, where `batch`
+                is a part of it. Defaults to those of `batch`.
 
         Returns:
             (loss, parts): a float32 scalar, and a dict of float32 tensors:
             `generator_nll` (batch, count) and `discriminator_bce`
             (batch, length), not yet weighted. Counts are those of all
-            replicas, so that the losses and gradients of all add up to those
-            of the whole batch.
+            replicas and parts, so that the losses and gradients of all add up
+            to those of the whole batch.
         """
         nll = outputs["generator_nll"]
         bce = detection_bce(
@@ -162,7 +181,7 @@ class Electra:
         )
         weights = ops.cast(batch["mask_weights"], "float32")
         real = ops.cast(batch["padding_mask"], "float32")
-        slots, tokens = replicas.total([ops.sum(weights), ops.sum(real)])
+        slots, tokens = self.counts(batch) if counts is None else counts
         loss = self.combine(
             mean(ops.sum(nll * weights), slots),
             mean(ops.sum(bce * real), tokens),

@@ -23,6 +23,18 @@ class Clock:
         return self.before + time.perf_counter() - self.start
 
 
+class NoteTime(keras.callbacks.Callback):
+    """Keeps the time trained in the checkpoint."""
+
+    def __init__(self, checkpoint, clock):
+        super().__init__()
+        self.checkpoint = checkpoint
+        self.clock = clock
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.checkpoint.extra["seconds"] = self.clock.seconds
+
+
 class ProgressLine(keras.callbacks.Callback):
     """Prints losses, AUC, rate, speed and time left, every few seconds.
 

@@ -67,6 +67,11 @@ class PretrainConfig:
     run_dir: str = setting("runs/pretrain", "where everything is written")
     train_steps: int = setting(1_000_000, "optimiser steps of the whole run")
     batch_size: int = setting(128, "windows a step")
+    accumulate_steps: int = setting(
+        1,
+        "parts of a step's batch that are computed one after the other, to "
+        "need less memory",
+    )
     sequence_length: int = setting(128, "tokens a window")
     mask_rate: float = setting(0.15, "share of tokens the generator fills")
     segments: str = setting(
@@ -124,9 +129,15 @@ class PretrainConfig:
     )
 
     def __post_init__(self):
-        for name in ("train_steps", "batch_size", "eval_batches"):
-            self._check(name, getattr(self, name) >= 1, "at least 1")
-        for name in ("checkpoint_every", "eval_every", "keep_checkpoints"):
+        for name in (
+            "train_steps",
+            "batch_size",
+            "accumulate_steps",
+            "eval_batches",
+            "checkpoint_every",
+            "eval_every",
+            "keep_checkpoints",
+        ):
             self._check(name, getattr(self, name) >= 1, "at least 1")
         self._check("sequence_length", self.sequence_length >= 8, "at least 8")
         self._check("mask_rate", 0 < self.mask_rate < 1, "between 0 and 1")
@@ -175,6 +186,10 @@ class PretrainConfig:
             name: list(value) if isinstance(value, tuple) else value
             for name, value in dataclasses.asdict(self).items()
         }
+
+    def defaults(self):
+        """The value of each setting unless given."""
+        return {f.name: f.default for f in dataclasses.fields(self)}
 
     def binding(self):
         """What a continuation of the run must not change."""

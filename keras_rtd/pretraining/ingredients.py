@@ -57,7 +57,7 @@ def build_pretrainer(config):
     optimizer["schedule"] = config.schedule
     optimizer["train_steps"] = config.train_steps
     pretrainer.optimizer_config = optimizer
-    pretrainer.compile()
+    pretrainer.compile(accumulate_steps=config.accumulate_steps)
     return pretrainer
 
 

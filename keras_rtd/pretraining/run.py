@@ -5,7 +5,6 @@ import importlib.metadata
 import io
 import os
 import platform
-import signal
 import sys
 
 import keras
@@ -15,6 +14,7 @@ from keras_rtd import export
 from keras_rtd.pretraining import probe
 from keras_rtd.pretraining.callbacks import Clock
 from keras_rtd.pretraining.callbacks import Evaluation
+from keras_rtd.pretraining.callbacks import NoteTime
 from keras_rtd.pretraining.callbacks import ProgressLine
 from keras_rtd.pretraining.config import ConfigError
 from keras_rtd.pretraining.config import parse_arguments
@@ -27,6 +27,7 @@ from keras_rtd.pretraining.report import write_report
 from keras_rtd.pretraining.run_directory import RunDirectory
 from keras_rtd.pretraining.run_directory import RunDirectoryError
 from keras_rtd.pretraining.samples import as_numpy
+from keras_rtd.pretraining.stop_on_signal import StopOnSignal
 from keras_rtd.pretraining.tensorboard import TensorBoardWriter
 from keras_rtd.training import Checkpoint
 from keras_rtd.training import CheckpointError
@@ -99,9 +100,10 @@ def pretrain(config):
 
 
 def _pretrain(config, strategy):
+    _check_parts(config, strategy)
     run = RunDirectory(config.run_dir)
     settings = {**config.binding(), "backend": keras.config.backend()}
-    _check_same_run(run, settings)
+    _check_same_run(run, settings, config.defaults())
     if run.finished:
         print(f"{run.path} is finished: nothing to do")
         return None
@@ -118,10 +120,22 @@ def _pretrain(config, strategy):
         run.release()
 
 
-def _check_same_run(run, settings):
+def _check_parts(config, strategy):
+    rows = strategy.per_replica(config.batch_size)
+    if rows % config.accumulate_steps:
+        raise ConfigError(
+            f"--accumulate_steps must divide the {rows} windows of a device "
+            f"(--batch_size over {strategy.replicas} devices). Received: "
+            f"{config.accumulate_steps}"
+        )
+
+
+def _check_same_run(run, settings, younger):
+    """`younger`: values of what a run of an earlier keras_rtd lacks."""
     before = run.read_config()
     if before is None:
         return
+    before = {**younger, **before}
     differences = [
         f"{name}: {before.get(name)!r} there, {value!r} now"
         for name, value in settings.items()
@@ -202,7 +216,7 @@ def _train(config, run, settings, strategy):
             f"{strategy.devices()}, {strategy.per_replica(config.batch_size)} "
             f"of {config.batch_size} windows each"
         )
-    stop = _StopOnSignal(strategy)
+    stop = StopOnSignal(strategy)
     with stop:
         pretrainer.fit(
             training,
@@ -210,7 +224,7 @@ def _train(config, run, settings, strategy):
             callbacks=[
                 progress,
                 evaluation,
-                _NoteTime(checkpoint, clock),
+                NoteTime(checkpoint, clock),
                 checkpoint,
                 stop,
             ],
@@ -269,8 +283,13 @@ def _description(pretrainer, config, flops, held_out, done):
     lines = [
         f"discriminator {parameters:,} parameters, generator {generator:,} "
         f"more; {flops / 1e6:.1f} MFLOP a token",
-        f"batch {config.batch_size} x {config.sequence_length} tokens, "
-        f"{config.train_steps:,} steps; {windows:,} windows held out",
+        f"batch {config.batch_size} x {config.sequence_length} tokens"
+        + (
+            f" in {config.accumulate_steps} parts"
+            if config.accumulate_steps > 1
+            else ""
+        )
+        + f", {config.train_steps:,} steps; {windows:,} windows held out",
     ]
     if config.unigram_warmup_steps:
         lines.append(
@@ -287,54 +306,3 @@ def _description(pretrainer, config, flops, held_out, done):
     if done:
         lines.append(f"continuing at step {done:,}")
     return "\n".join(lines)
-
-
-class _NoteTime(keras.callbacks.Callback):
-    """Keeps the time trained in the checkpoint."""
-
-    def __init__(self, checkpoint, clock):
-        super().__init__()
-        self.checkpoint = checkpoint
-        self.clock = clock
-
-    def on_train_batch_end(self, batch, logs=None):
-        self.checkpoint.extra["seconds"] = self.clock.seconds
-
-
-class _StopOnSignal(keras.callbacks.Callback):
-    """Saves and stops on SIGTERM or SIGINT, as a preempted machine asks."""
-
-    # Steps between the processes' asking each other; a preempted machine has
-    # half a minute.
-    EVERY = 10
-
-    def __init__(self, strategy):
-        super().__init__()
-        self.strategy = strategy
-        # By this process, and as all have agreed: a signal may come while
-        # they are asking each other.
-        self._signalled = False
-        self.received = False
-        self._step = 0
-
-    def __enter__(self):
-        self._old = {
-            number: signal.signal(number, self._receive)
-            for number in (signal.SIGTERM, signal.SIGINT)
-        }
-        return self
-
-    def __exit__(self, *_):
-        for number, handler in self._old.items():
-            signal.signal(number, handler)
-
-    def _receive(self, *_):
-        self._signalled = True
-
-    def on_train_batch_end(self, batch, logs=None):
-        self._step += 1
-        if self.strategy.workers > 1 and self._step % self.EVERY:
-            return
-        self.received = self.strategy.any(self._signalled)
-        if self.received:
-            self.model.stop_training = True

@@ -57,14 +57,17 @@ class PretrainingMetrics(keras.metrics.Metric):
             (), initializer="zeros", name="bad_steps", aggregation=EQUAL
         )
 
-    def update_state(self, batch, outputs, loss, parts):
-        """Add one batch.
+    def measure(self, batch, outputs, parts):
+        """What one batch, or a part of it, adds.
 
         Args:
             batch: the input dict.
             outputs: what the objective's `forward` returned.
-            loss: float32 scalar.
-            parts: what the objective's `loss` returned beside it.
+            parts: what the objective's `loss` returned beside the loss.
+
+        Returns:
+            list of float32 tensors for `update_state`; those of the parts of
+            a batch are added up.
         """
 
         def count(values, weights):
@@ -94,14 +97,25 @@ class PretrainingMetrics(keras.metrics.Metric):
             "predicted_count": count(predicted, real),
             "predicted_correct": count(predicted * replaced, real),
         }
+        return [
+            ops.stack([sums[name] for name in SUMS]),
+            logit_histogram(logits, replaced, real),
+        ]
+
+    def nothing(self):
+        """What a batch without rows would add, see `measure`."""
+        return [ops.zeros(v.shape) for v in (self.sums, self.histogram)]
+
+    def update_state(self, measured, loss):
+        """Add one batch.
+
+        Args:
+            measured: what `measure` returned.
+            loss: float32 scalar.
+        """
         finite = ops.isfinite(loss)
-        histogram = logit_histogram(logits, replaced, real)
         new, histogram, bad = replicas.total(
-            [
-                ops.stack([sums[name] for name in SUMS]),
-                histogram,
-                1.0 - ops.cast(finite, "float32"),
-            ]
+            [*measured, 1.0 - ops.cast(finite, "float32")]
         )
         # A step that overflowed in float16, on any replica, is skipped by the
         # optimiser, and must not spoil the sums.

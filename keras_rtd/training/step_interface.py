@@ -4,10 +4,24 @@ import contextlib
 from collections.abc import Callable
 from typing import Any
 
+from keras import ops
+
+
+def check_accumulate_steps(number):
+    """Raises ValueError unless a step can be divided into this many parts."""
+    if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+        raise ValueError(
+            "`accumulate_steps` must be an int of at least 1. "
+            f"Received: accumulate_steps={number!r}"
+        )
+
 
 class StepInterface:
     """Declares; a `keras.Model` and its subclass define."""
 
+    # Parts into which a step divides its batch, one after the other.
+    accumulate_steps = 1
+    step: Any
     objective: Any
     optimizer: Any
     pretraining_metrics: Any
@@ -42,3 +56,40 @@ class StepInterface:
         """Gradients of the scaled loss of the whole batch, in the order of
         `trainable_variables`; called within `compile_function`."""
         raise NotImplementedError
+
+    def measured_loss(self, batch, counts=None, training=None):
+        """Forward pass and loss of a batch, or of a part of it.
+
+        Args:
+            batch: dict of tensors.
+            counts: the objective's `counts` of the whole batch, where `batch`
+                is a part of it.
+            training: bool or `None`.
+
+        Returns:
+            (loss, measured): a float32 scalar, and what the metrics add.
+        """
+        outputs = self.run_objective(batch, training=training)
+        loss, parts = self.objective.loss(batch, outputs, counts)
+        return loss, self.pretraining_metrics.measure(batch, outputs, parts)
+
+    def in_parts(self, batch):
+        """The batch as dict of (rows / accumulate_steps, accumulate_steps, …).
+
+        Part i is `[:, i]`: every n-th row, so that where devices hold
+        consecutive rows each has its share of every part.
+
+        Raises:
+            ValueError: rows that the parts cannot share.
+        """
+        number = self.accumulate_steps
+        rows = batch["token_ids"].shape[0]
+        if rows is not None and rows % number:
+            raise ValueError(
+                f"A batch's rows must be a multiple of accumulate_steps="
+                f"{number}. Received {rows} rows"
+            )
+        return {
+            name: ops.reshape(value, (-1, number, *value.shape[1:]))
+            for name, value in batch.items()
+        }

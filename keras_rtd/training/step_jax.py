@@ -2,6 +2,7 @@
 
 import jax
 import keras
+from jax import numpy as jnp
 
 from keras_rtd.training.batch import unpack
 from keras_rtd.training.step_interface import StepInterface
@@ -23,66 +24,97 @@ class TrainStep(StepInterface):
         return lambda batch: run([v.value for v in self.variables], batch)
 
     def gradients(self, batch):
-        non_trainable = [v.value for v in self.non_trainable_variables]
-
-        def loss(trainable):
-            loss, *_ = self._stateless_loss(
-                trainable, non_trainable, batch, training=True
+        values = (
+            [v.value for v in variables]
+            for variables in (
+                self.trainable_variables,
+                self.non_trainable_variables,
+                self.optimizer.variables,
             )
-            return self.optimizer.scale_loss(loss)
+        )
+        return self._forward_backward(*values, batch)[0]
 
-        return jax.grad(loss)([v.value for v in self.trainable_variables])
+    def _forward_backward(self, trainable, non_trainable, optimizer, batch):
+        """(gradients, loss, what the metrics add, non-trainable values) of the
+        whole batch."""
+
+        def part(non_trainable, batch, counts):
+            def scaled_loss(trainable):
+                loss, measured, new = self._stateless_loss(
+                    trainable, non_trainable, batch, counts, training=True
+                )
+                mapping = list(zip(self.optimizer.variables, optimizer))
+                with keras.StatelessScope(state_mapping=mapping):
+                    scaled = self.optimizer.scale_loss(loss)
+                return scaled, (loss, measured, new)
+
+            gradients, aux = jax.grad(scaled_loss, has_aux=True)(trainable)
+            return gradients, *aux
+
+        if self.accumulate_steps == 1:
+            return part(non_trainable, batch, None)
+        counts = self.objective.counts(batch)
+
+        def add_part(carry, batch):
+            total, non_trainable = carry
+            *new, non_trainable = part(non_trainable, batch, counts)
+            total = jax.tree.map(jnp.add, total, tuple(new))
+            return (total, non_trainable), None
+
+        nothing = (
+            jax.tree.map(jnp.zeros_like, trainable),
+            jnp.zeros(()),
+            self.pretraining_metrics.nothing(),
+        )
+        parts = jax.tree.map(
+            lambda value: jnp.moveaxis(value, 1, 0), self.in_parts(batch)
+        )
+        (total, non_trainable), _ = jax.lax.scan(
+            add_part, (nothing, non_trainable), parts
+        )
+        return *total, non_trainable
 
     def train_step(self, state, data):
         trainable, non_trainable, optimizer, metrics = state
-        batch = unpack(data)
-
-        def scaled_loss(trainable, non_trainable):
-            loss, outputs, parts, non_trainable = self._stateless_loss(
-                trainable, non_trainable, batch, training=True
-            )
-            mapping = list(zip(self.optimizer.variables, optimizer))
-            with keras.StatelessScope(state_mapping=mapping):
-                scaled = self.optimizer.scale_loss(loss)
-            return scaled, (loss, outputs, parts, non_trainable)
-
-        gradient = jax.grad(scaled_loss, has_aux=True)
-        gradients, aux = gradient(trainable, non_trainable)
-        loss, outputs, parts, non_trainable = aux
+        gradients, loss, measured, non_trainable = self._forward_backward(
+            trainable, non_trainable, optimizer, unpack(data)
+        )
         trainable, optimizer = self.optimizer.stateless_apply(
             optimizer, gradients, trainable
         )
-        logs, metrics = self._stateless_metrics(
-            metrics, batch, outputs, loss, parts
-        )
+        mapping = list(zip(self.non_trainable_variables, non_trainable))
+        with keras.StatelessScope(state_mapping=mapping) as scope:
+            self.step.assign_add(1)
+        non_trainable = self._non_trainable_in(scope)
+        logs, metrics = self._stateless_metrics(metrics, measured, loss)
         return logs, (trainable, non_trainable, optimizer, metrics)
 
     def test_step(self, state, data):
         trainable, non_trainable, metrics = state
-        batch = unpack(data)
-        loss, outputs, parts, non_trainable = self._stateless_loss(
-            trainable, non_trainable, batch, training=False
+        loss, measured, non_trainable = self._stateless_loss(
+            trainable, non_trainable, unpack(data), None, training=False
         )
-        logs, metrics = self._stateless_metrics(
-            metrics, batch, outputs, loss, parts
-        )
+        logs, metrics = self._stateless_metrics(metrics, measured, loss)
         return logs, (trainable, non_trainable, metrics)
 
-    def _stateless_loss(self, trainable, non_trainable, batch, training):
+    def _stateless_loss(
+        self, trainable, non_trainable, batch, counts, training
+    ):
         mapping = list(zip(self.trainable_variables, trainable))
         mapping += list(zip(self.non_trainable_variables, non_trainable))
         with keras.StatelessScope(state_mapping=mapping) as scope:
-            outputs = self.run_objective(batch, training=training)
-            loss, parts = self.objective.loss(batch, outputs)
-        non_trainable = [
+            loss, measured = self.measured_loss(batch, counts, training)
+        return loss, measured, self._non_trainable_in(scope)
+
+    def _non_trainable_in(self, scope):
+        return [
             scope.get_current_value(v) for v in self.non_trainable_variables
         ]
-        return loss, outputs, parts, non_trainable
 
-    def _stateless_metrics(self, metrics, batch, outputs, loss, parts):
+    def _stateless_metrics(self, metrics, measured, loss):
         mapping = list(zip(self.metrics_variables, metrics))
         with keras.StatelessScope(state_mapping=mapping) as scope:
-            self.pretraining_metrics.update_state(batch, outputs, loss, parts)
+            self.pretraining_metrics.update_state(measured, loss)
             logs = self.pretraining_metrics.result()
         metrics = [scope.get_current_value(v) for v in self.metrics_variables]
         return logs, metrics

@@ -34,25 +34,55 @@ class TrainStep(StepInterface):
         return self._forward_backward(batch)[0]
 
     def _forward_backward(self, batch):
+        """(gradients, loss, what the metrics add) of the whole batch."""
+        if self.accumulate_steps == 1:
+            result = self._part(batch, None)
+        else:
+            result = self._accumulated(batch)
+        gradients, loss, measured = result
+        return replicas.total(gradients), loss, measured
+
+    def _accumulated(self, batch):
+        counts = self.objective.counts(batch)
+        parts = self.in_parts(batch)
+
+        def add_part(i, total):
+            part = {k: tf.gather(v, i, axis=1) for k, v in parts.items()}
+            new = self._part(part, counts)
+            return i + 1, tf.nest.map_structure(tf.add, total, new)
+
+        nothing = (
+            [tf.zeros(v.shape, v.dtype) for v in self.trainable_variables],
+            tf.zeros(()),
+            self.pretraining_metrics.nothing(),
+        )
+        # One after the other, or nothing would be gained.
+        _, total = tf.while_loop(
+            lambda i, _: i < self.accumulate_steps,
+            add_part,
+            (0, nothing),
+            parallel_iterations=1,
+            maximum_iterations=self.accumulate_steps,
+        )
+        return total
+
+    def _part(self, batch, counts):
         with tf.GradientTape() as tape, self.training_scope():
-            outputs = self.run_objective(batch, training=True)
-            loss, parts = self.objective.loss(batch, outputs)
+            loss, measured = self.measured_loss(batch, counts, training=True)
             scaled = self.optimizer.scale_loss(loss)
         gradients = tape.gradient(scaled, self.trainable_variables)
-        return replicas.total(gradients), outputs, loss, parts
+        return gradients, loss, measured
 
     def train_step(self, data):
-        batch = unpack(data)
-        gradients, outputs, loss, parts = self._forward_backward(batch)
+        gradients, loss, measured = self._forward_backward(unpack(data))
+        self.step.assign_add(1)
         variables = self.trainable_variables
         self.optimizer.apply_gradients(zip(gradients, variables))
-        return self._update_metrics(batch, outputs, loss, parts)
+        return self._update_metrics(measured, loss)
 
     def test_step(self, data):
-        batch = unpack(data)
-        outputs = self.run_objective(batch, training=False)
-        loss, parts = self.objective.loss(batch, outputs)
-        return self._update_metrics(batch, outputs, loss, parts)
+        loss, measured = self.measured_loss(unpack(data), training=False)
+        return self._update_metrics(measured, loss)
 
     def predict_step(self, data):
         outputs = self.call(unpack(data), training=False)
@@ -61,8 +91,8 @@ class TrainStep(StepInterface):
             outputs["is_replaced"] = tf.cast(outputs["is_replaced"], tf.int32)
         return outputs
 
-    def _update_metrics(self, batch, outputs, loss, parts):
-        self.pretraining_metrics.update_state(batch, outputs, loss, parts)
+    def _update_metrics(self, measured, loss):
+        self.pretraining_metrics.update_state(measured, loss)
         logs = self.pretraining_metrics.result()
         if _several_workers():
             # Keras takes their mean over axis 0; they are all the same.

@@ -33,30 +33,51 @@ class TrainStep(StepInterface):
         return self._forward_backward(batch)[0]
 
     def _forward_backward(self, batch):
-        variables = self.trainable_variables
+        """(gradients, loss, what the metrics add) of the whole batch."""
         self._keep_memory()
-        outputs = self.run_objective(batch, training=True)
-        loss, parts = self.objective.loss(batch, outputs)
+        if self.accumulate_steps == 1:
+            result = self._part(batch, None)
+        else:
+            result = self._accumulated(batch)
+        gradients, loss, measured = result
+        return replicas.total(gradients), loss, measured
+
+    def _accumulated(self, batch):
+        counts = self.objective.counts(batch)
+        parts = self.in_parts(batch)
+        total = None
+        for i in range(self.accumulate_steps):
+            part = {name: value[:, i] for name, value in parts.items()}
+            gradients, loss, measured = self._part(part, counts)
+            new = [*gradients, loss, *measured]
+            if total is None:
+                total = new
+            else:
+                torch._foreach_add_(total, new)
+        count = len(self.trainable_variables)
+        return total[:count], total[count], total[count + 1 :]
+
+    def _part(self, batch, counts):
+        loss, measured = self.measured_loss(batch, counts, training=True)
         # Not `backward()`, whose gradients stay and add up: `zero_grad()` does
         # not reach the weights of a Task, which torch does not track.
         gradients = torch.autograd.grad(
-            self.optimizer.scale_loss(loss), [v.value for v in variables]
+            self.optimizer.scale_loss(loss),
+            [v.value for v in self.trainable_variables],
         )
-        return replicas.total(gradients), outputs, loss, parts
+        return gradients, loss.detach(), measured
 
     def train_step(self, data):
-        batch = unpack(data)
-        gradients, outputs, loss, parts = self._forward_backward(batch)
+        gradients, loss, measured = self._forward_backward(unpack(data))
         with torch.no_grad():
+            self.step.assign_add(1)
             self.optimizer.apply(gradients, self.trainable_variables)
-            return self._update_metrics(batch, outputs, loss, parts)
+            return self._update_metrics(measured, loss)
 
     def test_step(self, data):
-        batch = unpack(data)
-        outputs = self.run_objective(batch, training=False)
-        loss, parts = self.objective.loss(batch, outputs)
-        return self._update_metrics(batch, outputs, loss, parts)
+        loss, measured = self.measured_loss(unpack(data), training=False)
+        return self._update_metrics(measured, loss)
 
-    def _update_metrics(self, batch, outputs, loss, parts):
-        self.pretraining_metrics.update_state(batch, outputs, loss, parts)
+    def _update_metrics(self, measured, loss):
+        self.pretraining_metrics.update_state(measured, loss)
         return self.pretraining_metrics.result()

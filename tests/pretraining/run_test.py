@@ -247,3 +247,21 @@ def test_a_line_cut_by_a_kill_is_forgotten(tmp_path):
         file.write('{"step": 40, "lo')
     directory.rewind(20)
     assert [row["step"] for row in rows(tmp_path)] == [10, 20]
+
+
+def test_parts_that_cannot_share_the_batch_are_refused(world, tmp_path):
+    result = run(world, tmp_path / "run", "--accumulate_steps=3")
+    assert result.returncode == 2
+    last = result.stderr.strip().splitlines()[-1]
+    assert "--accumulate_steps must divide the 4 windows" in last
+
+
+def test_a_run_older_than_a_setting_has_its_default(world, finished):
+    run_dir, _ = finished
+    path = run_dir / "config.json"
+    config = json.loads(path.read_text())
+    del config["accumulate_steps"]
+    path.write_text(json.dumps(config))
+    assert run(world, run_dir).returncode == 0
+    result = run(world, run_dir, "--accumulate_steps=2")
+    assert "accumulate_steps: 1 there, 2 now" in result.stderr
