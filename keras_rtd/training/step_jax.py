@@ -24,7 +24,7 @@ class TrainStep(StepInterface):
         return lambda batch: run([v.value for v in self.variables], batch)
 
     def gradients(self, batch):
-        values = (
+        trainable, non_trainable, optimizer = (
             [v.value for v in variables]
             for variables in (
                 self.trainable_variables,
@@ -32,7 +32,9 @@ class TrainStep(StepInterface):
                 self.optimizer.variables,
             )
         )
-        return self._forward_backward(*values, batch)[0]
+        return self._forward_backward(
+            trainable, non_trainable, optimizer, batch
+        )[0]
 
     def _forward_backward(self, trainable, non_trainable, optimizer, batch):
         """(gradients, loss, what the metrics add, non-trainable values) of the

@@ -45,15 +45,15 @@ class TrainStep(StepInterface):
     def _accumulated(self, batch):
         counts = self.objective.counts(batch)
         parts = self.in_parts(batch)
-        total = None
-        for i in range(self.accumulate_steps):
-            part = {name: value[:, i] for name, value in parts.items()}
-            gradients, loss, measured = self._part(part, counts)
-            new = [*gradients, loss, *measured]
-            if total is None:
-                total = new
-            else:
-                torch._foreach_add_(total, new)
+
+        def part(i):
+            rows = {name: value[:, i] for name, value in parts.items()}
+            gradients, loss, measured = self._part(rows, counts)
+            return [*gradients, loss, *measured]
+
+        total = part(0)
+        for i in range(1, self.accumulate_steps):
+            torch._foreach_add_(total, part(i))
         count = len(self.trainable_variables)
         return total[:count], total[count], total[count + 1 :]
 
