@@ -64,7 +64,7 @@ def main(options, path):
     )
     keras.utils.set_random_seed(0)
     # Slow enough that rounding noise is not amplified to chaos.
-    optimizer = {"learning_rate": 1e-3, "warmup_steps": 2}
+    optimizer = {"learning_rate": 1e-3, "warmup_steps": 2, "ema_momentum": 0.9}
     with strategy.scope():
         model = tiny.pretrainer(
             dropout=options["dropout"],
@@ -115,12 +115,14 @@ def main(options, path):
             callbacks=callbacks,
             verbose=0,
         )
-        held_out = model.evaluate(
-            strategy.batches([batch(100 + i) for i in range(3)]),
-            steps=3,
-            verbose=0,
-            return_dict=True,
-        )
+        with model.averaged_weights():
+            averages = weights(model)
+            held_out = model.evaluate(
+                strategy.batches([batch(100 + i) for i in range(3)]),
+                steps=3,
+                verbose=0,
+                return_dict=True,
+            )
     draws = replica_draws(strategy, model, tiny.batch(0, rows=2))
     if strategy.is_chief:
         scaled = hasattr(model.optimizer, "dynamic_scale")
@@ -130,6 +132,7 @@ def main(options, path):
             **{f"held_out/{k}": float(v) for k, v in held_out.items()},
             **{f"before/{i}": v for i, v in enumerate(before)},
             **{f"after/{i}": v for i, v in enumerate(weights(model))},
+            **{f"average/{i}": v for i, v in enumerate(averages)},
             updates=number(model.optimizer.iterations),
             scale=number(model.optimizer.dynamic_scale) if scaled else 1.0,
             draws=draws,

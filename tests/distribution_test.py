@@ -61,11 +61,13 @@ def assert_same_training(one, other):
             )
     for a, b in zip(weights(one, "before"), weights(other, "before")):
         np.testing.assert_array_equal(a, b)
-    differs = moved = 0.0
-    for a, b, a0 in zip(weights(one), weights(other), weights(one, "before")):
-        differs += np.square(a - b, dtype=np.float64).sum()
-        moved += np.square(a - a0, dtype=np.float64).sum()
-    assert np.sqrt(differs) / np.sqrt(moved) < 1e-4
+    before = weights(one, "before")
+    for when in ("after", "average"):
+        differs = moved = 0.0
+        for a, b, a0 in zip(weights(one, when), weights(other, when), before):
+            differs += np.square(a - b, dtype=np.float64).sum()
+            moved += np.square(a - a0, dtype=np.float64).sum()
+        assert np.sqrt(differs) / np.sqrt(moved) < 1e-4, when
 
 
 CASES = {

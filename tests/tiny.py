@@ -1,5 +1,6 @@
 """A model and batches small enough for every test."""
 
+import keras
 import numpy as np
 
 from keras_rtd.models import ElectraBackbone
@@ -83,6 +84,20 @@ def batch(seed=0, rows=4, length=16, slots=3, vocabulary=None):
         "mask_weights": weights,
         "masked_token_ids": masked.astype(np.int32),
     }
+
+
+class Batches(keras.utils.PyDataset):
+    """Endless batches, each a function of its step."""
+
+    def __init__(self, start=0):
+        super().__init__()
+        self.start = start
+        self._keras_rtd_rebuild = lambda start_step: Batches(start_step)
+
+    num_batches = None
+
+    def __getitem__(self, index):
+        return (batch(self.start + index),)
 
 
 def text(documents=40, sentences=6, seed=0):

@@ -18,6 +18,7 @@ from keras_rtd.models.replaced_token_detector import (
 )
 from keras_rtd.models.subclassed_task import SubclassedTask
 from keras_rtd.models.subclassed_task import init_task
+from keras_rtd.training import averages
 from keras_rtd.training.batch import check_batch
 from keras_rtd.training.fit import fit
 from keras_rtd.training.metrics import PretrainingMetrics
@@ -192,6 +193,7 @@ class ElectraPretrainer(TrainStep, SubclassedTask):
             self, optimizer=optimizer, jit_compile=jit_compile, **kwargs
         )
         self.prepare_optimizer(self.optimizer)
+        averages.keep_apart(self.optimizer)
         self.optimizer.build(self.trainable_variables)
 
     @property
@@ -259,6 +261,14 @@ class ElectraPretrainer(TrainStep, SubclassedTask):
             yield
         finally:
             state.assign(before)
+
+    def averaged_weights(self):
+        """A context in which the model has the exponential moving averages of
+        its weights, where the optimizer keeps them (`ema_momentum`).
+
+        `fit` leaves the weights as trained; evaluate and save inside.
+        """
+        return averages.averaged_weights(self)
 
     def _symbolic_build(self, iterator=None, data_batch=None):
         # All is built when made. Keras would run the model once more to see

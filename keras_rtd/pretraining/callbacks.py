@@ -195,14 +195,15 @@ class Evaluation(keras.callbacks.Callback):
             model.jax_state_sync()
         if model.dtype_policy.compute_dtype == "float16":
             row["skipped_steps"] = model.skipped_steps()
-        held_out = evaluate_batches(model, self.held_out, self.strategy)
+        with model.averaged_weights():
+            held_out = evaluate_batches(model, self.held_out, self.strategy)
+            probe = evaluate_batches(model, self.probe, self.strategy)
+            samples = make_samples(model, self.held_out[0], step)
         row.update({f"val_{k}": v for k, v in held_out.items()})
-        probe = evaluate_batches(model, self.probe, self.strategy)
         row["probe_auc"] = probe["discriminator_auc"]
         row["probe_average_precision"] = probe[
             "discriminator_average_precision"
         ]
-        samples = make_samples(model, self.held_out[0], step)
         self.samples = (self.samples + samples)[-SAMPLES_KEPT:]
         if self.strategy.is_chief:
             self._write(step, row, samples)

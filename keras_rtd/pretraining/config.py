@@ -86,6 +86,11 @@ class PretrainConfig:
     schedule: str = setting(
         "polynomial", "how the rate falls", choices=tuple(SCHEDULES)
     )
+    ema_momentum: float | None = setting(
+        None,
+        "of exponential moving averages of the weights, which are then what "
+        "is evaluated and saved at the end, e.g. 0.999 (default none)",
+    )
     dropout: float | None = setting(None, "dropout rate of both encoders")
     dtype: str = setting(
         "float32",
@@ -151,6 +156,11 @@ class PretrainConfig:
             "warmup_steps",
             self.warmup_steps is None or self.warmup_steps >= 0,
             "0 or more",
+        )
+        self._check(
+            "ema_momentum",
+            self.ema_momentum is None or 0 < self.ema_momentum < 1,
+            "between 0 and 1",
         )
         self._check(
             "dropout",

@@ -51,7 +51,12 @@ def build_pretrainer(config):
             f"max_sequence_length {longest}"
         )
     optimizer = dict(pretrainer.optimizer_config)
-    for name in ("learning_rate", "generator_learning_rate", "warmup_steps"):
+    for name in (
+        "learning_rate",
+        "generator_learning_rate",
+        "warmup_steps",
+        "ema_momentum",
+    ):
         if getattr(config, name) is not None:
             optimizer[name] = getattr(config, name)
     optimizer["schedule"] = config.schedule

@@ -248,7 +248,8 @@ def _profile(pretrainer, training, run):
 
 
 def _write_results(pretrainer, run):
-    run.replace_folder(run.preset, pretrainer.save_to_preset)
+    with pretrainer.averaged_weights():
+        run.replace_folder(run.preset, pretrainer.save_to_preset)
     try:
         export.saved_model(str(run.preset), str(run.saved_model))
         print(f"SavedModel: {run.saved_model}")

@@ -211,6 +211,7 @@ def make_optimizer(
     train_steps=None,
     schedule="polynomial",
     decay_power=1.0,
+    ema_momentum=None,
     **kwargs,
 ):
     """`AdamW` with a schedule, from plain numbers.
@@ -223,6 +224,8 @@ def make_optimizer(
         train_steps: int or `None`. `None` means no decay.
         schedule: `"polynomial"`, `"cosine"` or `"stable"`.
         decay_power: float. Of the polynomial schedule. Defaults to 1.0.
+        ema_momentum: float below 1 or `None`. Keeps exponential moving
+            averages of the weights, see `ElectraPretrainer.averaged_weights`.
         **kwargs: for `AdamW`.
     """
     if schedule not in SCHEDULES:
@@ -242,6 +245,8 @@ def make_optimizer(
 
     if generator_learning_rate is not None:
         generator_learning_rate = scheduled(generator_learning_rate)
+    if ema_momentum is not None:
+        kwargs |= {"use_ema": True, "ema_momentum": ema_momentum}
     return AdamW(
         learning_rate=scheduled(learning_rate),
         generator_learning_rate=generator_learning_rate,

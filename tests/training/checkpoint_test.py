@@ -12,20 +12,6 @@ from keras_rtd.training import CheckpointError
 from keras_rtd.training import checkpoint as checkpoint_module
 
 
-class Batches(keras.utils.PyDataset):
-    """Endless batches, each a function of its step."""
-
-    def __init__(self, start=0):
-        super().__init__()
-        self.start = start
-        self._keras_rtd_rebuild = lambda start_step: Batches(start_step)
-
-    num_batches = None
-
-    def __getitem__(self, index):
-        return (tiny.batch(self.start + index),)
-
-
 def model():
     keras.utils.set_random_seed(5)
     return tiny.pretrainer(dropout=0.1)
@@ -56,7 +42,7 @@ def fit(trained, directory, stop=None, every=2):
     if stop:
         callbacks.append(Stop(stop))
     return trained.fit(
-        Batches(),
+        tiny.Batches(),
         steps_per_epoch=5,
         epochs=2,
         callbacks=callbacks,
@@ -99,7 +85,7 @@ def test_keeps_the_newest_and_the_best(tmp_path):
             checkpoint.note_metrics(step, {"probe_auc": 1 / step})
 
     trained.fit(
-        Batches(),
+        tiny.Batches(),
         steps_per_epoch=6,
         callbacks=[Note(), checkpoint],
         verbose=0,
@@ -130,7 +116,9 @@ def test_another_model_is_refused(tmp_path):
 def test_another_configuration_is_refused(tmp_path):
     trained = model()
     checkpoint = Checkpoint(tmp_path, every=1, config={"mask_rate": 0.15})
-    trained.fit(Batches(), steps_per_epoch=1, callbacks=[checkpoint], verbose=0)
+    trained.fit(
+        tiny.Batches(), steps_per_epoch=1, callbacks=[checkpoint], verbose=0
+    )
     with pytest.raises(CheckpointError, match="mask_rate: 0.15 -> 0.3"):
         Checkpoint(tmp_path, config={"mask_rate": 0.3}).restore(model())
 
@@ -185,7 +173,7 @@ def test_nan_stops_and_says_when(tmp_path, every, message):
 
     with pytest.raises(FloatingPointError, match=message):
         trained.fit(
-            Batches(),
+            tiny.Batches(),
             steps_per_epoch=6,
             callbacks=[Poison(), Checkpoint(tmp_path, every=every)],
             verbose=0,
@@ -200,4 +188,4 @@ def test_arguments_are_checked(tmp_path):
     with pytest.raises(ValueError, match="`every`"):
         Checkpoint(tmp_path, every=0)
     with pytest.raises(ValueError, match="steps_per_epoch"):
-        model().fit(Batches(), callbacks=[Checkpoint(tmp_path)])
+        model().fit(tiny.Batches(), callbacks=[Checkpoint(tmp_path)])

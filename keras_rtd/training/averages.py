@@ -1,0 +1,53 @@
+"""Exponential moving averages of the weights, beside the weights."""
+
+import contextlib
+
+import keras
+from keras import ops
+
+
+def keep_apart(optimizer):
+    """Let `fit` end with the weights as trained.
+
+    Keras would write the averages over them, before the last checkpoint is
+    taken, and between two calls of `fit`.
+    """
+    optimizer.finalize_variable_values = lambda variables: None
+
+
+@contextlib.contextmanager
+def averaged_weights(model):
+    """A context in which a model has the averages of its weights.
+
+    Nothing changes where its optimizer keeps none (`use_ema`), or has not
+    made a step.
+
+    Args:
+        model: a compiled `keras.Model`. Not to be trained inside.
+    """
+    optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
+    if not optimizer.use_ema or not int(optimizer.iterations):
+        yield
+        return
+    if keras.config.backend() == "jax":
+        model.jax_state_sync()
+    pairs = list(
+        zip(
+            optimizer._trainable_variables,
+            optimizer._model_variables_moving_average,
+        )
+    )
+    _swap(pairs)
+    try:
+        yield
+    finally:
+        _swap(pairs)
+
+
+def _swap(pairs):
+    # By a copy: Keras's callback adds and subtracts on TensorFlow, which
+    # leaves the weights rounded.
+    for weight, average in pairs:
+        trained = ops.copy(ops.stop_gradient(weight))
+        weight.assign(average)
+        average.assign(trained)
