@@ -9,13 +9,13 @@ configure_pretraining.py). The paper's GLUE average of this model is 85.1.
 import dataclasses
 import sys
 
-from keras_rtd.pretraining import PretrainConfig
+from keras_rtd.pretraining import TwoPhaseConfig
 from keras_rtd.pretraining import main
 from keras_rtd.pretraining import setting
 
 
 @dataclasses.dataclass(frozen=True)
-class BaseConfig(PretrainConfig):
+class BaseConfig(TwoPhaseConfig):
     preset: str = setting("electra_base_uncased_en", "bundled preset or folder")
     run_dir: str = setting("runs/base", "where everything is written")
     train_steps: int = setting(766_000, "optimiser steps of the whole run")

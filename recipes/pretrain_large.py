@@ -9,13 +9,13 @@ configure_pretraining.py). The paper's GLUE average of this model is 89.0.
 import dataclasses
 import sys
 
-from keras_rtd.pretraining import PretrainConfig
+from keras_rtd.pretraining import TwoPhaseConfig
 from keras_rtd.pretraining import main
 from keras_rtd.pretraining import setting
 
 
 @dataclasses.dataclass(frozen=True)
-class LargeConfig(PretrainConfig):
+class LargeConfig(TwoPhaseConfig):
     preset: str = setting(
         "electra_large_uncased_en", "bundled preset or folder"
     )

@@ -4,5 +4,6 @@ from keras_rtd.pretraining.config import PretrainConfig
 from keras_rtd.pretraining.config import setting
 from keras_rtd.pretraining.run import main
 from keras_rtd.pretraining.run import pretrain
+from keras_rtd.pretraining.two_phases import TwoPhaseConfig
 
-__all__ = ["PretrainConfig", "main", "pretrain", "setting"]
+__all__ = ["PretrainConfig", "TwoPhaseConfig", "main", "pretrain", "setting"]

@@ -141,8 +141,7 @@ class Evaluation(keras.callbacks.Callback):
         strategy: `keras_rtd.training.Strategy`. All its processes evaluate,
             one of them writes.
         every: int. Steps between evaluations.
-        train_steps: int.
-        tokens_per_step: int.
+        phase: `Phase`, whose end is evaluated too.
     """
 
     def __init__(
@@ -156,8 +155,7 @@ class Evaluation(keras.callbacks.Callback):
         clock,
         strategy,
         every,
-        train_steps,
-        tokens_per_step,
+        phase,
     ):
         super().__init__()
         self.run = run
@@ -169,13 +167,12 @@ class Evaluation(keras.callbacks.Callback):
         self.clock = clock
         self.strategy = strategy
         self.every = every
-        self.train_steps = train_steps
-        self.tokens_per_step = tokens_per_step
+        self.phase = phase
         self.samples = []
 
     def on_train_batch_end(self, batch, logs=None):
         step = self.progress.step
-        if step % self.every == 0 or step == self.train_steps:
+        if step % self.every == 0 or step == self.phase.last_step:
             self.evaluate(step, logs)
 
     def evaluate(self, step, logs):
@@ -185,7 +182,7 @@ class Evaluation(keras.callbacks.Callback):
         rate = learning_rate(model)
         row = {
             "step": step,
-            "tokens": step * self.tokens_per_step,
+            "tokens": self.phase.tokens(step),
             "seconds": round(self.clock.seconds, 1),
             "tokens_per_second": round(self.progress.tokens_per_second or 0.0),
             "learning_rate": rate,

@@ -4,6 +4,8 @@ import argparse
 import dataclasses
 
 from keras_rtd.objectives import OBJECTIVES
+from keras_rtd.pretraining.phase import Phase
+from keras_rtd.training.optimizers import OPTIMIZERS
 from keras_rtd.training.schedules import SCHEDULES
 from keras_rtd.training.strategy import STRATEGIES
 from keras_rtd.utils.hardware import fast_dtype
@@ -78,6 +80,11 @@ class PretrainConfig:
         "pair", "windows of two segments or one", choices=("pair", "packed")
     )
     seed: int = setting(0, "of weights, order, masks and draws")
+    optimizer: str = setting(
+        "adamw",
+        "lamb is for large batches, and wants a --learning_rate of its own",
+        choices=tuple(OPTIMIZERS),
+    )
     learning_rate: float | None = setting(None, "peak rate")
     generator_learning_rate: float | None = setting(
         None, "peak rate of the generator's own weights"
@@ -179,6 +186,12 @@ class PretrainConfig:
                 choices is None or getattr(self, field.name) in choices,
                 f"one of {', '.join(choices or ())}",
             )
+        self._check(
+            "learning_rate",
+            self.optimizer != "lamb" or self.learning_rate is not None,
+            "given with --optimizer=lamb, as presets have AdamW's, which "
+            "would hardly move it (0.001 to 0.01 is usual)",
+        )
         self._check("data", len(self.data) > 0, "given: files or a folder")
         if self.dtype == "auto":
             # What the run directory remembers is the dtype itself.
@@ -189,6 +202,28 @@ class PretrainConfig:
             raise ConfigError(
                 f"--{name} must be {rule}. Received: {getattr(self, name)!r}"
             )
+
+    def phases(self):
+        """list of `Phase`, in order."""
+        return [
+            Phase(0, self.train_steps, self.batch_size, self.sequence_length)
+        ]
+
+    def optimizer_config(self):
+        """Arguments of `make_optimizer` that the settings decide."""
+        names = (
+            "learning_rate",
+            "generator_learning_rate",
+            "warmup_steps",
+            "ema_momentum",
+        )
+        given = {name: getattr(self, name) for name in names}
+        return {
+            **{k: v for k, v in given.items() if v is not None},
+            "optimizer": self.optimizer,
+            "schedule": self.schedule,
+            "train_steps": self.train_steps,
+        }
 
     def to_dict(self):
         """The settings as JSON can hold them."""

@@ -7,6 +7,8 @@ import keras
 import numpy as np
 
 from keras_rtd.data import pretraining_dataset
+from keras_rtd.data import resume_at
+from keras_rtd.data.dataset import at_step
 from keras_rtd.data.prepared import PreparedCorpus
 from keras_rtd.data.storage import is_prepared
 from keras_rtd.models import ElectraPretrainer
@@ -45,75 +47,95 @@ def build_pretrainer(config):
         **arguments,
     )
     longest = pretrainer.backbone.max_sequence_length
-    if config.sequence_length > longest:
-        raise ConfigError(
-            f"--sequence_length {config.sequence_length} is over the model's "
-            f"max_sequence_length {longest}"
-        )
-    optimizer = dict(pretrainer.optimizer_config)
-    for name in (
-        "learning_rate",
-        "generator_learning_rate",
-        "warmup_steps",
-        "ema_momentum",
-    ):
-        if getattr(config, name) is not None:
-            optimizer[name] = getattr(config, name)
-    optimizer["schedule"] = config.schedule
-    optimizer["train_steps"] = config.train_steps
-    pretrainer.optimizer_config = optimizer
+    for number, phase in enumerate(config.phases()):
+        if phase.sequence_length > longest:
+            name = "phase2_sequence_length" if number else "sequence_length"
+            raise ConfigError(
+                f"--{name} {phase.sequence_length} is over the model's "
+                f"max_sequence_length {longest}"
+            )
+    pretrainer.optimizer_config = {
+        **pretrainer.optimizer_config,
+        **config.optimizer_config(),
+    }
     pretrainer.compile(accumulate_steps=config.accumulate_steps)
     return pretrainer
 
 
-def datasets(config, pretrainer, strategy):
-    """What a run reads.
+def datasets(config, phase, pretrainer, strategy):
+    """What a phase of a run reads.
 
     Args:
         config: `PretrainConfig`.
+        phase: one of its `phases()`.
         pretrainer: its `ElectraPretrainer`.
         strategy: `keras_rtd.training.Strategy`, whose processes each read a
             part of every batch.
 
     Returns:
-        (training dataset, list of held-out batches as NumPy arrays, counts
-        of the vocabulary's tokens in the corpus).
+        (training dataset, whose steps are the run's; list of held-out batches
+        as NumPy arrays).
     """
-    data = config.data[0] if len(config.data) == 1 else list(config.data)
-    prepared = is_prepared(data)
-    options = {
-        "tokenizer": pretrainer.tokenizer,
-        "sequence_length": config.sequence_length,
-        "seed": config.seed,
-        "mask_rate": config.mask_rate,
-        "segments": config.segments,
-    }
-    if not prepared:
-        options["documents"] = config.documents
-        options["errors"] = config.errors
-        options["validation_fraction"] = config.validation_fraction
-    training = functools.partial(
-        pretraining_dataset, data, split="train", **options
-    )
+    options = _options(config, phase, pretrainer)
+    training = functools.partial(pretraining_dataset, split="train", **options)
     # The same held-out windows and masks whatever the run's seed.
     options["seed"] = 0
     validation = pretraining_dataset(
-        data, split="validation", batch_size=config.batch_size, **options
+        split="validation", batch_size=phase.batch_size, **options
     )
     held_out = [
         as_numpy(batch)
         for batch in itertools.islice(iterate(validation), config.eval_batches)
     ]
-    if prepared:
-        counts = PreparedCorpus(data, pretrainer.tokenizer).unigram_counts
-    else:
-        counts = probe.count_tokens(
-            map(as_numpy, iterate(training(batch_size=config.batch_size))),
-            COUNTED_BATCHES,
-            pretrainer.tokenizer.vocabulary_size(),
+    dataset = strategy.dataset(training, phase.batch_size)
+    if phase.first_step:
+        of_phase = dataset
+        dataset = at_step(
+            lambda start_step: resume_at(
+                of_phase, start_step - phase.first_step
+            ),
+            phase.first_step,
         )
-    dataset = strategy.dataset(training, config.batch_size)
-    return dataset, held_out, np.asarray(counts)
+    return dataset, held_out
+
+
+def token_counts(config, pretrainer):
+    """How often each token of the vocabulary occurs in the corpus."""
+    if is_prepared(_data(config)):
+        corpus = PreparedCorpus(_data(config), pretrainer.tokenizer)
+        return np.asarray(corpus.unigram_counts)
+    phase = config.phases()[0]
+    batches = pretraining_dataset(
+        split="train",
+        batch_size=phase.batch_size,
+        **_options(config, phase, pretrainer),
+    )
+    return probe.count_tokens(
+        map(as_numpy, iterate(batches)),
+        COUNTED_BATCHES,
+        pretrainer.tokenizer.vocabulary_size(),
+    )
+
+
+def _data(config):
+    return config.data[0] if len(config.data) == 1 else list(config.data)
+
+
+def _options(config, phase, pretrainer):
+    """Arguments of `pretraining_dataset` that both splits share."""
+    options = {
+        "data": _data(config),
+        "tokenizer": pretrainer.tokenizer,
+        "sequence_length": phase.sequence_length,
+        "seed": config.seed,
+        "mask_rate": config.mask_rate,
+        "segments": config.segments,
+    }
+    if not is_prepared(options["data"]):
+        options["documents"] = config.documents
+        options["errors"] = config.errors
+        options["validation_fraction"] = config.validation_fraction
+    return options
 
 
 def iterate(dataset):

@@ -1,26 +1,21 @@
 """A pre-training run from settings to preset, SavedModel and report."""
 
 import contextlib
-import importlib.metadata
 import io
 import os
-import platform
 import sys
 
 import keras
-import numpy as np
 
 from keras_rtd import export
-from keras_rtd.pretraining import probe
-from keras_rtd.pretraining.callbacks import Clock
-from keras_rtd.pretraining.callbacks import Evaluation
-from keras_rtd.pretraining.callbacks import NoteTime
-from keras_rtd.pretraining.callbacks import ProgressLine
 from keras_rtd.pretraining.config import ConfigError
 from keras_rtd.pretraining.config import parse_arguments
+from keras_rtd.pretraining.description import facts
 from keras_rtd.pretraining.ingredients import build_pretrainer
 from keras_rtd.pretraining.ingredients import datasets
 from keras_rtd.pretraining.ingredients import iterate
+from keras_rtd.pretraining.ingredients import token_counts
+from keras_rtd.pretraining.phase_trainer import PhaseTrainer
 from keras_rtd.pretraining.profile import profile
 from keras_rtd.pretraining.profile import table
 from keras_rtd.pretraining.report import write_report
@@ -33,9 +28,6 @@ from keras_rtd.training import Checkpoint
 from keras_rtd.training import CheckpointError
 from keras_rtd.training import get_strategy
 from keras_rtd.training.strategy import LostWorkerError
-from keras_rtd.utils.flops import matmul_rate
-from keras_rtd.utils.flops import training_flops
-from keras_rtd.utils.hardware import fast_dtype
 
 
 def main(config_class, description, argv=None):
@@ -121,13 +113,14 @@ def _pretrain(config, strategy):
 
 
 def _check_parts(config, strategy):
-    rows = strategy.per_replica(config.batch_size)
-    if rows % config.accumulate_steps:
-        raise ConfigError(
-            f"--accumulate_steps must divide the {rows} windows of a device "
-            f"(--batch_size over {strategy.replicas} devices). Received: "
-            f"{config.accumulate_steps}"
-        )
+    for phase in config.phases():
+        rows = strategy.per_replica(phase.batch_size)
+        if rows % config.accumulate_steps:
+            raise ConfigError(
+                f"--accumulate_steps must divide the {rows} windows of a "
+                f"device ({phase.batch_size} a step, {strategy.replicas} "
+                f"devices). Received: {config.accumulate_steps}"
+            )
 
 
 def _check_same_run(run, settings, younger):
@@ -155,17 +148,10 @@ def _train(config, run, settings, strategy):
         f"{config.preset}, {config.objective}"
     )
     pretrainer = build_pretrainer(config)
-    training, held_out, counts = datasets(config, pretrainer, strategy)
-    special = pretrainer.tokenizer.special_token_ids
-    unigram = probe.unigram_distribution(counts, special)
-    pretrainer.set_unigram(unigram)
     if config.profile:
-        _profile(pretrainer, training, run)
+        _profile(pretrainer, config, run, strategy)
         return None, False
-    if strategy.is_chief:
-        facts = {**config.to_dict(), **_facts(), **settings}
-        run.write_json(run.config, facts)
-
+    counts = token_counts(config, pretrainer)
     checkpoint = Checkpoint(
         run.checkpoints,
         every=config.checkpoint_every,
@@ -175,72 +161,38 @@ def _train(config, run, settings, strategy):
     )
     done = checkpoint.restore(pretrainer)
     strategy.after_restore(pretrainer)
-    if strategy.is_chief:
-        run.rewind(done)
-    clock = Clock(checkpoint.extra.get("seconds", 0.0))
-    tokens = config.batch_size * config.sequence_length
-    flops = training_flops(
-        pretrainer,
-        config.sequence_length,
-        held_out[0]["mask_positions"].shape[1],
-    )
-    compute = pretrainer.dtype_policy.compute_dtype
-    progress = ProgressLine(
-        done,
-        config.train_steps,
-        tokens,
-        flops,
-        matmul_rate(compute),
-        strategy.replicas,
-    )
-    writer = None
-    if strategy.is_chief:
-        writer = TensorBoardWriter(run.tensorboard, start_step=done)
-    evaluation = Evaluation(
-        run=run,
-        held_out=held_out,
-        probe=probe.probe_batches(held_out, unigram, special),
-        writer=writer,
-        checkpoint=checkpoint,
-        progress=progress,
-        clock=clock,
-        strategy=strategy,
-        every=config.eval_every,
-        train_steps=config.train_steps,
-        tokens_per_step=tokens,
-    )
-    evaluation.samples = run.read_samples()
-    print(_description(pretrainer, config, flops, held_out, done))
-    if strategy.replicas > 1:
-        print(
-            f"{strategy.devices()}, {strategy.per_replica(config.batch_size)} "
-            f"of {config.batch_size} windows each"
+    with contextlib.ExitStack() as stack:
+        writer = None
+        if strategy.is_chief:
+            run.rewind(done)
+            writer = TensorBoardWriter(run.tensorboard, start_step=done)
+            stack.callback(writer.close)
+        stop = stack.enter_context(StopOnSignal(strategy))
+        trainer = PhaseTrainer(
+            config,
+            run,
+            {**config.to_dict(), **facts(), **settings},
+            strategy,
+            pretrainer,
+            counts,
+            checkpoint,
+            writer,
+            stop,
         )
-    stop = StopOnSignal(strategy)
-    with stop:
-        pretrainer.fit(
-            training,
-            steps_per_epoch=config.train_steps,
-            callbacks=[
-                progress,
-                evaluation,
-                NoteTime(checkpoint, clock),
-                checkpoint,
-                stop,
-            ],
-            verbose=0,
-        )
-    if writer is not None:
-        writer.close()
+        for phase in config.phases():
+            if checkpoint.step < phase.last_step and not stop.received:
+                trainer.train(phase)
     if stop.received:
         print(
             f"stopped by signal at step {checkpoint.step:,}; the state is "
             "saved, the same command continues"
         )
-    return pretrainer, not stop.received
+    return pretrainer, checkpoint.step == config.train_steps
 
 
-def _profile(pretrainer, training, run):
+def _profile(pretrainer, config, run, strategy):
+    phase = config.phases()[0]
+    training, _ = datasets(config, phase, pretrainer, strategy)
     folder = run.path / "profile"
     seconds = profile(pretrainer, map(as_numpy, iterate(training)), folder)
     print(table(seconds))
@@ -258,52 +210,3 @@ def _write_results(pretrainer, run):
     report = write_report(run.path)
     run.finish({"preset": "preset", "report": "report.html"})
     print(f"preset: {run.preset}\nreport: {report}")
-
-
-def _facts():
-    versions = {}
-    for name in ("keras_rtd", "keras", "keras-hub", keras.config.backend()):
-        try:
-            versions[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return {
-        "versions": versions,
-        "python": platform.python_version(),
-        "machine": platform.machine(),
-        "cpus": os.cpu_count(),
-    }
-
-
-def _description(pretrainer, config, flops, held_out, done):
-    windows = sum(int(b["padding_mask"].any(axis=1).sum()) for b in held_out)
-    parameters = pretrainer.backbone.count_params()
-    generator = sum(
-        int(np.prod(v.shape)) for v in pretrainer.generator_variables
-    )
-    lines = [
-        f"discriminator {parameters:,} parameters, generator {generator:,} "
-        f"more; {flops / 1e6:.1f} MFLOP a token",
-        f"batch {config.batch_size} x {config.sequence_length} tokens"
-        + (
-            f" in {config.accumulate_steps} parts"
-            if config.accumulate_steps > 1
-            else ""
-        )
-        + f", {config.train_steps:,} steps; {windows:,} windows held out",
-    ]
-    if config.unigram_warmup_steps:
-        lines.append(
-            "note: unigram warm-up, "
-            f"the first {config.unigram_warmup_steps:,} steps replace tokens "
-            "partly by word frequency, as the probe does: compare its AUC "
-            "only with runs of the same warm-up"
-        )
-    if config.dtype == "float32" and fast_dtype() != "float32":
-        lines.append(
-            "note: these devices multiply bfloat16 in hardware; "
-            "--dtype=mixed_bfloat16 would train faster"
-        )
-    if done:
-        lines.append(f"continuing at step {done:,}")
-    return "\n".join(lines)

@@ -1,9 +1,10 @@
 """The training step, optimiser, schedules and checkpoints."""
 
+from keras_rtd.training.adamw import AdamW
 from keras_rtd.training.checkpoint import Checkpoint
 from keras_rtd.training.checkpoint import CheckpointError
 from keras_rtd.training.fine_tuning_optimizer import make_fine_tuning_optimizer
-from keras_rtd.training.optimizers import AdamW
+from keras_rtd.training.lamb import Lamb
 from keras_rtd.training.optimizers import make_optimizer
 from keras_rtd.training.schedules import WarmupCosineDecay
 from keras_rtd.training.schedules import WarmupPolynomialDecay
@@ -16,6 +17,7 @@ __all__ = [
     "AdamW",
     "Checkpoint",
     "CheckpointError",
+    "Lamb",
     "Strategy",
     "StrategyError",
     "WarmupCosineDecay",

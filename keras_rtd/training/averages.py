@@ -3,6 +3,7 @@
 import contextlib
 
 import keras
+import numpy as np
 from keras import ops
 
 
@@ -26,7 +27,8 @@ def averaged_weights(model):
         model: a compiled `keras.Model`. Not to be trained inside.
     """
     optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
-    if not optimizer.use_ema or not int(optimizer.iterations):
+    updates = np.max(ops.convert_to_numpy(optimizer.iterations))
+    if not optimizer.use_ema or not updates:
         yield
         return
     if keras.config.backend() == "jax":

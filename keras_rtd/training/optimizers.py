@@ -1,207 +1,11 @@
-"""AdamW with the reference's rules."""
+"""The optimizers of pre-training, from plain numbers."""
 
-import keras
-from keras import ops
-
+from keras_rtd.training.adamw import AdamW
+from keras_rtd.training.lamb import Lamb
 from keras_rtd.training.schedules import SCHEDULES
+from keras_rtd.training.schedules import TwoPhases
 
-# Biases and LayerNorm; matched on the variable's own name because layer
-# names differ between backends. Embeddings do decay, as in the reference.
-NOT_DECAYED = ("bias", "gamma", "beta")
-
-
-@keras.saving.register_keras_serializable(package="keras_rtd")
-class AdamW(keras.optimizers.Optimizer):
-    """Adam with decoupled weight decay, as ELECTRA was trained.
-
-    Source: google-research/electra, model/optimization.py: no bias
-    correction, epsilon 1e-6, no decay of biases and LayerNorm, one clip of
-    the joint gradient norm.
-
-    Args:
-        learning_rate: float or schedule. Defaults to 5e-4.
-        generator_learning_rate: float, schedule or `None`. Rate of the
-            generator's own weights; `None` takes `learning_rate`. Shared
-            embeddings always take `learning_rate`.
-        weight_decay: float. Defaults to 0.01.
-        beta_1: float. Defaults to 0.9.
-        beta_2: float. Defaults to 0.999.
-        epsilon: float. Defaults to 1e-6.
-        bias_correction: bool. Adam's correction of the first steps. Defaults
-            to `False`.
-        global_clipnorm: float or `None`. Defaults to 1.0.
-    """
-
-    def __init__(
-        self,
-        learning_rate=5e-4,
-        generator_learning_rate=None,
-        weight_decay=0.01,
-        beta_1=0.9,
-        beta_2=0.999,
-        epsilon=1e-6,
-        bias_correction=False,
-        global_clipnorm=1.0,
-        name="adamw",
-        **kwargs,
-    ):
-        super().__init__(
-            learning_rate=learning_rate,
-            global_clipnorm=global_clipnorm,
-            name=name,
-            **kwargs,
-        )
-        # Keras would decay on its own; the rule here is part of the update.
-        self.decay_rate = weight_decay
-        self.generator_learning_rate = generator_learning_rate
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
-        self.epsilon = epsilon
-        self.bias_correction = bias_correction
-        self._generator_ids: frozenset[int] = frozenset()
-        self._factors_by_id: dict[int, float] = {}
-
-    def set_generator_variables(self, variables):
-        """Say which variables take `generator_learning_rate`."""
-        self._generator_ids = frozenset(id(v) for v in variables)
-
-    def set_rate_factors(self, factors):
-        """Give variables rates of their own.
-
-        Args:
-            factors: iterable of (variable, float): the variable's rate is the
-                learning rate times the float. Others keep 1.
-        """
-        self._factors_by_id = {id(v): float(f) for v, f in factors}
-
-    def build(self, variables):
-        if self.built:
-            return
-        super().build(variables)
-        self._factors = [self._factors_by_id.get(id(v), 1.0) for v in variables]
-        self._decays = [v.name not in NOT_DECAYED for v in variables]
-        self._is_generator = [id(v) in self._generator_ids for v in variables]
-        self._momentums, self._velocities = self.add_optimizer_variables(
-            variables, ["momentum", "velocity"]
-        )
-
-    def moments(self, variable):
-        """Adam's two moments of a variable: the mean of its gradients and of
-        their squares, each a `keras.Variable` of its shape."""
-        index = self._get_variable_index(variable)
-        return self._momentums[index], self._velocities[index]
-
-    def rates(self, learning_rate):
-        """(rate, generator's rate, factor of the bias correction)."""
-        other = self.generator_learning_rate
-        if other is None:
-            other = learning_rate
-        elif callable(other):
-            other = other(self.iterations)
-        if not self.bias_correction:
-            return learning_rate, other, 1.0
-        step = ops.cast(self.iterations + 1, "float32")
-        first = 1.0 - ops.power(self.beta_1, step)
-        second = 1.0 - ops.power(self.beta_2, step)
-        return learning_rate, other, ops.sqrt(second) / first
-
-    def is_generator(self, variable):
-        """Whether a variable takes `generator_learning_rate`."""
-        return self._is_generator[self._get_variable_index(variable)]
-
-    def rate_factor(self, variable):
-        """What the learning rate is multiplied by for a variable: a float."""
-        return self._factors[self._get_variable_index(variable)]
-
-    def decays(self, variable):
-        """Whether weight decay reaches a variable."""
-        return self._decays[self._get_variable_index(variable)]
-
-    def _clip_gradients(self, gradients):
-        backend, limit = keras.config.backend(), self.global_clipnorm
-        if backend == "torch" and limit:
-            from keras_rtd.training import adamw_torch
-
-            return adamw_torch.clip_by_global_norm(gradients, limit)
-        if backend == "tensorflow" and limit:
-            import tensorflow as tf
-
-            # By a kernel that squares and adds in one pass.
-            return tf.clip_by_global_norm(gradients, limit)[0]
-        return super()._clip_gradients(gradients)
-
-    def _backend_update_step(self, gradients, variables, learning_rate):
-        backend = keras.config.backend()
-        if backend == "torch":
-            from keras_rtd.training import adamw_torch
-
-            adamw_torch.update(self, gradients, variables, learning_rate)
-        elif backend == "tensorflow":
-            from keras_rtd.training import adamw_tensorflow
-
-            adamw_tensorflow.update(self, gradients, variables, learning_rate)
-        else:
-            super()._backend_update_step(gradients, variables, learning_rate)
-
-    def update_step(self, gradient, variable, learning_rate):
-        m, v = self.moments(variable)
-        new = self.formula(
-            gradient,
-            ops.convert_to_tensor(variable),
-            ops.convert_to_tensor(m),
-            ops.convert_to_tensor(v),
-            self.rates(learning_rate),
-            self.is_generator(variable),
-            self.decays(variable),
-            self.rate_factor(variable),
-        )
-        for target, value in zip((variable, m, v), new):
-            self.assign(target, value)
-
-    def formula(self, gradient, w, m, v, rates, is_generator, decays, factor):
-        """New weight and moments from the old ones, tensors of one shape."""
-        rate, generator_rate, correction = rates
-        rate = generator_rate if is_generator else rate
-        if factor != 1.0:
-            rate = rate * factor
-        rate = ops.cast(rate, m.dtype)
-        gradient = ops.cast(gradient, m.dtype)
-        m = m + (gradient - m) * (1 - self.beta_1)
-        v = v + (ops.square(gradient) - v) * (1 - self.beta_2)
-        step = m / (ops.sqrt(v) + self.epsilon)
-        if self.bias_correction:
-            step = step * ops.cast(correction, m.dtype)
-        if self.decay_rate and decays:
-            step = step + self.decay_rate * w
-        return w - rate * step, m, v
-
-    def get_config(self):
-        config = super().get_config()
-        # Keras's own decay is off and must stay off.
-        config["weight_decay"] = self.decay_rate
-        other = self.generator_learning_rate
-        if isinstance(other, keras.optimizers.schedules.LearningRateSchedule):
-            other = keras.optimizers.schedules.serialize(other)
-        config.update(
-            {
-                "generator_learning_rate": other,
-                "beta_1": self.beta_1,
-                "beta_2": self.beta_2,
-                "epsilon": self.epsilon,
-                "bias_correction": self.bias_correction,
-            }
-        )
-        return config
-
-    @classmethod
-    def from_config(cls, config, custom_objects=None):
-        config = dict(config)
-        other = config.get("generator_learning_rate")
-        if isinstance(other, dict):
-            config["generator_learning_rate"] = (
-                keras.optimizers.schedules.deserialize(other)
-            )
-        return super().from_config(config, custom_objects)
+OPTIMIZERS = {"adamw": AdamW, "lamb": Lamb}
 
 
 def make_optimizer(
@@ -212,9 +16,12 @@ def make_optimizer(
     schedule="polynomial",
     decay_power=1.0,
     ema_momentum=None,
+    optimizer="adamw",
+    phase2_steps=0,
+    phase2_learning_rate=None,
     **kwargs,
 ):
-    """`AdamW` with a schedule, from plain numbers.
+    """An optimizer with a schedule, from plain numbers.
 
     Args:
         learning_rate: float. Peak rate. Defaults to 5e-4.
@@ -226,8 +33,29 @@ def make_optimizer(
         decay_power: float. Of the polynomial schedule. Defaults to 1.0.
         ema_momentum: float below 1 or `None`. Keeps exponential moving
             averages of the weights, see `ElectraPretrainer.averaged_weights`.
-        **kwargs: for `AdamW`.
+        optimizer: `"adamw"` or `"lamb"`.
+        phase2_steps: int. The last of `train_steps`, which have a schedule of
+            their own if `phase2_learning_rate` is given. Defaults to 0.
+        phase2_learning_rate: float or `None`. Peak rate of these steps; the
+            generator's changes in proportion, and so does the warmup.
+        **kwargs: for `AdamW` or `Lamb`.
+
+    Raises:
+        ValueError: an unknown optimizer or schedule, or a second phase that
+            is not shorter than the training.
     """
+    if optimizer not in OPTIMIZERS:
+        raise ValueError(
+            f"Unknown optimizer {optimizer!r}. Known: {', '.join(OPTIMIZERS)}"
+        )
+    if phase2_learning_rate is not None and not (
+        0 < phase2_steps < (train_steps or 0)
+    ):
+        raise ValueError(
+            "`phase2_learning_rate` needs `phase2_steps` between 0 and "
+            f"`train_steps`. Received: phase2_steps={phase2_steps}, "
+            f"train_steps={train_steps}"
+        )
     if schedule not in SCHEDULES:
         raise ValueError(
             f"Unknown schedule {schedule!r}. Known: {', '.join(SCHEDULES)}"
@@ -236,18 +64,29 @@ def make_optimizer(
     options = {"power": decay_power} if schedule == "polynomial" else {}
 
     def scheduled(peak):
+        if phase2_learning_rate is None:
+            return one(peak, warmup_steps, train_steps)
+        first = train_steps - phase2_steps
+        return TwoPhases(
+            one(peak, warmup_steps, first),
+            one(
+                peak * phase2_learning_rate / learning_rate,
+                round(warmup_steps * phase2_steps / first),
+                phase2_steps,
+            ),
+            first_steps=first,
+        )
+
+    def one(peak, warmup, steps):
         return SCHEDULES[schedule](
-            peak,
-            warmup_steps=warmup_steps,
-            train_steps=train_steps,
-            **options,
+            peak, warmup_steps=warmup, train_steps=steps, **options
         )
 
     if generator_learning_rate is not None:
         generator_learning_rate = scheduled(generator_learning_rate)
     if ema_momentum is not None:
         kwargs |= {"use_ema": True, "ema_momentum": ema_momentum}
-    return AdamW(
+    return OPTIMIZERS[optimizer](
         learning_rate=scheduled(learning_rate),
         generator_learning_rate=generator_learning_rate,
         **kwargs,

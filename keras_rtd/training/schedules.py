@@ -127,6 +127,40 @@ class WarmupStableDecay(_Schedule):
         return {**super().get_config(), "decay_steps": self.decay_steps}
 
 
+@keras.saving.register_keras_serializable(package="keras_rtd")
+class TwoPhases(keras.optimizers.schedules.LearningRateSchedule):
+    """One schedule for the first steps, another for the rest.
+
+    Args:
+        first, second: schedules; each counts its own steps.
+        first_steps: int. Steps of the first.
+    """
+
+    def __init__(self, first, second, first_steps):
+        super().__init__()
+        parse = keras.optimizers.schedules.deserialize
+        self.first, self.second = (
+            parse(s) if isinstance(s, dict) else s for s in (first, second)
+        )
+        self.first_steps = first_steps
+
+    def __call__(self, step):
+        step = ops.cast(step, "float32")
+        return ops.where(
+            step < self.first_steps,
+            self.first(step),
+            self.second(step - self.first_steps),
+        )
+
+    def get_config(self):
+        write = keras.optimizers.schedules.serialize
+        return {
+            "first": write(self.first),
+            "second": write(self.second),
+            "first_steps": self.first_steps,
+        }
+
+
 SCHEDULES = {
     "polynomial": WarmupPolynomialDecay,
     "cosine": WarmupCosineDecay,

@@ -1,0 +1,71 @@
+"""What a run says of itself."""
+
+import importlib.metadata
+import os
+import platform
+
+import keras
+import numpy as np
+
+from keras_rtd.utils.hardware import fast_dtype
+
+
+def facts():
+    """What was installed, and where."""
+    versions = {}
+    for name in ("keras_rtd", "keras", "keras-hub", keras.config.backend()):
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return {
+        "versions": versions,
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "cpus": os.cpu_count(),
+    }
+
+
+def description(pretrainer, config, phase, flops, held_out, done):
+    """What is trained on what, for the log."""
+    windows = sum(int(b["padding_mask"].any(axis=1).sum()) for b in held_out)
+    parameters = pretrainer.backbone.count_params()
+    generator = sum(
+        int(np.prod(v.shape)) for v in pretrainer.generator_variables
+    )
+    lines = [
+        f"discriminator {parameters:,} parameters, generator {generator:,} "
+        f"more; {flops / 1e6:.1f} MFLOP a token",
+        f"batch {phase.batch_size} x {phase.sequence_length} tokens"
+        + (
+            f" in {config.accumulate_steps} parts"
+            if config.accumulate_steps > 1
+            else ""
+        )
+        + f", {_steps(config, phase)}; {windows:,} windows held out",
+    ]
+    if config.unigram_warmup_steps:
+        lines.append(
+            "note: unigram warm-up, "
+            f"the first {config.unigram_warmup_steps:,} steps replace tokens "
+            "partly by word frequency, as the probe does: compare its AUC "
+            "only with runs of the same warm-up"
+        )
+    if config.dtype == "float32" and fast_dtype() != "float32":
+        lines.append(
+            "note: these devices multiply bfloat16 in hardware; "
+            "--dtype=mixed_bfloat16 would train faster"
+        )
+    if done:
+        lines.append(f"continuing at step {done:,}")
+    return "\n".join(lines)
+
+
+def _steps(config, phase):
+    phases = config.phases()
+    if len(phases) == 1:
+        return f"{phase.last_step:,} steps"
+    return (
+        f"phase {phases.index(phase) + 1} of {len(phases)}, steps "
+        f"{phase.first_step:,} to {phase.last_step:,}"
+    )
