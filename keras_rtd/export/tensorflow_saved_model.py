@@ -1,4 +1,4 @@
-"""A SavedModel of the discriminator: strings in, scores and vectors out.
+"""A SavedModel of a preset: strings in, scores and vectors out.
 
 python -m keras_rtd.export.tensorflow_saved_model runs/mine saved_model
 """
@@ -12,13 +12,7 @@ import shutil
 import keras
 
 from keras_rtd.export.second_process import run_in_tensorflow
-from keras_rtd.models.backbone import ElectraBackbone
-from keras_rtd.models.presets import PRETRAINER
 from keras_rtd.models.presets import read_task_name
-from keras_rtd.models.replaced_token_detector import (
-    ElectraReplacedTokenDetector,
-)
-from keras_rtd.tokenizers import ElectraTokenizer
 
 MODULE = "keras_rtd.export.tensorflow_saved_model"
 
@@ -30,19 +24,30 @@ def saved_model(preset, path):
     tensorflow_text`. It is built by TensorFlow whatever backend trained the
     model: on JAX and PyTorch a second Python process does it.
 
-    Signatures:
+    Every preset has the signature `encode`: `texts`, string (batch,) ->
+    `token_embeddings`, float32 (batch, length, hidden_dim), and
+    `cls_embedding`, float32 (batch, hidden_dim). Of the others, `serve` is
+    `serving_default` too:
 
-    - `serve` (also `serving_default`): `texts`, string (batch,) ->
-      `tokens`, string (batch, length), and `replaced_probability`, float32
-      (batch, length).
-    - `encode`: `texts` -> `token_embeddings`, float32 (batch, length,
-      hidden_dim), and `cls_embedding`, float32 (batch, hidden_dim).
-    - `serve_ids`: `token_ids`, `segment_ids`, `padding_mask`, int32 (batch,
-      length) -> `replaced_probability`.
+    - A pretrainer, `serve`: `texts` -> `tokens`, string (batch, length), and
+      `replaced_probability`, float32 (batch, length). `serve_ids`:
+      `token_ids`, `segment_ids`, `padding_mask`, int32 (batch, length) ->
+      `replaced_probability`.
+    - A text classifier, `serve`: `texts` -> `classes`, string (batch,), and
+      `probabilities`, float32 (batch, num_classes); for regression `scores`,
+      float32 (batch,). `serve_pairs`: `first`, `second`, string (batch,) ->
+      the same.
+    - A token classifier, `serve`: `texts`, words with spaces between ->
+      `words`, `classes`, string (batch, words), and `probabilities`, float32
+      (batch, words). Words past a row's length have the class "".
+    - A question answerer, `serve`: `question`, `context`, string (batch,) ->
+      `answers`, the tokens of the answer joined, `starts` and `ends`, int32
+      (batch,), its first and last token of the context, `scores`, float32
+      (batch,), and where it was trained on them `no_answer_probabilities`.
 
     It computes in float32, whatever the model was trained in. Rows start with
     [CLS], end with [SEP], and are padded with "" to the longest of the batch;
-    a text longer than the model's positions is cut.
+    a text longer than a row is cut.
 
     Args:
         preset: string. A preset directory with weights.
@@ -70,91 +75,20 @@ def saved_model(preset, path):
 
 
 def _export(preset, path):
-    import tensorflow as tf
+    from keras_rtd.export import signatures
 
-    detector = None
-    if read_task_name(preset) == PRETRAINER:
-        detector = ElectraReplacedTokenDetector.from_preset(
-            preset, dtype="float32"
-        )
-        backbone, tokenizer = detector.backbone, detector.preprocessor.tokenizer
-    else:
-        backbone = ElectraBackbone.from_preset(preset, dtype="float32")
-        tokenizer = ElectraTokenizer.from_preset(preset)
-    pack = _packer(tokenizer, backbone.max_sequence_length)
-    vocabulary = tf.constant(tokenizer.get_vocabulary())
-    texts = tf.TensorSpec((None,), tf.string, name="texts")
-    ids = {
-        name: tf.TensorSpec((None, None), tf.int32, name=name)
-        for name in ("token_ids", "segment_ids", "padding_mask")
-    }
-
-    def encode(texts):
-        outputs = backbone(pack(texts), training=False)
-        return {
-            "token_embeddings": tf.cast(outputs["sequence_output"], "float32"),
-            "cls_embedding": tf.cast(outputs["pooled_output"], "float32"),
-        }
-
-    def serve(texts):
-        batch = pack(texts)
-        real = tf.cast(batch["padding_mask"], "bool")
-        tokens = tf.where(real, tf.gather(vocabulary, batch["token_ids"]), "")
-        return {"tokens": tokens, **_probability(detector, batch)}
-
-    def serve_ids(token_ids, segment_ids, padding_mask):
-        return _probability(
-            detector,
-            {
-                "token_ids": token_ids,
-                "segment_ids": segment_ids,
-                "padding_mask": padding_mask,
-            },
-        )
-
+    build = signatures.BY_TASK.get(read_task_name(preset), signatures.encoder)
+    model, endpoints = build(preset)
     archive = keras.export.ExportArchive()
-    archive.track(detector or backbone)
-    if detector is not None:
-        archive.add_endpoint("serve", serve, [texts])
-        archive.add_endpoint("serve_ids", serve_ids, list(ids.values()))
-    archive.add_endpoint("encode", encode, [texts])
+    archive.track(model)
+    for name, (function, specs) in endpoints.items():
+        archive.add_endpoint(name, function, specs)
     target = pathlib.Path(path)
     temporary = target.with_name(target.name + ".tmp")
     shutil.rmtree(temporary, ignore_errors=True)
     archive.write_out(str(temporary), verbose=False)
     shutil.rmtree(target, ignore_errors=True)
     os.replace(temporary, target)
-
-
-def _probability(detector, batch):
-    import tensorflow as tf
-
-    logits = detector(batch, training=False)["discriminator_logits"]
-    real = tf.cast(batch["padding_mask"], "float32")
-    return {"replaced_probability": tf.sigmoid(logits) * real}
-
-
-def _packer(tokenizer, max_sequence_length):
-    """A graph function from texts to padded encoder inputs."""
-    import tensorflow as tf
-
-    def pack(texts):
-        pieces = tokenizer.tokenize(texts)[:, : max_sequence_length - 2]
-        rows = tf.shape(texts)[0]
-        start = tf.fill((rows, 1), tokenizer.cls_token_id)
-        end = tf.fill((rows, 1), tokenizer.sep_token_id)
-        packed = tf.concat([start, pieces, end], axis=1)
-        token_ids = packed.to_tensor(tokenizer.pad_token_id)
-        lengths = tf.cast(packed.row_lengths(), tf.int32)
-        return {
-            "token_ids": token_ids,
-            "segment_ids": tf.zeros_like(token_ids),
-            "padding_mask": tf.sequence_mask(
-                lengths, tf.shape(token_ids)[1], tf.int32
-            ),
-        }
-
-    return pack
 
 
 def main():

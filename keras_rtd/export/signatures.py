@@ -1,0 +1,229 @@
+"""What the SavedModel of each kind of preset offers."""
+
+import keras
+import tensorflow as tf
+
+from keras_rtd.export.graph_packing import pack
+from keras_rtd.export.graph_packing import pack_pairs
+from keras_rtd.export.graph_packing import pack_texts
+from keras_rtd.models import ElectraBackbone
+from keras_rtd.models import ElectraQuestionAnswerer
+from keras_rtd.models import ElectraReplacedTokenDetector
+from keras_rtd.models import ElectraTextClassifier
+from keras_rtd.models import ElectraTokenClassifier
+from keras_rtd.models import ElectraTokenizer
+
+
+def strings(name):
+    """The spec of a string (batch,) input."""
+    return tf.TensorSpec((None,), tf.string, name=name)
+
+
+def detector(preset):
+    """Of a pretrainer: `serve`, `serve_ids` and `encode`."""
+    model = ElectraReplacedTokenDetector.from_preset(preset, dtype="float32")
+    tokenizer = model.preprocessor.tokenizer
+    room = model.backbone.max_sequence_length
+    vocabulary = tf.constant(tokenizer.get_vocabulary())
+
+    def probability(batch):
+        logits = model(batch, training=False)["discriminator_logits"]
+        real = tf.cast(batch["padding_mask"], "float32")
+        return {"replaced_probability": tf.sigmoid(logits) * real}
+
+    def serve(texts):
+        batch = pack_texts(tokenizer, texts, room)
+        real = tf.cast(batch["padding_mask"], "bool")
+        tokens = tf.where(real, tf.gather(vocabulary, batch["token_ids"]), "")
+        return {"tokens": tokens, **probability(batch)}
+
+    def serve_ids(token_ids, segment_ids, padding_mask):
+        return probability(
+            {
+                "token_ids": token_ids,
+                "segment_ids": segment_ids,
+                "padding_mask": padding_mask,
+            }
+        )
+
+    ids = [
+        tf.TensorSpec((None, None), tf.int32, name=name)
+        for name in ("token_ids", "segment_ids", "padding_mask")
+    ]
+    return model, {
+        "serve": (serve, [strings("texts")]),
+        "serve_ids": (serve_ids, ids),
+        **encoding(model.backbone, tokenizer),
+    }
+
+
+def encoder(preset):
+    """Of a bare encoder: `encode`."""
+    backbone = ElectraBackbone.from_preset(preset, dtype="float32")
+    tokenizer = ElectraTokenizer.from_preset(preset)
+    return backbone, encoding(backbone, tokenizer)
+
+
+def encoding(backbone, tokenizer):
+    """The signature `encode`."""
+    room = backbone.max_sequence_length
+
+    def encode(texts):
+        batch = pack_texts(tokenizer, texts, room)
+        outputs = backbone(batch, training=False)
+        return {
+            "token_embeddings": tf.cast(outputs["sequence_output"], "float32"),
+            "cls_embedding": tf.cast(outputs["pooled_output"], "float32"),
+        }
+
+    return {"encode": (encode, [strings("texts")])}
+
+
+def text_classifier(preset):
+    """Of a text classifier: `serve` and, for two texts, `serve_pairs`."""
+    model = ElectraTextClassifier.from_preset(preset, dtype="float32")
+    tokenizer = model.preprocessor.tokenizer
+    room = model.preprocessor.sequence_length
+    names = model.class_names or [str(i) for i in range(model.num_classes)]
+    names = tf.constant(names)
+
+    def result(batch):
+        outputs = model(batch, training=False)
+        if model.num_classes == 1:
+            return {"scores": outputs[:, 0]}
+        if model.activation is not keras.activations.softmax:
+            outputs = tf.nn.softmax(outputs)
+        best = tf.gather(names, tf.argmax(outputs, axis=-1))
+        return {"classes": best, "probabilities": outputs}
+
+    def serve(texts):
+        return result(pack_texts(tokenizer, texts, room))
+
+    def serve_pairs(first, second):
+        return result(pack_pairs(tokenizer, first, second, room))
+
+    return model, {
+        "serve": (serve, [strings("texts")]),
+        "serve_pairs": (serve_pairs, [strings("first"), strings("second")]),
+        **encoding(model.backbone, tokenizer),
+    }
+
+
+def token_classifier(preset):
+    """Of a token classifier: `serve`."""
+    model = ElectraTokenClassifier.from_preset(preset, dtype="float32")
+    tokenizer = model.preprocessor.tokenizer
+    room = model.preprocessor.sequence_length - 2
+    names = tf.constant(model.class_names)
+
+    def serve(texts):
+        words = tf.strings.split(texts)
+        pieces = tokenizer.tokenize(words)
+        # A word of nothing but what the normaliser drops.
+        empty = tf.equal(pieces.values.row_lengths(), 0)[:, None]
+        unknown = tf.RaggedTensor.from_tensor(
+            tf.fill((tf.size(empty), 1), tokenizer.unk_token_id)
+        )
+        flat = tf.concat(
+            [pieces.values, tf.ragged.boolean_mask(unknown, empty)], axis=1
+        )
+        pieces = pieces.with_values(flat)
+        sizes = words.with_values(flat.row_lengths()).to_tensor()
+        starts = 1 + tf.cumsum(sizes, axis=1, exclusive=True)
+        batch = pack(tokenizer, [pieces.merge_dims(1, 2)[:, :room]])
+        probabilities = tf.nn.softmax(model(batch, training=False))
+        last = tf.cast(tf.shape(probabilities)[1] - 1, starts.dtype)
+        at = tf.gather(
+            probabilities, tf.minimum(starts, last), batch_dims=1, axis=1
+        )
+        found = (sizes > 0) & (starts <= room)
+        best = tf.gather(names, tf.argmax(at, axis=-1))
+        return {
+            "words": words.to_tensor(""),
+            "classes": tf.where(found, best, ""),
+            "probabilities": tf.where(found, tf.reduce_max(at, axis=-1), 0.0),
+        }
+
+    return model, {
+        "serve": (serve, [strings("texts")]),
+        **encoding(model.backbone, tokenizer),
+    }
+
+
+def question_answerer(preset):
+    """Of a question answerer: `serve`."""
+    model = ElectraQuestionAnswerer.from_preset(preset, dtype="float32")
+    preprocessor = model.preprocessor
+    tokenizer = preprocessor.tokenizer
+    vocabulary = tf.constant(tokenizer.get_vocabulary())
+
+    def serve(question, context):
+        question = tokenizer.tokenize(question)
+        question = question[:, : preprocessor.question_length]
+        context = tokenizer.tokenize(context)
+        room = preprocessor.sequence_length - 3 - question.row_lengths()
+        place = tf.ragged.range(context.row_lengths())
+        keep = place.values < tf.gather(room, context.value_rowids())
+        context = tf.ragged.boolean_mask(context, context.with_values(keep))
+        # The beam wants as many positions.
+        batch = pack(tokenizer, [question, context], least=model.num_best)
+        outputs = model(batch, training=False)
+        first = tf.cast(question.row_lengths(), tf.int32)[:, None] + 2
+        end = first + tf.cast(context.row_lengths(), tf.int32)[:, None]
+        start, stop, score = _best_span(
+            outputs, first, end, model.max_answer_length
+        )
+        tokens = tf.gather(vocabulary, batch["token_ids"])
+        places = tf.range(tf.shape(tokens)[1])[None]
+        inside = (places >= start[:, None]) & (places <= stop[:, None])
+        text = tf.strings.reduce_join(
+            tf.ragged.boolean_mask(tokens, inside), axis=1, separator=" "
+        )
+        result = {
+            "answers": tf.strings.regex_replace(text, " ##", ""),
+            "scores": score,
+            "starts": start - first[:, 0],
+            "ends": stop - first[:, 0],
+        }
+        if model.no_answer:
+            result["no_answer_probabilities"] = tf.sigmoid(
+                outputs["no_answer_logits"]
+            )
+        return result
+
+    return model, {
+        "serve": (serve, [strings("question"), strings("context")]),
+        **encoding(model.backbone, tokenizer),
+    }
+
+
+def _best_span(outputs, first, end, max_answer_length):
+    """(start, last, probability) of the best span of each row's passage;
+    an empty passage has the span (0, -1)."""
+    starts = outputs["starts"][:, :, None]
+    ends = outputs["ends"]
+    fits = (starts >= first[:, :, None]) & (ends < end[:, :, None])
+    fits &= (ends >= starts) & (ends - starts < max_answer_length)
+    scores = outputs["start_scores"][:, :, None] + outputs["end_scores"]
+    scores = tf.where(fits, scores, -float("inf"))
+    rows, beam = tf.shape(scores)[0], tf.shape(scores)[2]
+    flat = tf.reshape(scores, (rows, -1))
+    best = tf.argmax(flat, axis=1, output_type=tf.int32)
+    score = tf.gather(flat, best, batch_dims=1)
+    start = tf.gather(outputs["starts"], best // beam, batch_dims=1)
+    stop = tf.gather(tf.reshape(ends, (rows, -1)), best, batch_dims=1)
+    none = tf.math.is_inf(score)
+    start = tf.where(none, first[:, 0], start)
+    stop = tf.where(none, first[:, 0] - 1, stop)
+    return start, stop, tf.exp(score)
+
+
+# Registered name of a preset's task -> function of the preset that returns
+# the model and its signatures: name -> (function, specs of its arguments).
+BY_TASK = {
+    "keras_rtd>ElectraPretrainer": detector,
+    "keras_rtd>ElectraReplacedTokenDetector": detector,
+    "keras_rtd>ElectraTextClassifier": text_classifier,
+    "keras_rtd>ElectraTokenClassifier": token_classifier,
+    "keras_rtd>ElectraQuestionAnswerer": question_answerer,
+}
