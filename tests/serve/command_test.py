@@ -71,6 +71,12 @@ def test_a_stopped_server_answers_what_is_in_flight(preset, number):
             client.json("GET", "/health")
 
 
+def test_small_answers_are_sent_at_once():
+    # What asyncio looks at before it sets TCP_NODELAY.
+    with command.listen("127.0.0.1", 0) as listener:
+        assert listener.proto == socket.IPPROTO_TCP
+
+
 def failure(capsys, *arguments):
     with pytest.raises(SystemExit) as e:
         command.main(list(map(str, arguments)))
