@@ -4,6 +4,8 @@ import dataclasses
 
 import numpy as np
 
+from keras_rtd import objectives
+
 
 @dataclasses.dataclass(frozen=True)
 class Encoder:
@@ -24,6 +26,7 @@ class Size:
 
     backbone: Encoder
     generator: Encoder
+    objective: objectives.base.Objective = objectives.get("electra")
 
 
 def _size(vocabulary_size, num_layers, embedding_dim, backbone, generator):

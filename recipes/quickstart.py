@@ -28,6 +28,13 @@ from keras_rtd.pretraining.samples import terminal_lines
 
 SENTENCE = "Return a list of all the banana in the current directory."
 
+COLUMNS = {
+    "probe_auc": "probe auc",
+    "val_generator_loss": "generator loss",
+    "val_masked_lm_loss": "masked LM loss",
+    "val_discriminator_auc": "discriminator auc",
+}
+
 # Loads the SavedModel where keras_rtd was never imported.
 SCORE = """
 import sys
@@ -95,21 +102,28 @@ def show(folder):
     samples = json.loads((folder / "samples.json").read_text("utf-8"))
     last = [s for s in samples if s["step"] == samples[-1]["step"]]
     color = sys.stdout.isatty()
-    print(
-        "\nHeld-out text with words replaced by the generator: "
-        "[word (original) p] was replaced, p the model's probability of it; "
-        "<word p> was not, but is suspected.\n"
-    )
+    if last:
+        print(
+            "\nHeld-out text with words replaced by the generator: "
+            "[word (original) p] was replaced, p the model's probability of "
+            "it; <word p> was not, but is suspected.\n"
+        )
     for sample in last[:4]:
         print(terminal_lines(sample, color=color) + "\n")
     rows = (folder / "metrics.jsonl").read_text("utf-8").splitlines()
-    print("step    probe auc  generator loss  discriminator auc")
-    for row in map(json.loads, rows):
-        print(
-            f"{row['step']:>6,}  {row['probe_auc']:>9.3f}  "
-            f"{row['val_generator_loss']:>14.3f}  "
-            f"{row['val_discriminator_auc']:>17.3f}"
-        )
+    found = [json.loads(row) for row in rows]
+    columns = {k: v for k, v in COLUMNS.items() if k in found[-1]}
+    print("  ".join(["  step", *columns.values()]))
+    for row in found:
+        cells = (f"{row[k]:>{len(v)}.3f}" for k, v in columns.items())
+        print("  ".join([f"{row['step']:>6,}", *cells]))
+    if "probe_auc" in columns:
+        score(folder)
+    print(f"Open {folder / 'report.html'} in a browser.")
+
+
+def score(folder):
+    """A sentence scored by the SavedModel in a process of its own."""
     saved_model = folder / "saved_model"
     print(f"\nA fresh process loads {saved_model} and scores:\n  {SENTENCE}")
     sys.stdout.flush()
@@ -121,7 +135,6 @@ def show(folder):
     # TensorFlow's start-up notices go to stderr: shown only if it failed.
     print(scored.stdout if scored.returncode == 0 else scored.stderr)
     scored.check_returncode()
-    print(f"Open {folder / 'report.html'} in a browser.")
 
 
 if __name__ == "__main__":

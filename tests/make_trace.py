@@ -47,7 +47,9 @@ SLOTS = int((CONFIG["mask_prob"] + 0.005) * LENGTH)
 CLS, SEP, MASK = 1, 2, 3
 
 
-def initial_weights(rng):
+def initial_weights(
+    rng, towers=("generator",), predictions="generator_predictions"
+):
     """float32 weights, large enough that every layer matters."""
     size = CONFIG["model_hparam_overrides"]
     hidden, embedding = size["hidden_size"], CONFIG["embedding_size"]
@@ -85,10 +87,11 @@ def initial_weights(rng):
     norm(f"{scope}/LayerNorm", embedding)
     width = round(hidden * CONFIG["generator_hidden_size"])
     layers = round(size["num_hidden_layers"] * CONFIG["generator_layers"])
-    encoder("generator", width, layers, 4 * width)
-    dense("generator_predictions/dense", width, embedding)
-    norm("generator_predictions/LayerNorm", embedding)
-    tensor("generator_predictions/output_bias", CONFIG["vocab_size"])
+    for tower in towers:
+        encoder(tower, width, layers, 4 * width)
+    dense(f"{predictions}/dense", len(towers) * width, embedding)
+    norm(f"{predictions}/LayerNorm", embedding)
+    tensor(f"{predictions}/output_bias", CONFIG["vocab_size"])
     encoder(
         "electra",
         hidden,
@@ -143,7 +146,14 @@ class Network:
 
         query, key, value = split("query"), split("key"), split("value")
         scores = query @ key.transpose(-1, -2) / math.sqrt(width // heads)
-        scores = scores - 10000.0 * (1 - mask)[:, None, None, :]
+        if mask.dim() == 2:
+            scores = scores - 10000.0 * (1 - mask)[:, None, None, :]
+        else:
+            # Of each query and key. A query may see no key, as the right
+            # tower's after the last word; what then decides is the scores as
+            # float32, the reference's, rounds them beside 10,000.
+            scores = scores.float() - 10000.0 * (1 - mask).float()[:, None]
+            scores = scores.double()
         out = torch.softmax(scores, -1) @ value
         return out.transpose(1, 2).reshape(rows, length, width)
 
@@ -152,14 +162,18 @@ class Network:
             "generator", batch["masked_token_ids"], *context(batch), heads=1
         )
         at = torch.arange(len(x))[:, None]
-        x = gelu(
-            self.dense(
-                "generator_predictions/dense", x[at, batch["mask_positions"]]
-            )
+        return self.token_logits(
+            "generator_predictions", x[at, batch["mask_positions"]]
         )
-        x = self.norm("generator_predictions/LayerNorm", x)
+
+    def token_logits(self, name, x):
+        x = self.norm(f"{name}/LayerNorm", gelu(self.dense(f"{name}/dense", x)))
         x = x @ self.w["electra/embeddings/word_embeddings"].T
-        return x + self.w["generator_predictions/output_bias"]
+        return x + self.w[f"{name}/output_bias"]
+
+    def labels(self, batch):
+        replaced = batch["corrupted_token_ids"] != batch["token_ids"]
+        return replaced.astype(np.int64)
 
     def discriminator_logits(self, batch):
         heads = CONFIG["model_hparam_overrides"]["num_attention_heads"]
@@ -226,7 +240,6 @@ def corrupt(batch, logits, rng):
             corrupted[row, position] = sampled[row][here].sum() // here.sum()
     batch["sampled_ids"] = sampled
     batch["corrupted_token_ids"] = corrupted
-    batch["is_replaced"] = (corrupted != batch["token_ids"]).astype(np.int64)
 
 
 def losses(network, batch):
@@ -238,40 +251,57 @@ def losses(network, batch):
     weights = batch["mask_weights"].double()
     generator = (nll[..., 0] * weights).sum() / (weights.sum() + 1e-6)
     detection = network.discriminator_logits(batch)
-    bce = torch.nn.functional.binary_cross_entropy_with_logits(
-        detection, batch["is_replaced"].double(), reduction="none"
-    )
-    real = batch["padding_mask"].double()
-    discriminator = (bce * real).sum() / (real.sum() + 1e-6)
+    discriminator = detection_loss(network, batch, detection)
     total = (
         CONFIG["gen_weight"] * generator + CONFIG["disc_weight"] * discriminator
     )
     return generator, discriminator, total, logits, torch.sigmoid(detection)
 
 
-def main(path):
-    rng = np.random.default_rng(7)
-    initial = initial_weights(rng)
+def detection_loss(network, batch, logits):
+    """Binary cross-entropy of real tokens."""
+    labels = torch.tensor(
+        network.labels({name: t.numpy() for name, t in batch.items()})
+    )
+    bce = torch.nn.functional.binary_cross_entropy_with_logits(
+        logits, labels.double(), reduction="none"
+    )
+    real = batch["padding_mask"].double()
+    return (bce * real).sum() / (real.sum() + 1e-6)
+
+
+def record(path, config, rng, initial, network, losses):
+    """Train for some steps and write the trace.
+
+    Args:
+        path: string. The file to write.
+        config: dict, the reference's options.
+        rng: `numpy.random.Generator` of text, masks and draws.
+        initial: dict of float32 weights.
+        network: class of the networks, made of a dict of weights.
+        losses: function of (network, batch), see `losses`.
+    """
     weights = {
         name: torch.tensor(a, dtype=torch.float64, requires_grad=True)
         for name, a in initial.items()
     }
-    network = Network(weights)
+    networks = network(weights)
     moments = {n: (torch.zeros_like(w),) * 2 for n, w in weights.items()}
     trace = {f"before/{name}": array for name, array in initial.items()}
-    trace["config_json"] = np.array(json.dumps(CONFIG))
+    trace["config_json"] = np.array(json.dumps(config))
     for step in range(STEPS):
         batch = masked_batch(rng)
         tensors = {name: torch.tensor(a) for name, a in batch.items()}
-        logits = network.generator_logits(tensors)
+        logits = networks.generator_logits(tensors)
         corrupt(batch, logits.detach().numpy(), rng)
         tensors = {name: torch.tensor(a) for name, a in batch.items()}
         generator, discriminator, total, logits, probs = losses(
-            network, tensors
+            networks, tensors
         )
         gradients = dict(
             zip(weights, torch.autograd.grad(total, list(weights.values())))
         )
+        batch["is_replaced"] = networks.labels(batch)
         done = (step + 1) / CONFIG["num_train_steps"]
         rate = CONFIG["learning_rate"] * (1 - done)
         rate *= min(1.0, (step + 1) / CONFIG["num_warmup_steps"])
@@ -318,6 +348,11 @@ def narrow(name, array):
     if name.endswith("mask_weights") or array.dtype.kind == "f":
         return array.astype(np.float32)
     return array.astype(np.int32) if array.dtype.kind == "i" else array
+
+
+def main(path):
+    rng = np.random.default_rng(7)
+    record(path, CONFIG, rng, initial_weights(rng), Network, losses)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,8 @@ from keras_rtd.models import ElectraBackbone
 from keras_rtd.models import ElectraPreprocessor
 from keras_rtd.models import ElectraPretrainer
 from keras_rtd.models import ElectraTokenizer
+from keras_rtd.models.pretrainer_parts import GENERATORS
+from keras_rtd.objectives import OBJECTIVES
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 WORDS = (
@@ -35,13 +37,17 @@ def pretrainer(dropout=0.0, with_tokenizer=False, dtype=None, **kwargs):
         "dtype": dtype,
     }
     backbone = ElectraBackbone(hidden_dim=16, num_heads=2, **sizes)
-    generator = ElectraBackbone(
+    kind = OBJECTIVES[kwargs.get("objective", "electra")].generator
+    generator = kind and GENERATORS[kind](
         hidden_dim=8,
         num_heads=1,
         embeddings=backbone.embeddings,
         name="generator",
         **sizes,
     )
+    if kind == "two_tower":
+        options = kwargs.setdefault("objective_config", {})
+        options.setdefault("special_ids", [2, 3, 4])
     if with_tokenizer:
         kwargs["preprocessor"] = ElectraPreprocessor(
             tokenizer(), sequence_length=16

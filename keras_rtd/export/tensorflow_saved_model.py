@@ -12,6 +12,7 @@ import shutil
 import keras
 
 from keras_rtd.export.second_process import run_in_tensorflow
+from keras_rtd.models.presets import has_detector
 from keras_rtd.models.presets import read_task_name
 
 MODULE = "keras_rtd.export.tensorflow_saved_model"
@@ -44,6 +45,9 @@ def saved_model(preset, path):
       `answers`, the tokens of the answer joined, `starts` and `ends`, int32
       (batch,), its first and last token of the context, `scores`, float32
       (batch,), and where it was trained on them `no_answer_probabilities`.
+
+    A preset without a detector, such as one of the objective `"mlm"`, has
+    `encode` alone.
 
     It computes in float32, whatever the model was trained in. Rows start with
     [CLS], end with [SEP], and are padded with "" to the longest of the batch;
@@ -78,6 +82,8 @@ def _export(preset, path):
     from keras_rtd.export import signatures
 
     build = signatures.BY_TASK.get(read_task_name(preset), signatures.encoder)
+    if build is signatures.detector and not has_detector(preset):
+        build = signatures.encoder
     model, endpoints = build(preset)
     archive = keras.export.ExportArchive()
     archive.track(model)

@@ -44,7 +44,7 @@ def from_variables(config, variables, tokenizer=None):
 
     Raises:
         ValueError: missing names or wrong shapes (lists all), sizes that
-            contradict `config`, or options of another model (Electric).
+            contradict `config`, or options of another model (BERT's).
     """
     return _pretrainer(
         google_config.resolve(config), variables, "`variables`", tokenizer
@@ -93,7 +93,10 @@ def load(prefix, config=None, vocabulary=None):
 
     prefix = tf_checkpoint.find(prefix)
     variables = tf_checkpoint.read(prefix)
-    options = google_config.resolve(_read_config(prefix, config))
+    options = dict(_read_config(prefix, config) or {})
+    if any(name.startswith("generator_ltr/") for name in variables):
+        options.setdefault("electric_objective", True)
+    options = google_config.resolve(options)
     tokenizer = _tokenizer(
         prefix, vocabulary, lowercase=options.get("do_lower_case", True)
     )

@@ -6,6 +6,7 @@ from keras_rtd.interop import tokenizer_files
 from keras_rtd.interop import weights
 from keras_rtd.models import ElectraBackbone
 from keras_rtd.models import ElectraPretrainer
+from keras_rtd.models import ElectraTwoTowerGenerator
 
 # configure_pretraining.py, `PretrainingConfig`; what is not here says nothing
 # about model, losses or optimiser.
@@ -16,6 +17,8 @@ DEFAULTS = {
     "generator_hidden_size": 0.25,
     "gen_weight": 1.0,
     "disc_weight": 50.0,
+    "electric_objective": False,
+    "mask_prob": 0.15,
     "temperature": 1.0,
     "disallow_correct": False,
     "learning_rate": 5e-4,
@@ -32,14 +35,20 @@ SIZES = {
     "large": {"hidden_size": 1024, "num_hidden_layers": 24},
 }
 
-# Options that make another model, with the only value that is ELECTRA.
+# Options that make another model, with the only value that is ELECTRA or, with
+# `electric_objective`, Electric.
 FIXED = {
-    "electra_objective": True,
-    "electric_objective": False,
-    "two_tower_generator": False,
     "uniform_generator": False,
     "untied_generator_embeddings": False,
     "untied_generator": True,
+}
+
+# The reference's options -> those of our objectives.
+OBJECTIVE_OPTIONS = {
+    "gen_weight": "generator_weight",
+    "disc_weight": "discriminator_weight",
+    "temperature": "temperature",
+    "disallow_correct": "disallow_correct",
 }
 
 HEAD_DIM = 64
@@ -57,14 +66,23 @@ def resolve(config):
 
     Raises:
         ValueError: an unknown model size, or an option whose model
-            `ElectraPretrainer` is not, such as Electric's.
+            `ElectraPretrainer` is not, such as BERT's.
     """
     given = {k: v for k, v in (config or {}).items() if v is not None}
-    for name, value in FIXED.items():
+    electric = given.get("electric_objective", False)
+    fixed = {
+        **FIXED,
+        "electra_objective": not electric,
+        "two_tower_generator": electric,
+    }
+    if electric:
+        # Overruled there too.
+        given.pop("electra_objective", None)
+    for name, value in fixed.items():
         if given.get(name, value) != value:
             raise ValueError(
                 f"google-research/electra's option {name}={given[name]!r} "
-                "describes another model than ELECTRA's: only "
+                "describes another model than ELECTRA's or Electric's: only "
                 f"{name}={value!r} can be loaded."
             )
     options = {**DEFAULTS, **given}
@@ -93,7 +111,7 @@ def encoder_arguments(options, shapes, scope, where):
     Args:
         options: see `resolve`.
         shapes: dict of the reference's names to shapes.
-        scope: `"electra"` or `"generator"`.
+        scope: `"electra"`, `"generator"` or `"generator_ltr"`.
         where: string. Names the source in messages.
 
     Raises:
@@ -139,24 +157,28 @@ def _check_sizes(options, sizes, where):
 
 def build_pretrainer(options, shapes, where, tokenizer=None):
     """A compiled `ElectraPretrainer` of these options and shapes."""
+    electric = options["electric_objective"]
     backbone = ElectraBackbone(
         **encoder_arguments(options, shapes, "electra", where)
     )
-    generator = ElectraBackbone(
+    kind = ElectraTwoTowerGenerator if electric else ElectraBackbone
+    scope = "generator_ltr" if electric else "generator"
+    generator = kind(
         embeddings=backbone.embeddings,
         name="generator",
-        **encoder_arguments(options, shapes, "generator", where),
+        **encoder_arguments(options, shapes, scope, where),
     )
+    objective_config = {
+        ours: options[theirs] for theirs, ours in OBJECTIVE_OPTIONS.items()
+    }
+    if electric:
+        objective_config["mask_rate"] = options["mask_prob"]
     return ElectraPretrainer(
         backbone,
         generator,
         preprocessor=tokenizer_files.preprocessor_of(tokenizer, backbone),
-        objective_config={
-            "generator_weight": options["gen_weight"],
-            "discriminator_weight": options["disc_weight"],
-            "temperature": options["temperature"],
-            "disallow_correct": options["disallow_correct"],
-        },
+        objective="electric" if electric else "electra",
+        objective_config=objective_config,
         optimizer_config={
             "learning_rate": options["learning_rate"],
             "warmup_steps": options["num_warmup_steps"],
@@ -183,13 +205,14 @@ def describe(pretrainer):
         ValueError: an encoder or objective that the reference has not.
     """
     backbone, generator = pretrainer.backbone, pretrainer.generator
+    name = pretrainer.objective.name
+    if name not in ("electra", "electric"):
+        raise ValueError(
+            f"The reference has no objective {name!r} that could go on from "
+            "here."
+        )
     check_encoder(backbone)
     check_generator(generator)
-    if pretrainer.objective.name != "electra":
-        raise ValueError(
-            "The reference has no objective "
-            f"{pretrainer.objective.name!r} that could go on from here."
-        )
     objective, optimizer = pretrainer.objective, pretrainer.optimizer_config
     options = {
         "model_size": _nearest_size(backbone),
@@ -207,11 +230,15 @@ def describe(pretrainer):
         "embedding_size": backbone.embedding_dim,
         "generator_hidden_size": generator.hidden_dim / backbone.hidden_dim,
         "generator_layers": generator.num_layers / backbone.num_layers,
-        "gen_weight": objective.generator_weight,
-        "disc_weight": objective.discriminator_weight,
-        "temperature": objective.temperature,
-        "disallow_correct": objective.disallow_correct,
+        **{
+            theirs: getattr(objective, ours)
+            for theirs, ours in OBJECTIVE_OPTIONS.items()
+        },
     }
+    if name == "electric":
+        options["electra_objective"] = False
+        options["electric_objective"] = True
+        options["mask_prob"] = objective.mask_rate
     names = {
         "learning_rate": "learning_rate",
         "num_warmup_steps": "warmup_steps",

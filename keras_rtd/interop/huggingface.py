@@ -116,11 +116,21 @@ def save(model, path, tokenizer=None):
 
     Raises:
         ValueError: a generator with tanh-gelu: Transformers' head of
-            ElectraForMaskedLM always computes erf-gelu.
+            ElectraForMaskedLM always computes erf-gelu; or a pretrainer
+            without generator or detector.
     """
     tokenizer = parts.tokenizer_of(model, tokenizer)
     path = pathlib.Path(path)
     if isinstance(model, ElectraPretrainer):
+        if model.objective.generator != "masked_lm" or (
+            not model.objective.has_detector
+        ):
+            raise ValueError(
+                "Of a pretrainer a detector and a masked language model are "
+                f"saved, which the objective {model.objective.name!r} has not "
+                "both: pass the pretrainer's `discriminator`, `masked_lm()` "
+                "or `replaced_token_detector()`."
+            )
         _check_generator(model.generator)
         save(model.replaced_token_detector(), path / DISCRIMINATOR, tokenizer)
         save(model.masked_lm(), path / GENERATOR, tokenizer)

@@ -95,13 +95,15 @@ def rebuild(pretrainer, preprocessor, **sizes):
     backbone = ElectraBackbone.from_config(
         {**pretrainer.backbone.get_config(), **sizes}
     )
-    generator = ElectraBackbone.from_config(
-        {
-            **pretrainer.generator.get_config(),
-            **sizes,
-            "embeddings": backbone.embeddings,
-        }
-    )
+    generator = pretrainer.generator
+    if generator is not None:
+        generator = type(generator).from_config(
+            {
+                **generator.get_config(),
+                **sizes,
+                "embeddings": backbone.embeddings,
+            }
+        )
     return ElectraPretrainer(
         backbone,
         generator,

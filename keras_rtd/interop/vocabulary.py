@@ -10,7 +10,11 @@ from keras_rtd.tokenizers.wordpiece import SUFFIX_INDICATOR
 SPECIAL = ("cls", "sep", "pad", "mask", "unk")
 
 # Rows are tokens in these.
-BY_TOKEN = (weights.TOKEN_TABLE, "generator_predictions/output_bias")
+BY_TOKEN = (
+    weights.TOKEN_TABLE,
+    "generator_predictions/output_bias",
+    "cloze_predictions/output_bias",
+)
 
 
 def change_vocabulary(pretrainer, tokenizer):
@@ -42,7 +46,7 @@ def change_vocabulary(pretrainer, tokenizer):
         )
     pieces, counts = old_pieces(old, tokenizer)
     arrays = weights.read(pretrainer)
-    for name in BY_TOKEN:
+    for name in arrays.keys() & set(BY_TOKEN):
         arrays[name] = np.stack([arrays[name][ids].mean(0) for ids in pieces])
     changed = parts.rebuild(
         pretrainer,

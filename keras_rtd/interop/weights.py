@@ -24,8 +24,14 @@ PARTS = {
     "embeddings": f"{EMBEDDINGS}/",
     "discriminator": ("electra/embeddings_project/", "electra/encoder/"),
     "detection head": "discriminator_predictions/",
-    "generator": "generator/",
-    "masked-token head": "generator_predictions/",
+    "generator": ("generator/", "generator_ltr/", "generator_rtl/"),
+    "masked-token head": ("generator_predictions/", "cloze_predictions/"),
+}
+
+# Electric's towers -> attributes of `ElectraTwoTowerGenerator`.
+TOWERS = {
+    "generator_ltr": "left_to_right",
+    "generator_rtl": "right_to_left",
 }
 
 # Our layers of a Transformer block -> the reference's scopes.
@@ -62,14 +68,16 @@ def named_variables(model):
 
     Raises:
         TypeError: another class.
+        ValueError: a pretrainer with heads or embeddings that the reference
+            has no names for.
     """
     named: dict[str, keras.Variable] = {}
     if isinstance(model, ElectraPretrainer):
         _add_embeddings(named, model.backbone.embeddings)
-        _add_encoder(named, "generator", model.generator)
-        _add_masked_lm_head(named, model.masked_lm_head)
+        _add_generator(named, model)
         _add_encoder(named, "electra", model.backbone)
-        _add_detection_head(named, model.detection_head)
+        if model.detection_head is not None:
+            _add_detection_head(named, model.detection_head)
     elif isinstance(model, ElectraReplacedTokenDetector):
         _add_embeddings(named, model.backbone.embeddings)
         _add_encoder(named, "electra", model.backbone)
@@ -96,6 +104,12 @@ def _add_layer(named, scope, layer):
 
 
 def _add_embeddings(named, embeddings):
+    if embeddings.base() is not None:
+        raise ValueError(
+            "Disentangled embeddings have no names elsewhere: pass the "
+            "pretrainer's `replaced_token_detector()`, whose embeddings are "
+            "added up, or `masked_lm()`."
+        )
     named[TOKEN_TABLE] = embeddings.token_table
     named[SEGMENT_TABLE] = embeddings.segment_table
     named[POSITION_TABLE] = embeddings.position_table
@@ -115,8 +129,26 @@ def _add_encoder(named, scope, backbone):
             )
 
 
-def _add_masked_lm_head(named, head):
-    scope = "generator_predictions"
+def _add_generator(named, model):
+    if model.generator is not None and model.encoder_lm_head is not None:
+        raise ValueError(
+            "google-research/electra has no names for the heads of the "
+            f"objective {model.objective.name!r}: pass the pretrainer's "
+            "`discriminator`, `masked_lm()` or `replaced_token_detector()`."
+        )
+    if model.objective.generator == "two_tower":
+        for scope, tower in TOWERS.items():
+            _add_encoder(named, scope, getattr(model.generator, tower))
+        _add_masked_lm_head(named, model.masked_lm_head, "cloze_predictions")
+    elif model.objective.generator == "masked_lm":
+        _add_encoder(named, "generator", model.generator)
+        _add_masked_lm_head(named, model.masked_lm_head)
+    else:
+        # The reference's BERT has the head's name of a generator.
+        _add_masked_lm_head(named, model.encoder_lm_head)
+
+
+def _add_masked_lm_head(named, head, scope="generator_predictions"):
     _add_layer(named, f"{scope}/dense", head.dense)
     _add_layer(named, f"{scope}/LayerNorm", head.layer_norm)
     named[f"{scope}/output_bias"] = head.bias
@@ -214,7 +246,7 @@ def encoder_sizes(shapes, scope, where):
 
     Args:
         shapes: dict of the reference's names to shapes.
-        scope: `"electra"` or `"generator"`.
+        scope: `"electra"`, `"generator"` or a key of `TOWERS`.
         where: string. Names the source in messages.
 
     Returns:

@@ -3,23 +3,36 @@
 import keras
 from keras import ops
 
-# exp of it is 0, and it is a number in float16 too (largest: 65504), so that a
+# The reference's: exp of it is 0, and it is a number in float16 too, so that a
 # row of nothing but padding gives no NaN.
-MASKED = -3e4
+MASKED = -1e4
+
+# From which positions a token gathers: all, those up to its own, those from
+# its own on.
+DIRECTIONS = ("bidirectional", "left_to_right", "right_to_left")
 
 
-def attention_bias(padding_mask):
+def attention_bias(padding_mask, direction="bidirectional"):
     """Additive attention bias of a padding mask.
 
     Args:
         padding_mask: bool or int (batch, length), true for real tokens.
+        direction: one of `DIRECTIONS`. Defaults to `"bidirectional"`.
 
     Returns:
-        float32 (batch, 1, 1, length), 0 for real tokens and a large negative
-        number for padding.
+        float32 (batch, 1, 1, length), or (batch, 1, length, length) in one
+        direction: 0 for what is seen and a large negative number for what is
+        not.
     """
-    mask = ops.cast(padding_mask, "float32")
-    return ((1.0 - mask) * MASKED)[:, None, None, :]
+    mask = ops.cast(padding_mask, "float32")[:, None, None, :]
+    if direction != "bidirectional":
+        length = ops.shape(padding_mask)[1]
+        place = ops.arange(length, dtype="int32")
+        before = place[None, :] <= place[:, None]
+        if direction == "right_to_left":
+            before = place[None, :] >= place[:, None]
+        mask = mask * ops.cast(before, "float32")[None, None]
+    return (1.0 - mask) * MASKED
 
 
 def attend(query, key, value, bias, dropout=None, training=None):
@@ -31,7 +44,7 @@ def attend(query, key, value, bias, dropout=None, training=None):
 
     Args:
         query, key, value: (batch, heads, length, head_dim).
-        bias: float32 (batch, 1, 1, length), see `attention_bias`.
+        bias: float32, see `attention_bias`.
         dropout: a `keras.layers.Dropout` or `None`.
         training: bool or `None`.
 

@@ -59,10 +59,20 @@ class ElectraEmbedding(keras.layers.Layer):
         num_segments: int. Number of segments. Defaults to 2.
         dropout: float. Dropout rate after the LayerNorm. Defaults to 0.1.
         layer_norm_epsilon: float. Defaults to 1e-12.
+        base: another `ElectraEmbedding` of these sizes or `None`. With one,
+            the tables here are what is added to its tables, which get no
+            gradient from here; they start at zero. So a discriminator shares
+            its generator's embeddings without pulling at them (DeBERTaV3's
+            gradient-disentangled sharing, https://arxiv.org/abs/2111.09543,
+            §3.3). LayerNorm is this layer's own. Weight files hold the sums,
+            so that the layer is read back with or without a base. Not part of
+            the config.
 
     Call arguments:
         token_ids: int32 (batch, length).
         segment_ids: int32 (batch, length).
+        drop: bool. `False` leaves dropout out also when training, for one of
+            the encoders that share this layer. Defaults to `True`.
 
     Returns:
         (batch, length, embedding_dim) in the compute dtype.
@@ -76,9 +86,12 @@ class ElectraEmbedding(keras.layers.Layer):
         num_segments=2,
         dropout=0.1,
         layer_norm_epsilon=1e-12,
+        base=None,
         **kwargs,
     ):
         super().__init__(**kwargs)
+        # A method, hidden from Keras: its weights are not this layer's.
+        self.base = lambda: base
         self.vocabulary_size = vocabulary_size
         self.embedding_dim = embedding_dim
         self.max_sequence_length = max_sequence_length
@@ -98,7 +111,9 @@ class ElectraEmbedding(keras.layers.Layer):
         def table(rows, name):
             return self.add_weight(
                 shape=(rows, self.embedding_dim),
-                initializer=TruncatedNormal(),
+                initializer=(
+                    TruncatedNormal() if self.base() is None else "zeros"
+                ),
                 name=name,
             )
 
@@ -112,7 +127,38 @@ class ElectraEmbedding(keras.layers.Layer):
         self.layer_norm.build((None, None, self.embedding_dim))
         self.built = True
 
-    def call(self, token_ids, segment_ids, training=None):
+    def tables(self):
+        """Token, position and segment table, whole: the variables, or their
+        sums with the base's."""
+        own = (self.token_table, self.position_table, self.segment_table)
+        if self.base() is None:
+            return own
+        return tuple(
+            ops.stop_gradient(ops.convert_to_tensor(theirs)) + ours
+            for theirs, ours in zip(self.base().tables(), own)
+        )
+
+    def assign_tables(self, values):
+        """Make `tables` return these arrays; a base stays as it is."""
+        own = (self.token_table, self.position_table, self.segment_table)
+        for number, (variable, value) in enumerate(zip(own, values)):
+            if self.base() is not None:
+                below = self.base().tables()[number]
+                value = value - ops.convert_to_numpy(below)
+            variable.assign(value)
+
+    def save_own_variables(self, store):
+        for number, table in enumerate(self.tables()):
+            store[str(number)] = ops.convert_to_numpy(table)
+
+    def load_own_variables(self, store):
+        if self.base() is None:
+            super().load_own_variables(store)
+        else:
+            # The base has been read before: it is a pretrainer's own.
+            self.assign_tables([store[str(n)][()] for n in range(3)])
+
+    def call(self, token_ids, segment_ids, training=None, drop=True):
         if (token_ids.shape[1] or 0) > self.max_sequence_length:
             raise ValueError(
                 f"The batch has sequence_length={token_ids.shape[1]}, but the "
@@ -121,18 +167,21 @@ class ElectraEmbedding(keras.layers.Layer):
                 "or the model with `from_preset(..., max_sequence_length=…)`."
             )
         length = ops.shape(token_ids)[1]
-        x = lookup(self.token_table, token_ids)
+        token_table, position_table, segment_table = self.tables()
+        x = lookup(token_table, token_ids)
         # A product with one-hot rows, because the gradient of a lookup in a
         # table of two rows is a serial sum.
         segments = ops.one_hot(
             segment_ids, self.num_segments, dtype=self.compute_dtype
         )
-        x = x + ops.matmul(segments, self.segment_table)
-        x = x + ops.convert_to_tensor(self.position_table)[:length]
+        x = x + ops.matmul(segments, segment_table)
+        x = x + ops.convert_to_tensor(position_table)[:length]
         x = self.layer_norm(x)
-        return self.dropout_layer(x, training=training)
+        return self.dropout_layer(x, training=training) if drop else x
 
-    def compute_output_spec(self, token_ids, segment_ids, training=None):
+    def compute_output_spec(
+        self, token_ids, segment_ids, training=None, drop=True
+    ):
         return keras.KerasTensor(
             (*token_ids.shape, self.embedding_dim), dtype=self.compute_dtype
         )

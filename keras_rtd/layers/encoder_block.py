@@ -35,7 +35,7 @@ class ElectraEncoderBlock(keras.layers.Layer):
 
     Call arguments:
         x: (batch, length, hidden_dim).
-        bias: float32 (batch, 1, 1, length), see `attention_bias`.
+        bias: float32, see `attention_bias`.
 
     Returns:
         (batch, length, hidden_dim).

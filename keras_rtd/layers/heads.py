@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_rtd.layers import vocabulary_axis
+from keras_rtd.layers.embedding import lookup
 from keras_rtd.layers.embedding import padded_rows
 from keras_rtd.layers.initializers import GlorotUniform
 from keras_rtd.layers.initializers import TruncatedNormal
@@ -89,13 +90,19 @@ class MaskedLMHead(keras.layers.Layer):
     def call(self, sequence_output, mask_positions):
         return self.logits(self.features(sequence_output, mask_positions))
 
-    def features(self, sequence_output, mask_positions):
+    def features(self, sequence_output, mask_positions=None):
         """What is compared with the token table.
+
+        Args:
+            sequence_output: (batch, length, hidden_dim).
+            mask_positions: int32 (batch, count), or `None` for all positions.
 
         Returns:
             (batch, count, embedding_dim) in the compute dtype.
         """
-        x = gather_positions(sequence_output, mask_positions)
+        x = sequence_output
+        if mask_positions is not None:
+            x = gather_positions(x, mask_positions)
         x = gelu(
             self.dense(x), approximate=self.activation == "gelu_approximate"
         )
@@ -107,13 +114,21 @@ class MaskedLMHead(keras.layers.Layer):
         logits = ops.matmul(features, ops.transpose(table))
         return ops.cast(logits, "float32") + bias
 
-    def score(self, features, ids, seed):
+    def logits_of(self, features, ids):
+        """The logits of one token a position: float32 (batch, count)."""
+        table, bias = self._table_and_bias()
+        rows = ops.cast(lookup(table, ids), "float32")
+        products = ops.sum(ops.cast(features, "float32") * rows, axis=-1)
+        return products + ops.take(bias, ids, axis=0)
+
+    def score(self, features, ids, seed=None):
         """What a training step needs of the logits, without keeping them.
 
         Args:
             features: what `features` returned.
             ids: int32 (batch, count), the original tokens.
-            seed: `keras.random.SeedGenerator` of the draw.
+            seed: `keras.random.SeedGenerator` of the draw; `None` where the
+                draws are not wanted, which then are no draws.
 
         Returns:
             (nll, drawn_ids, best_ids), each (batch, count); see
@@ -122,18 +137,22 @@ class MaskedLMHead(keras.layers.Layer):
         shape = ops.shape(ids)
         rows = shape[0] * shape[1]
         table, bias = self._table_and_bias()
+        if seed is None:
+            uniform = ops.zeros((rows, 2))
+        else:
+            uniform = vocabulary_axis.uniform_pairs(rows, seed)
         scores = vocabulary_axis.score(
             ops.reshape(features, (rows, features.shape[-1])),
             table,
             bias,
             ops.reshape(ops.cast(ids, "int32"), (rows,)),
-            vocabulary_axis.uniform_pairs(rows, seed),
+            uniform,
         )
         return tuple(ops.reshape(x, shape) for x in scores)
 
     def _table_and_bias(self):
         """Both with the table's padded rows."""
-        table = ops.cast(self.embeddings.token_table, self.compute_dtype)
+        table = ops.cast(self.embeddings.tables()[0], self.compute_dtype)
         extra = padded_rows(self.vocabulary_size) - self.vocabulary_size
         bias = ops.cast(self.bias, "float32")
         if extra:

@@ -68,7 +68,25 @@ def replace_tokens(token_ids, positions, ids, weights):
     Returns:
         int32 (batch, length).
     """
-    length = ops.shape(token_ids)[1]
+    slot = hit_slots(positions, weights, ops.shape(token_ids)[1])
+    chosen = ops.take_along_axis(
+        ops.cast(ids, "int32"), ops.maximum(slot - 1, 0), axis=1
+    )
+    return ops.where(slot > 0, chosen, ops.cast(token_ids, "int32"))
+
+
+def hit_slots(positions, weights, length):
+    """Which slot stands at each position.
+
+    Args:
+        positions: int32 (batch, count).
+        weights: float32 (batch, count); a slot of weight 0 stands nowhere.
+        length: int.
+
+    Returns:
+        int32 (batch, length): the last slot that names a position, counted
+        from 1, or 0.
+    """
     count = positions.shape[1]
     # A slot number a token: 0 for none, so that one comparison serves all.
     hit = (
@@ -79,8 +97,4 @@ def replace_tokens(token_ids, positions, ids, weights):
         & (weights > 0)[:, None, :]
     )
     order = ops.arange(1, count + 1, dtype="int32")
-    slot = ops.max(ops.where(hit, order, 0), axis=-1)
-    chosen = ops.take_along_axis(
-        ops.cast(ids, "int32"), ops.maximum(slot - 1, 0), axis=1
-    )
-    return ops.where(slot > 0, chosen, ops.cast(token_ids, "int32"))
+    return ops.max(ops.where(hit, order, 0), axis=-1)

@@ -16,6 +16,7 @@ from keras_rtd.models.token_classifier import ElectraTokenClassifier
 from keras_rtd.models.token_classifier_preprocessor import (
     ElectraTokenClassifierPreprocessor,
 )
+from keras_rtd.models.two_tower import ElectraTwoTowerGenerator
 from keras_rtd.tokenizers import ElectraTokenizer
 
 __all__ = [
@@ -30,4 +31,5 @@ __all__ = [
     "ElectraTokenClassifier",
     "ElectraTokenClassifierPreprocessor",
     "ElectraTokenizer",
+    "ElectraTwoTowerGenerator",
 ]

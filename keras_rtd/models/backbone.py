@@ -3,6 +3,7 @@
 import keras
 import keras_hub
 
+from keras_rtd.layers.attention import DIRECTIONS
 from keras_rtd.layers.attention import attention_bias
 from keras_rtd.layers.embedding import ElectraEmbedding
 from keras_rtd.layers.encoder_block import ElectraEncoderBlock
@@ -22,6 +23,8 @@ SIZES = (
     "max_sequence_length",
     "num_segments",
 )
+
+OPTIONS = ("dropout", "activation", "layer_norm_epsilon", "kernel_stddev")
 
 
 @keras.saving.register_keras_serializable(package="keras_rtd")
@@ -47,6 +50,9 @@ class ElectraBackbone(keras_hub.models.Backbone):
         layer_norm_epsilon: float. Defaults to 1e-12.
         kernel_stddev: float. Of the kernels' initial values. Defaults to
             0.02, the reference's; narrow encoders learn sooner with more.
+        direction: `"bidirectional"`, `"left_to_right"` (a token gathers from
+            itself and what stands before it) or `"right_to_left"`. Defaults
+            to `"bidirectional"`.
         embeddings: an `ElectraEmbedding` to share, or `None` to make one.
             Not part of the config: who shares it says so again.
         format_version: int. The layout of the weights on disk.
@@ -83,6 +89,7 @@ class ElectraBackbone(keras_hub.models.Backbone):
         activation="gelu",
         layer_norm_epsilon=1e-12,
         kernel_stddev=0.02,
+        direction="bidirectional",
         embeddings=None,
         format_version=FORMAT_VERSION,
         dtype=None,
@@ -95,6 +102,11 @@ class ElectraBackbone(keras_hub.models.Backbone):
             raise ValueError(
                 "`hidden_dim` must be divisible by `num_heads`. Received: "
                 f"hidden_dim={hidden_dim}, num_heads={num_heads}"
+            )
+        if direction not in DIRECTIONS:
+            raise ValueError(
+                f"`direction` must be one of {', '.join(DIRECTIONS)}. "
+                f"Received: direction={direction!r}"
             )
         if format_version != FORMAT_VERSION:
             raise ValueError(
@@ -142,8 +154,14 @@ class ElectraBackbone(keras_hub.models.Backbone):
             name: keras.Input((None,), dtype="int32", name=name)
             for name in ("token_ids", "segment_ids", "padding_mask")
         }
-        bias = AttentionBias(name="attention_bias")(inputs["padding_mask"])
-        x = self.embeddings(inputs["token_ids"], inputs["segment_ids"])
+        bias = AttentionBias(direction, name="attention_bias")(
+            inputs["padding_mask"]
+        )
+        # Shared embeddings have one rate; an encoder without dropout has none
+        # there either.
+        x = self.embeddings(
+            inputs["token_ids"], inputs["segment_ids"], drop=dropout > 0
+        )
         if self.embeddings_projection is not None:
             x = self.embeddings_projection(x)
         for layer in self.transformer_layers:
@@ -168,6 +186,7 @@ class ElectraBackbone(keras_hub.models.Backbone):
         self.activation = activation
         self.layer_norm_epsilon = layer_norm_epsilon
         self.kernel_stddev = kernel_stddev
+        self.direction = direction
         self.format_version = format_version
 
     @property
@@ -177,13 +196,7 @@ class ElectraBackbone(keras_hub.models.Backbone):
 
     def get_config(self):
         config = super().get_config()
-        names = SIZES + (
-            "dropout",
-            "activation",
-            "layer_norm_epsilon",
-            "kernel_stddev",
-            "format_version",
-        )
+        names = SIZES + OPTIONS + ("direction", "format_version")
         config.update({name: getattr(self, name) for name in names})
         return config
 
@@ -192,15 +205,20 @@ class ElectraBackbone(keras_hub.models.Backbone):
 class AttentionBias(keras.layers.Layer):
     """`attention_bias` as a layer, so that it is traced once a model."""
 
-    def __init__(self, **kwargs):
+    def __init__(self, direction="bidirectional", **kwargs):
         super().__init__(dtype="float32", **kwargs)
+        self.direction = direction
 
     def call(self, padding_mask):
-        return attention_bias(padding_mask)
+        return attention_bias(padding_mask, self.direction)
 
     def compute_output_spec(self, padding_mask):
         batch, length = padding_mask.shape
-        return keras.KerasTensor((batch, 1, 1, length), dtype="float32")
+        rows = 1 if self.direction == "bidirectional" else length
+        return keras.KerasTensor((batch, 1, rows, length), dtype="float32")
+
+    def get_config(self):
+        return {**super().get_config(), "direction": self.direction}
 
 
 def _check_size(name, value):

@@ -7,11 +7,17 @@ under its name, so that every `from_preset` of KerasHub finds it offline.
 import inspect
 import os
 import pathlib
+import warnings
 
 import keras
 from keras_hub.src.utils import preset_utils
 
+from keras_rtd import objectives
 from keras_rtd.models.backbone import ElectraBackbone
+from keras_rtd.models.pretrainer_parts import HEADS
+from keras_rtd.models.pretrainer_parts import copy_embeddings
+from keras_rtd.models.pretrainer_parts import copy_own_weights
+from keras_rtd.models.pretrainer_parts import generator_config
 
 DIRECTORY = pathlib.Path(__file__).parent / "presets"
 
@@ -39,29 +45,68 @@ ENCODER_ARGUMENTS = frozenset(inspect.signature(ElectraBackbone).parameters) - {
     "kwargs",
 }
 
+# Arguments of from_preset that reach the generator alone.
+GENERATOR = "generator_"
+GENERATOR_ARGUMENTS = frozenset(
+    GENERATOR + name
+    for name in (
+        "num_layers",
+        "num_heads",
+        "hidden_dim",
+        "intermediate_dim",
+        "dropout",
+    )
+)
+
 TASK_WEIGHTS = preset_utils.TASK_WEIGHTS_FILE
 
 PRETRAINER = "keras_rtd>ElectraPretrainer"
+DETECTOR = "keras_rtd>ElectraReplacedTokenDetector"
 
 
 def load_pretrainer(cls, preset, load_weights=True, **kwargs):
     """The `ElectraPretrainer` of a preset; see its `from_preset`."""
-    config = read_task(cls, preset)
-    settings = config["config"]
+    settings = read_task(cls, preset)["config"]
     encoder = {k: kwargs.pop(k) for k in list(kwargs) if k in ENCODER_ARGUMENTS}
+    generator = {
+        k.removeprefix(GENERATOR): kwargs.pop(k)
+        for k in list(kwargs)
+        if k in GENERATOR_ARGUMENTS
+    }
     unknown = set(kwargs) - set(inspect.signature(cls).parameters)
     unknown -= {"name", "compile", "tokenizer", "sequence_length"}
     if unknown or "kwargs" in kwargs:
         raise ValueError(
             f"Unknown arguments of from_preset: {sorted(unknown)}. It takes "
-            f"those of the encoders, {sorted(ENCODER_ARGUMENTS)}, and of "
+            f"those of the encoders, {sorted(ENCODER_ARGUMENTS)}, of the "
+            f"generator alone, {sorted(GENERATOR_ARGUMENTS)}, and of "
             f"{cls.__name__}."
         )
+    loads = load_weights and has_weights(preset)
+    if loads and set(generator) - {"dropout"}:
+        raise ValueError(
+            f"The preset {preset!r} has weights of a generator of its own "
+            "sizes. Pass load_weights=False to start from fresh ones, or "
+            f"leave out {sorted(GENERATOR + k for k in generator)}."
+        )
+    stored = settings["objective"]
+    objective = kwargs.get("objective", stored)
+    sharing = settings.get("embedding_sharing", "shared")
+    same = objective == stored and (
+        kwargs.get("embedding_sharing", sharing) == sharing
+    )
+    if objective != stored:
+        known = objectives.option_names(objective)
+        settings["objective_config"] = {
+            k: v for k, v in settings["objective_config"].items() if k in known
+        }
     tokenizer = kwargs.pop("tokenizer", None)
     if tokenizer is not None:
         encoder["vocabulary_size"] = tokenizer.vocabulary_size()
-    for part in ("backbone", "generator"):
-        settings[part]["config"].update(encoder)
+    settings["backbone"]["config"].update(encoder)
+    settings["generator"] = generator_config(
+        objective, settings, encoder, generator
+    )
     own_preprocessor = "preprocessor" in kwargs
     sequence_length = kwargs.pop("sequence_length", None)
     settings.update(kwargs)
@@ -73,10 +118,14 @@ def load_pretrainer(cls, preset, load_weights=True, **kwargs):
     if preprocessor is not None and not own_preprocessor:
         if tokenizer is None:
             preprocessor.load_preset_assets(preset)
+            pretrainer.objective.set_tokenizer(preprocessor.tokenizer)
         if sequence_length is not None:
             preprocessor.sequence_length = sequence_length
-    if load_weights and has_weights(preset):
+    if loads and same:
         load_weights_into(pretrainer, preset)
+    elif loads:
+        other = cls.from_preset(preset, compile=False, **encoder)
+        copy_parts(other, pretrainer)
     elif load_weights and preset not in DESCRIPTIONS:
         raise ValueError(
             f"The preset {preset!r} has no weights "
@@ -84,6 +133,29 @@ def load_pretrainer(cls, preset, load_weights=True, **kwargs):
             "to start from fresh ones."
         )
     return pretrainer
+
+
+def copy_parts(source, target):
+    """Weights of what two pretrainers share that differ in objective or in
+    the sharing of embeddings.
+
+    Warns of parts of `target` that keep fresh weights.
+    """
+    generators = [m.generator or m.backbone for m in (source, target)]
+    copy_embeddings(*(g.embeddings for g in generators))
+    copy_embeddings(source.backbone.embeddings, target.backbone.embeddings)
+    fresh = []
+    for name in ("backbone", "generator", *HEADS):
+        ours, theirs = (getattr(m, name) for m in (target, source))
+        if ours is not None and not copy_own_weights(theirs, ours):
+            fresh.append(name)
+    if fresh:
+        warnings.warn(
+            f"The preset was trained with the objective "
+            f"{source.objective.name!r}: for {target.objective.name!r} these "
+            f"parts start from fresh weights: {', '.join(fresh)}.",
+            stacklevel=4,
+        )
 
 
 def from_pretrainer_preset(cls, preset, load_weights, part, **kwargs):
@@ -148,6 +220,14 @@ def preset_length(preset):
     except FileNotFoundError:
         return None
     return config["config"].get("sequence_length")
+
+
+def has_detector(preset):
+    """Whether a preset holds a detection head."""
+    config = _task_config(preset)
+    if config is None or config.get("registered_name") != PRETRAINER:
+        return bool(config) and config.get("registered_name") == DETECTOR
+    return objectives.OBJECTIVES[config["config"]["objective"]].has_detector
 
 
 def read_task(cls, preset):

@@ -6,13 +6,16 @@ import keras
 import numpy as np
 
 from keras_rtd import objectives
-from keras_rtd.layers.heads import DetectionHead
-from keras_rtd.layers.heads import MaskedLMHead
 from keras_rtd.layers.initializers import new_seed
 from keras_rtd.models.backbone import ElectraBackbone
 from keras_rtd.models.masked_lm import ElectraMaskedLM
 from keras_rtd.models.preprocessor import ElectraPreprocessor
 from keras_rtd.models.presets import load_pretrainer
+from keras_rtd.models.pretrainer_parts import DISENTANGLED
+from keras_rtd.models.pretrainer_parts import check_generator
+from keras_rtd.models.pretrainer_parts import folded
+from keras_rtd.models.pretrainer_parts import make_encoders
+from keras_rtd.models.pretrainer_parts import make_heads
 from keras_rtd.models.replaced_token_detector import (
     ElectraReplacedTokenDetector,
 )
@@ -26,6 +29,14 @@ from keras_rtd.training.optimizers import make_optimizer
 from keras_rtd.training.step import TrainStep
 from keras_rtd.training.step_interface import check_accumulate_steps
 from keras_rtd.utils.replicas import SeedGenerator
+
+# What of an objective's `forward` is returned as it is.
+OUTPUTS = (
+    "sampled_ids",
+    "corrupted_token_ids",
+    "is_replaced",
+    "discriminator_logits",
+)
 
 
 @keras.saving.register_keras_serializable(package="keras_rtd")
@@ -47,18 +58,30 @@ class ElectraPretrainer(TrainStep, SubclassedTask):
     The output is a dict: `generator_logits` float32 (batch, count,
     vocabulary), `sampled_ids` int32 (batch, count), `corrupted_token_ids`
     int32, `is_replaced` bool and `discriminator_logits` float32 (batch,
-    length).
+    length). Other objectives leave out what they have not, and give
+    `masked_lm_logits` float32 (batch, count, vocabulary) where the encoder
+    itself predicts tokens.
 
     Args:
         backbone: `ElectraBackbone`, the discriminator.
-        generator: `ElectraBackbone` with `embeddings=backbone.embeddings`.
+        generator: what the objective needs, with
+            `embeddings=backbone.embeddings`: an `ElectraBackbone`, an
+            `ElectraTwoTowerGenerator` (`"electric"`), or `None` (`"mlm"`).
+            Defaults to `None`.
         preprocessor: `ElectraPreprocessor` or `None`. Holds the tokenizer; it
             is never applied to batches.
-        objective: string. Defaults to `"electra"`.
+        objective: string, a key of `keras_rtd.objectives.OBJECTIVES`.
+            Defaults to `"electra"`.
         objective_config: dict or `None`. Options of the objective, e.g.
             `{"discriminator_weight": 50.0, "temperature": 1.0}`.
         optimizer_config: dict or `None`. Arguments of
             `keras_rtd.training.make_optimizer`.
+        embedding_sharing: `"shared"`, one embedding layer for both, or
+            `"gradient_disentangled"`, the discriminator's being the
+            generator's, without gradient to it, plus tables of its own; then
+            `backbone` was made with `embeddings=ElectraEmbedding(...,
+            base=generator.embeddings)`, as `from_preset(...,
+            embedding_sharing=...)` does. Defaults to `"shared"`.
         seed: int or `None`. Seed of the generator's draws. `None` takes
             Keras's global seed.
 
@@ -81,41 +104,34 @@ class ElectraPretrainer(TrainStep, SubclassedTask):
     def __init__(
         self,
         backbone,
-        generator,
+        generator=None,
         preprocessor=None,
         objective="electra",
         objective_config=None,
         optimizer_config=None,
+        embedding_sharing="shared",
         seed=None,
         **kwargs,
     ):
-        if generator.embeddings is not backbone.embeddings:
+        chosen = objectives.get(objective, **(objective_config or {}))
+        if preprocessor is not None and preprocessor.tokenizer is not None:
+            chosen.set_tokenizer(preprocessor.tokenizer)
+        check_generator(chosen, backbone, generator)
+        found = DISENTANGLED if backbone.embeddings.base() else "shared"
+        if embedding_sharing != found:
             raise ValueError(
-                "Generator and discriminator must share one embedding layer: "
-                "make the generator with `embeddings=backbone.embeddings`."
+                f"These encoders have embedding_sharing={found!r}. Received: "
+                f"{embedding_sharing!r}"
             )
         compile = kwargs.pop("compile", True)
         init_task(self, **kwargs)
+        self.objective = chosen
+        self.embedding_sharing = embedding_sharing
         self.backbone = backbone
         self.generator = generator
         self.preprocessor = preprocessor
-        self.masked_lm_head = MaskedLMHead(
-            backbone.embeddings,
-            activation=generator.activation,
-            layer_norm_epsilon=generator.layer_norm_epsilon,
-            kernel_stddev=generator.kernel_stddev,
-            dtype=generator.dtype_policy,
-            name="masked_lm_head",
-        )
-        self.detection_head = DetectionHead(
-            activation=backbone.activation,
-            kernel_stddev=backbone.kernel_stddev,
-            dtype=backbone.dtype_policy,
-            name="detection_head",
-        )
-        self.masked_lm_head.build((None, None, generator.hidden_dim))
-        self.detection_head.build((None, None, backbone.hidden_dim))
-        self.objective = objectives.get(objective, **(objective_config or {}))
+        for name, head in make_heads(chosen, backbone, generator).items():
+            setattr(self, name, head)
         self.optimizer_config = dict(optimizer_config or {})
         self.seed = seed
         self.sampling_seed = SeedGenerator(new_seed() if seed is None else seed)
@@ -140,16 +156,38 @@ class ElectraPretrainer(TrainStep, SubclassedTask):
     # Methods, not properties: saving looks at every attribute.
 
     def replaced_token_detector(self):
-        """The discriminator with its head, sharing these weights."""
+        """The discriminator with its head, sharing these weights but for
+        disentangled embeddings, which are added up.
+
+        Raises:
+            ValueError: an objective without a detector.
+        """
+        if self.detection_head is None:
+            raise ValueError(
+                f"The objective {self.objective.name!r} has no detector."
+            )
         return ElectraReplacedTokenDetector(
-            self.backbone, self.preprocessor, head=self.detection_head
+            folded(self.backbone), self.preprocessor, head=self.detection_head
         )
 
     def masked_lm(self):
-        """The generator with its head, sharing these weights."""
-        return ElectraMaskedLM(
-            self.generator, self.preprocessor, head=self.masked_lm_head
-        )
+        """The generator with its head, or without a generator the encoder
+        with its own, sharing these weights.
+
+        Raises:
+            ValueError: an objective without a masked language model.
+        """
+        if self.objective.generator == "masked_lm":
+            encoder, head = self.generator, self.masked_lm_head
+        elif self.encoder_lm_head is not None:
+            # Without a generator no embeddings are disentangled.
+            encoder, head = self.backbone, self.encoder_lm_head
+        else:
+            raise ValueError(
+                f"The objective {self.objective.name!r} has no masked "
+                "language model."
+            )
+        return ElectraMaskedLM(encoder, self.preprocessor, head=head)
 
     @property
     def tokenizer(self):
@@ -199,6 +237,8 @@ class ElectraPretrainer(TrainStep, SubclassedTask):
     @property
     def generator_variables(self):
         """Trainable variables that only the generator has."""
+        if self.generator is None:
+            return []
         shared = {id(v) for v in self.backbone.trainable_variables}
         own = self.generator.trainable_variables
         own = own + self.masked_lm_head.trainable_variables
@@ -208,13 +248,15 @@ class ElectraPretrainer(TrainStep, SubclassedTask):
 
     def call(self, inputs, training=None):
         outputs = self.run_objective(check_batch(inputs), training=training)
-        logits = self.masked_lm_head.logits(outputs.pop("generator_features"))
-        for name in ("generator_nll", "predicted_ids"):
-            del outputs[name]
-        return {
-            "generator_logits": logits[..., : self.backbone.vocabulary_size],
-            **outputs,
-        }
+        result = {name: outputs[name] for name in OUTPUTS if name in outputs}
+        for name, features, head in (
+            ("generator_logits", "generator_features", self.masked_lm_head),
+            ("masked_lm_logits", "encoder_features", self.encoder_lm_head),
+        ):
+            if features in outputs:
+                logits = head.logits(outputs[features])
+                result[name] = logits[..., : self.backbone.vocabulary_size]
+        return result
 
     def run_objective(self, batch, training=None):
         """What the training step works with; see the objective's `forward`."""
@@ -222,22 +264,21 @@ class ElectraPretrainer(TrainStep, SubclassedTask):
             self, batch, self.sampling_seed, self.step, training=training
         )
 
-    def generator_features(self, batch, training=None):
-        """The masked LM head's features at the masked positions."""
+    def generator_encode(self, batch, token_ids, training=None):
+        """The generator's vectors for `token_ids`: (batch, length, width)."""
         encoded = self.generator(
-            encoder_inputs(batch, batch["masked_token_ids"]),
-            training=training,
+            encoder_inputs(batch, token_ids), training=training
         )
-        return self.masked_lm_head.features(
-            encoded["sequence_output"], batch["mask_positions"]
-        )
+        if isinstance(encoded, dict):
+            encoded = encoded["sequence_output"]
+        return encoded
 
-    def discriminator_logits(self, batch, token_ids, training=None):
-        """The discriminator's logits for `token_ids`."""
+    def encode(self, batch, token_ids, training=None):
+        """The encoder's vectors for `token_ids`: (batch, length, width)."""
         encoded = self.backbone(
             encoder_inputs(batch, token_ids), training=training
         )
-        return self.detection_head(encoded["sequence_output"])
+        return encoded["sequence_output"]
 
     # === Training: keras.Model's, because a Task would preprocess ===
 
@@ -319,9 +360,13 @@ class ElectraPretrainer(TrainStep, SubclassedTask):
             load_weights: bool. Bundled presets without weights give fresh
                 ones either way. Defaults to `True`.
             **kwargs: arguments of the encoders (`dropout`, `dtype`,
-                `max_sequence_length`, …), which reach both, or of
-                `ElectraPretrainer`. `tokenizer` replaces the preset's and
-                sets the vocabulary's size.
+                `max_sequence_length`, …), which reach both, of the generator
+                alone (`generator_num_layers`, `generator_hidden_dim`,
+                `generator_dropout`, …), or of `ElectraPretrainer`. Another
+                `objective` than the preset's gets the generator and heads
+                that it needs; those that the preset has no weights of are
+                fresh, and a warning names them. `tokenizer` replaces the
+                preset's and sets the vocabulary's size.
 
         Raises:
             ValueError: unknown presets, unknown arguments, or a directory
@@ -333,10 +378,12 @@ class ElectraPretrainer(TrainStep, SubclassedTask):
         config = super().get_config()
         config.update(
             {
-                "generator": keras.layers.serialize(self.generator),
+                "generator": self.generator
+                and keras.layers.serialize(self.generator),
                 "objective": self.objective.name,
                 "objective_config": self.objective.get_config(),
                 "optimizer_config": self.optimizer_config,
+                "embedding_sharing": self.embedding_sharing,
                 "seed": self.seed,
             }
         )
@@ -345,16 +392,11 @@ class ElectraPretrainer(TrainStep, SubclassedTask):
     @classmethod
     def from_config(cls, config):
         config = dict(config)
-        backbone = config["backbone"]
-        if isinstance(backbone, dict):
-            backbone = keras.layers.deserialize(backbone)
-        generator = config["generator"]
-        if isinstance(generator, dict):
-            # Deserialised by hand: the embeddings are the discriminator's.
-            encoder_config = dict(generator["config"])
-            encoder_config["embeddings"] = backbone.embeddings
-            generator = ElectraBackbone.from_config(encoder_config)
-        config.update({"backbone": backbone, "generator": generator})
+        config["backbone"], config["generator"] = make_encoders(
+            config["backbone"],
+            config["generator"],
+            config.get("embedding_sharing", "shared"),
+        )
         return super().from_config(config)
 
 

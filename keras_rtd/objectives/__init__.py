@@ -1,12 +1,46 @@
 """What is corrupted, what is predicted, how the losses combine."""
 
-from keras_rtd.objectives.electra import Electra
+import dataclasses
 
-OBJECTIVES = {objective.name: objective for objective in (Electra,)}
+from keras_rtd.objectives.electra import Electra
+from keras_rtd.objectives.electra import Electra15
+from keras_rtd.objectives.electric import Electric
+from keras_rtd.objectives.masked_lm import AllTokensMLM
+from keras_rtd.objectives.masked_lm import CorrectiveLM
+from keras_rtd.objectives.masked_lm import MaskedLM
+from keras_rtd.objectives.masked_lm import ReplaceMLM
+
+OBJECTIVES = {
+    objective.name: objective
+    for objective in (
+        Electra,
+        MaskedLM,
+        ReplaceMLM,
+        AllTokensMLM,
+        Electra15,
+        Electric,
+        CorrectiveLM,
+    )
+}
 
 
 def get(name, **options):
     """The objective of this name.
+
+    Raises:
+        ValueError: an unknown name or option, with the known ones.
+    """
+    unknown = sorted(set(options) - set(option_names(name)))
+    if unknown:
+        raise ValueError(
+            f"The objective {name!r} has no option {', '.join(unknown)}. "
+            f"Known: {', '.join(option_names(name)) or 'none'}"
+        )
+    return OBJECTIVES[name](**options)
+
+
+def option_names(name):
+    """What `objective_config` of an objective may hold: list of strings.
 
     Raises:
         ValueError: an unknown name, with the known ones.
@@ -15,4 +49,4 @@ def get(name, **options):
         raise ValueError(
             f"Unknown objective {name!r}. Known: {', '.join(OBJECTIVES)}"
         )
-    return OBJECTIVES[name](**options)
+    return [field.name for field in dataclasses.fields(OBJECTIVES[name])]

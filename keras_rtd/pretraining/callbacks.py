@@ -10,6 +10,25 @@ from keras_rtd.pretraining.samples import samples_markdown
 
 SAMPLES_KEPT = 24
 
+# What is printed of an objective's metrics, where it has them: (name, label,
+# format).
+IN_A_LINE = (
+    ("generator_loss", "generator", ".3f"),
+    ("masked_lm_loss", "masked LM", ".3f"),
+    ("discriminator_loss", "discriminator", ".4f"),
+    ("discriminator_auc", "auc", ".3f"),
+    ("replaced_rate", "replaced", ".1%"),
+)
+HELD_OUT = (
+    ("val_generator_loss", "generator loss", ".3f"),
+    ("val_generator_accuracy", "its accuracy", ".1%"),
+    ("val_masked_lm_loss", "masked LM loss", ".3f"),
+    ("val_masked_lm_accuracy", "its accuracy", ".1%"),
+    ("val_discriminator_auc", "discriminator auc", ".3f"),
+    ("probe_auc", "probe auc", ".3f"),
+    ("probe_average_precision", "average precision", ".3f"),
+)
+
 
 class Clock:
     """Seconds of training, those before a kill included."""
@@ -115,11 +134,7 @@ class ProgressLine(keras.callbacks.Callback):
         shared = f" ({each:,.0f} a device)" if self.replicas > 1 else ""
         print(
             f"step {self.step:,}/{self.train_steps:,}  "
-            f"loss {values['loss']:.3f} (generator "
-            f"{values['generator_loss']:.3f}, discriminator "
-            f"{values['discriminator_loss']:.4f})  "
-            f"auc {values['discriminator_auc']:.3f}  "
-            f"replaced {values['replaced_rate']:.1%}  "
+            f"loss {values['loss']:.3f}{_described(values, IN_A_LINE)}  "
             f"lr {learning_rate(self.model):.2e}  "
             f"{rate:,.0f} tokens/s{shared}  {share:.0%} of matmul peak  "
             f"{duration(seconds)} left",
@@ -133,7 +148,8 @@ class Evaluation(keras.callbacks.Callback):
     Args:
         run: `RunDirectory`.
         held_out: list of batches.
-        probe: list of batches, see `keras_rtd.pretraining.probe`.
+        probe: list of batches, see `keras_rtd.pretraining.probe`, or `None`
+            without a detector.
         writer: `TensorBoardWriter`.
         checkpoint: `Checkpoint`, told what is best.
         progress: `ProgressLine`.
@@ -194,25 +210,21 @@ class Evaluation(keras.callbacks.Callback):
             row["skipped_steps"] = model.skipped_steps()
         with model.averaged_weights():
             held_out = evaluate_batches(model, self.held_out, self.strategy)
-            probe = evaluate_batches(model, self.probe, self.strategy)
-            samples = make_samples(model, self.held_out[0], step)
+            probe, samples = {}, []
+            if self.probe is not None:
+                probe = evaluate_batches(model, self.probe, self.strategy)
+                samples = make_samples(model, self.held_out[0], step)
+        for name in ("auc", "average_precision"):
+            if probe:
+                row[f"probe_{name}"] = probe[f"discriminator_{name}"]
         row.update({f"val_{k}": v for k, v in held_out.items()})
-        row["probe_auc"] = probe["discriminator_auc"]
-        row["probe_average_precision"] = probe[
-            "discriminator_average_precision"
-        ]
         self.samples = (self.samples + samples)[-SAMPLES_KEPT:]
         if self.strategy.is_chief:
             self._write(step, row, samples)
         self.checkpoint.note_metrics(step, row)
         model.reset_metrics()
         print(
-            f"held out at step {step:,}: generator loss "
-            f"{row['val_generator_loss']:.3f}, accuracy "
-            f"{row['val_generator_accuracy']:.1%}; discriminator auc "
-            f"{row['val_discriminator_auc']:.3f}; probe auc "
-            f"{row['probe_auc']:.3f}, average precision "
-            f"{row['probe_average_precision']:.3f}"
+            f"held out at step {step:,}{_described(row, HELD_OUT)}"
             + (
                 f"; {row['skipped_steps']:,} steps skipped for overflow"
                 if row.get("skipped_steps")
@@ -227,8 +239,17 @@ class Evaluation(keras.callbacks.Callback):
         self.run.append_metrics(row)
         numbers = {k: v for k, v in row.items() if k not in ("step", "seconds")}
         self.writer.scalars(step, numbers)
-        self.writer.text(step, "samples", samples_markdown(samples))
+        if samples:
+            self.writer.text(step, "samples", samples_markdown(samples))
         self.writer.flush()
+
+
+def _described(values, metrics):
+    return "".join(
+        f", {label} {values[name]:{form}}"
+        for name, label, form in metrics
+        if name in values
+    )
 
 
 def evaluate_batches(model, batches, strategy):

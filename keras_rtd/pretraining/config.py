@@ -3,7 +3,9 @@
 import argparse
 import dataclasses
 
+from keras_rtd.models.pretrainer_parts import SHARING
 from keras_rtd.objectives import OBJECTIVES
+from keras_rtd.objectives import option_names
 from keras_rtd.pretraining.phase import Phase
 from keras_rtd.training.optimizers import OPTIMIZERS
 from keras_rtd.training.schedules import SCHEDULES
@@ -22,6 +24,18 @@ FREE = (
     "strategy",
     "model_devices",
     "tpu",
+)
+
+
+# Settings that are options of objectives, where an objective has them.
+OBJECTIVE_OPTIONS = (
+    "discriminator_weight",
+    "masked_lm_weight",
+    "all_tokens_weight",
+    "temperature",
+    "final_temperature",
+    "temperature_steps",
+    "unigram_warmup_steps",
 )
 
 
@@ -89,6 +103,9 @@ class PretrainConfig:
     generator_learning_rate: float | None = setting(
         None, "peak rate of the generator's own weights"
     )
+    generator_clipnorm: float | None = setting(
+        None, "clip of the generator's own gradients (default: all jointly)"
+    )
     warmup_steps: int | None = setting(None, "steps of linear warmup")
     schedule: str = setting(
         "polynomial", "how the rate falls", choices=tuple(SCHEDULES)
@@ -99,6 +116,18 @@ class PretrainConfig:
         "is evaluated and saved at the end, e.g. 0.999 (default none)",
     )
     dropout: float | None = setting(None, "dropout rate of both encoders")
+    generator_dropout: float | None = setting(
+        None, "dropout rate of the generator, also when it draws"
+    )
+    embedding_sharing: str = setting(
+        "shared",
+        "gradient_disentangled: the encoder adds tables to the generator's",
+        choices=SHARING,
+    )
+    generator_num_layers: int | None = setting(None, "generator's layers")
+    generator_hidden_dim: int | None = setting(
+        None, "generator's width; brings heads of 64 and 4 x inner width"
+    )
     dtype: str = setting(
         "float32",
         "dtype policy; auto: mixed_bfloat16 where the devices are fast at it",
@@ -106,6 +135,18 @@ class PretrainConfig:
     )
     discriminator_weight: float = setting(50.0, "weight of detection's loss")
     temperature: float = setting(1.0, "of the generator's draws")
+    final_temperature: float | None = setting(
+        None, "where the temperature goes within --temperature_steps"
+    )
+    temperature_steps: int | None = setting(
+        None, "steps from --temperature to --final_temperature"
+    )
+    masked_lm_weight: float | None = setting(
+        None, "weight of the encoder's own prediction of masked tokens"
+    )
+    all_tokens_weight: float | None = setting(
+        None, "weight of all_tokens_mlm's prediction of all tokens"
+    )
     unigram_warmup_steps: int = setting(
         0,
         "first steps whose replacements move from the corpus's word "
@@ -154,7 +195,11 @@ class PretrainConfig:
         self._check("sequence_length", self.sequence_length >= 8, "at least 8")
         self._check("mask_rate", 0 < self.mask_rate < 1, "between 0 and 1")
         self._check("temperature", self.temperature > 0, "above 0")
-        for name in ("learning_rate", "generator_learning_rate"):
+        for name in (
+            "learning_rate",
+            "generator_learning_rate",
+            "generator_clipnorm",
+        ):
             value = getattr(self, name)
             self._check(name, value is None or value > 0, "above 0")
         for name in ("seed", "unigram_warmup_steps", "discriminator_weight"):
@@ -175,6 +220,32 @@ class PretrainConfig:
             "from 0 up to 1",
         )
         self._check(
+            "generator_dropout",
+            self.generator_dropout is None or 0 <= self.generator_dropout < 1,
+            "from 0 up to 1",
+        )
+        for name in (
+            "generator_num_layers",
+            "generator_hidden_dim",
+            "temperature_steps",
+        ):
+            value = getattr(self, name)
+            self._check(name, value is None or value >= 1, "at least 1")
+        self._check(
+            "final_temperature",
+            self.final_temperature is None or self.final_temperature > 0,
+            "above 0",
+        )
+        self._check(
+            "temperature_steps",
+            (self.temperature_steps is None)
+            == (self.final_temperature is None),
+            "given together with --final_temperature",
+        )
+        for name in ("masked_lm_weight", "all_tokens_weight"):
+            value = getattr(self, name)
+            self._check(name, value is None or value >= 0, "0 or more")
+        self._check(
             "validation_fraction",
             0 < self.validation_fraction < 1,
             "between 0 and 1",
@@ -192,10 +263,46 @@ class PretrainConfig:
             "given with --optimizer=lamb, as presets have AdamW's, which "
             "would hardly move it (0.001 to 0.01 is usual)",
         )
+        self._check_objective_options()
         self._check("data", len(self.data) > 0, "given: files or a folder")
         if self.dtype == "auto":
             # What the run directory remembers is the dtype itself.
             object.__setattr__(self, "dtype", fast_dtype())
+
+    def _check_objective_options(self):
+        known = option_names(self.objective)
+        fields = {field.name: field for field in dataclasses.fields(self)}
+        for name in OBJECTIVE_OPTIONS:
+            self._check(
+                name,
+                name in known or getattr(self, name) == fields[name].default,
+                f"left out: --objective={self.objective} has no such option",
+            )
+
+    def objective_config(self):
+        """The options of the objective, as `ElectraPretrainer` takes them."""
+        known = option_names(self.objective)
+        options = {
+            name: getattr(self, name)
+            for name in OBJECTIVE_OPTIONS
+            if name in known and getattr(self, name) is not None
+        }
+        if "mask_rate" in known:
+            options["mask_rate"] = self.mask_rate
+        return options
+
+    def generator_arguments(self):
+        """Arguments of `from_preset` for the generator alone."""
+        names = (
+            "generator_dropout",
+            "generator_num_layers",
+            "generator_hidden_dim",
+        )
+        return {
+            name: getattr(self, name)
+            for name in names
+            if getattr(self, name) is not None
+        }
 
     def _check(self, name, good, rule):
         if not good:
@@ -214,6 +321,7 @@ class PretrainConfig:
         names = (
             "learning_rate",
             "generator_learning_rate",
+            "generator_clipnorm",
             "warmup_steps",
             "ema_momentum",
         )

@@ -9,6 +9,7 @@ from keras_rtd.pretraining.line_chart import line_chart
 FIGURES = {
     "probe_auc": "Probe AUC",
     "probe_average_precision": "Probe average precision",
+    "val_masked_lm_loss": "Masked LM loss",
     "val_generator_loss": "Generator loss",
     "val_generator_accuracy": "Generator accuracy",
     "val_discriminator_auc": "Discriminator AUC",
@@ -41,6 +42,12 @@ CHARTS = (
         "Generator loss",
         "Mean negative log-likelihood of the masked tokens, in nats.",
         _both("generator_loss"),
+    ),
+    (
+        "Masked LM loss",
+        "Mean negative log-likelihood that the encoder itself gives the "
+        "masked tokens, in nats.",
+        _both("masked_lm_loss"),
     ),
     (
         "Discriminator AUC",

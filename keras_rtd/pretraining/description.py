@@ -33,9 +33,10 @@ def description(pretrainer, config, phase, flops, held_out, done):
     generator = sum(
         int(np.prod(v.shape)) for v in pretrainer.generator_variables
     )
+    more = f", generator {generator:,} more" if generator else ""
     lines = [
-        f"discriminator {parameters:,} parameters, generator {generator:,} "
-        f"more; {flops / 1e6:.1f} MFLOP a token",
+        f"encoder {parameters:,} parameters{more}; "
+        f"{flops / 1e6:.1f} MFLOP a token",
         f"batch {phase.batch_size} x {phase.sequence_length} tokens"
         + (
             f" in {config.accumulate_steps} parts"

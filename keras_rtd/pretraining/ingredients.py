@@ -38,13 +38,11 @@ def build_pretrainer(config):
         preset,
         load_weights=config.init_from is not None,
         objective=config.objective,
-        objective_config={
-            "discriminator_weight": config.discriminator_weight,
-            "temperature": config.temperature,
-            "unigram_warmup_steps": config.unigram_warmup_steps,
-        },
+        objective_config=config.objective_config(),
+        embedding_sharing=config.embedding_sharing,
         compile=False,
         **arguments,
+        **config.generator_arguments(),
     )
     longest = pretrainer.backbone.max_sequence_length
     for number, phase in enumerate(config.phases()):

@@ -75,7 +75,11 @@ class PhaseTrainer:
         evaluation = Evaluation(
             run=self.run,
             held_out=held_out,
-            probe=probe.probe_batches(held_out, self.unigram, self.special),
+            probe=(
+                probe.probe_batches(held_out, self.unigram, self.special)
+                if pretrainer.objective.has_detector
+                else None
+            ),
             writer=self.writer,
             checkpoint=self.checkpoint,
             progress=progress,

@@ -6,8 +6,6 @@ import time
 import keras
 from keras import ops
 
-from keras_rtd.models.pretrainer import encoder_inputs
-
 REPEATS = 5
 
 
@@ -28,9 +26,10 @@ def profile(pretrainer, batches, folder, repeats=REPEATS):
 
     Returns:
         dict of name -> seconds: `generator`, `vocabulary_head_and_sampling`
-        (one pass over the logits, with their loss), `discriminator`,
-        `losses`, `backward`, `optimizer_and_metrics`, `input_wait` and
-        `step`.
+        (one pass over the logits, with their loss; both only where there is a
+        generator), `discriminator` (the encoder and its detection head),
+        `losses` (and what else the objective predicts with), `backward`,
+        `optimizer_and_metrics`, `input_wait` and `step`.
     """
     waits, batch = [], None
     for _ in range(repeats):
@@ -49,13 +48,17 @@ def profile(pretrainer, batches, folder, repeats=REPEATS):
     with _trace(str(folder)):
         for _ in range(3):
             pretrainer.train_on_batch(batch)
-    seconds = {
-        "generator": programs["generator"],
-        "vocabulary_head_and_sampling": programs["head"]
-        - programs["generator"],
+    seconds = {}
+    if pretrainer.generator is not None:
+        seconds = {
+            "generator": programs["generator"],
+            "vocabulary_head_and_sampling": programs["head"]
+            - programs["generator"],
+        }
+    seconds |= {
         "discriminator": programs["discriminator"],
         "losses": programs["forward"]
-        - programs["head"]
+        - programs.get("head", 0.0)
         - programs["discriminator"],
         "backward": programs["gradients"] - programs["forward"],
         "optimizer_and_metrics": step - programs["gradients"],
@@ -83,20 +86,29 @@ def _programs(model):
         # One number to wait for, that needs all of the result.
         return sum(ops.sum(ops.cast(t, "float32")) for t in tensors)
 
+    everywhere = model.objective.generator == "two_tower"
+
     def generator(batch):
-        inputs = encoder_inputs(batch, batch["masked_token_ids"])
-        return total(model.generator(inputs, training=True)["sequence_output"])
+        name = "token_ids" if everywhere else "masked_token_ids"
+        return total(model.generator_encode(batch, batch[name], training=True))
 
     def head(batch):
-        features = model.generator_features(batch, training=True)
+        name = "token_ids" if everywhere else "masked_token_ids"
+        encoded = model.generator_encode(batch, batch[name], training=True)
+        positions = None if everywhere else batch["mask_positions"]
         return total(
-            *model.masked_lm_head.score(features, batch["mask_ids"], seed=0)
+            *model.masked_lm_head.score(
+                model.masked_lm_head.features(encoded, positions),
+                batch["token_ids" if everywhere else "mask_ids"],
+                seed=0,
+            )
         )
 
     def discriminator(batch):
-        return total(
-            model.discriminator_logits(batch, batch["token_ids"], training=True)
-        )
+        encoded = model.encode(batch, batch["token_ids"], training=True)
+        if model.detection_head is not None:
+            encoded = model.detection_head(encoded)
+        return total(encoded)
 
     def forward(batch):
         outputs = model.run_objective(batch, training=True)
@@ -112,10 +124,12 @@ def _programs(model):
 
         return run
 
-    return {
-        function.__name__: in_scope(function)
-        for function in (generator, head, discriminator, forward)
-    } | {"gradients": gradients}
+    functions = [discriminator, forward]
+    if model.generator is not None:
+        functions += [generator, head]
+    return {function.__name__: in_scope(function) for function in functions} | {
+        "gradients": gradients
+    }
 
 
 def _fastest(function, batch, repeats):

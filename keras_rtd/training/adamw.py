@@ -2,6 +2,7 @@
 
 import keras
 from keras import ops
+from keras.src.optimizers.base_optimizer import clip_by_global_norm
 
 # Biases and LayerNorm; matched on the variable's own name because layer
 # names differ between backends. Embeddings do decay, as in the reference.
@@ -28,6 +29,9 @@ class AdamW(keras.optimizers.Optimizer):
         bias_correction: bool. Adam's correction of the first steps. Defaults
             to `False`.
         global_clipnorm: float or `None`. Defaults to 1.0.
+        generator_clipnorm: float or `None`. With a number, the joint gradient
+            norm of the generator's own weights is clipped at it, and that of
+            all others at `global_clipnorm`; `None` clips all together.
     """
 
     def __init__(
@@ -40,6 +44,7 @@ class AdamW(keras.optimizers.Optimizer):
         epsilon=1e-6,
         bias_correction=False,
         global_clipnorm=1.0,
+        generator_clipnorm=None,
         name="adamw",
         **kwargs,
     ):
@@ -56,6 +61,7 @@ class AdamW(keras.optimizers.Optimizer):
         self.beta_2 = beta_2
         self.epsilon = epsilon
         self.bias_correction = bias_correction
+        self.generator_clipnorm = generator_clipnorm
         self._generator_ids: frozenset[int] = frozenset()
         self._factors_by_id: dict[int, float] = {}
 
@@ -116,17 +122,37 @@ class AdamW(keras.optimizers.Optimizer):
         return self._decays[self._get_variable_index(variable)]
 
     def _clip_gradients(self, gradients):
-        backend, limit = keras.config.backend(), self.global_clipnorm
-        if backend == "torch" and limit:
+        if self.generator_clipnorm is None:
+            return self._clip_together(gradients, self.global_clipnorm)
+        clipped = list(gradients)
+        for is_generator, limit in (
+            (True, self.generator_clipnorm),
+            (False, self.global_clipnorm),
+        ):
+            group = [
+                i for i, g in enumerate(self._is_generator) if g == is_generator
+            ]
+            members = [gradients[i] for i in group]
+            if members:
+                members = self._clip_together(members, limit)
+            for i, gradient in zip(group, members):
+                clipped[i] = gradient
+        return clipped
+
+    def _clip_together(self, gradients, limit):
+        backend = keras.config.backend()
+        if not limit:
+            return super()._clip_gradients(gradients)
+        if backend == "torch":
             from keras_rtd.training import adamw_torch
 
             return adamw_torch.clip_by_global_norm(gradients, limit)
-        if backend == "tensorflow" and limit:
+        if backend == "tensorflow":
             import tensorflow as tf
 
             # By a kernel that squares and adds in one pass.
             return tf.clip_by_global_norm(gradients, limit)[0]
-        return super()._clip_gradients(gradients)
+        return clip_by_global_norm(gradients, limit)
 
     def _backend_update_step(self, gradients, variables, learning_rate):
         backend = keras.config.backend()
@@ -191,6 +217,7 @@ class AdamW(keras.optimizers.Optimizer):
                 "beta_2": self.beta_2,
                 "epsilon": self.epsilon,
                 "bias_correction": self.bias_correction,
+                "generator_clipnorm": self.generator_clipnorm,
             }
         )
         return config

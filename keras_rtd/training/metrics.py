@@ -14,40 +14,52 @@ RANGE = 16.0
 # Every replica adds up the whole batch, so that any of them can be read.
 EQUAL = "only_first_replica"
 
-SUMS = (
-    "generator_nll",
-    "generator_count",
-    "generator_correct",
-    "sampled_correct",
-    "discriminator_bce",
-    "real_count",
-    "discriminator_correct",
-    "replaced_count",
-    "predicted_count",
-    "predicted_correct",
-)
+
+def sum_names(objective):
+    """What is added up for an objective: list of strings."""
+    names = []
+    for part in objective.token_parts:
+        names += [f"{part}_nll", f"{part}_count", f"{part}_correct"]
+        if part == "generator":
+            names.append("drawn_correct")
+    if objective.has_detector:
+        names += [
+            "discriminator_bce",
+            "discriminator_count",
+            "discriminator_correct",
+            "positive_count",
+            "predicted_count",
+            "predicted_correct",
+        ]
+    if objective.generator and not objective.detects_all_tokens:
+        names += ["real_count", "replaced_count"]
+    return names
 
 
 class PretrainingMetrics(keras.metrics.Metric):
-    """All metrics of replaced token detection, real tokens only, of the whole
-    batch on every replica.
+    """All metrics of an objective, real tokens only, of the whole batch on
+    every replica. What an objective has not is left out.
 
     Area under the ROC curve and average precision come from a histogram of
     the discriminator's logits in 16,384 bins (ties within a bin count one
     half), so that a step costs one addition and devices can add theirs up.
 
     Args:
-        objective: weighs the two losses into `loss`.
+        objective: `keras_rtd.objectives.base.Objective`.
     """
 
     def __init__(self, objective, name="loss"):
         super().__init__(name=name, dtype="float32")
         self.objective = objective
+        self.names = sum_names(objective)
         self.sums = self.add_variable(
-            (len(SUMS),), initializer="zeros", name="sums", aggregation=EQUAL
+            (len(self.names),),
+            initializer="zeros",
+            name="sums",
+            aggregation=EQUAL,
         )
         self.histogram = self.add_variable(
-            (2 * BINS,),
+            (2 * BINS if objective.has_detector else 0,),
             initializer="zeros",
             name="histogram",
             aggregation=EQUAL,
@@ -69,38 +81,43 @@ class PretrainingMetrics(keras.metrics.Metric):
             list of float32 tensors for `update_state`; those of the parts of
             a batch are added up.
         """
-
-        def count(values, weights):
-            return ops.sum(ops.cast(values, "float32") * weights)
-
-        weights = ops.cast(batch["mask_weights"], "float32")
         # A slot drawn twice weighs once each; accuracy counts likewise.
-        ids = ops.cast(batch["mask_ids"], "int32")
-        guess = outputs["predicted_ids"]
-        real = ops.cast(batch["padding_mask"], "float32")
-        replaced = ops.cast(outputs["is_replaced"], "float32")
-        logits = outputs["discriminator_logits"]
-        predicted = ops.cast(logits > 0, "float32")
-        sums = {
-            "generator_nll": count(parts["generator_nll"], weights),
-            "generator_count": ops.sum(weights),
-            "generator_correct": count(ops.equal(guess, ids), weights),
-            "sampled_correct": count(
-                ops.equal(outputs["sampled_ids"], ids), weights
-            ),
-            "discriminator_bce": count(parts["discriminator_bce"], real),
-            "real_count": ops.sum(real),
-            "discriminator_correct": count(
-                ops.equal(predicted, replaced), real
-            ),
-            "replaced_count": count(replaced, real),
-            "predicted_count": count(predicted, real),
-            "predicted_correct": count(predicted * replaced, real),
-        }
-        return [
-            ops.stack([sums[name] for name in SUMS]),
-            logit_histogram(logits, replaced, real),
-        ]
+        weights = self.objective.weights(batch)
+        sums = {}
+        for name in self.objective.token_parts:
+            part, weight = parts[name], weights[name]
+            targets = part["targets"]
+            sums[f"{name}_nll"] = count(part["loss"], weight)
+            sums[f"{name}_count"] = ops.sum(weight)
+            sums[f"{name}_correct"] = count(
+                ops.equal(part["predicted"], targets), weight
+            )
+            if "drawn" in part:
+                sums["drawn_correct"] = count(
+                    ops.equal(part["drawn"], targets), weight
+                )
+        histogram = ops.zeros((0,))
+        if self.objective.has_detector:
+            part, weight = parts["discriminator"], weights["discriminator"]
+            logits = part["logits"]
+            labels = ops.cast(part["labels"], "float32")
+            predicted = ops.cast(logits > 0, "float32")
+            sums |= {
+                "discriminator_bce": count(part["loss"], weight),
+                "discriminator_count": ops.sum(weight),
+                "discriminator_correct": count(
+                    ops.equal(predicted, labels), weight
+                ),
+                "positive_count": count(labels, weight),
+                "predicted_count": count(predicted, weight),
+                "predicted_correct": count(predicted * labels, weight),
+            }
+            histogram = logit_histogram(logits, labels, weight)
+        if "real_count" in self.names:
+            real = ops.cast(batch["padding_mask"], "float32")
+            sums["real_count"] = ops.sum(real)
+            sums["replaced_count"] = count(outputs["is_replaced"], real)
+        return [ops.stack([sums[name] for name in self.names]), histogram]
 
     def nothing(self):
         """What a batch without rows would add, see `measure`."""
@@ -125,24 +142,38 @@ class PretrainingMetrics(keras.metrics.Metric):
         self.bad_steps.assign(ops.where(finite, 0.0, self.bad_steps + 1.0))
 
     def result(self):
-        """dict of float32 scalars under the names of DESIGN §2."""
+        """dict of float32 scalars under the names of DESIGN §2; of a part
+        that predicts tokens `PART_loss` and `PART_accuracy`."""
         sums = ops.convert_to_tensor(self.sums)
-        s = {name: sums[i] for i, name in enumerate(SUMS)}
-        generator_loss = mean(s["generator_nll"], s["generator_count"])
-        discriminator_loss = mean(s["discriminator_bce"], s["real_count"])
+        s = {name: sums[i] for i, name in enumerate(self.names)}
+        results, losses = {}, {}
+        for part in self.objective.token_parts:
+            losses[part] = mean(s[f"{part}_nll"], s[f"{part}_count"])
+            results[f"{part}_loss"] = losses[part]
+            results[f"{part}_accuracy"] = mean(
+                s[f"{part}_correct"], s[f"{part}_count"]
+            )
+            if part == "generator":
+                results["sampled_accuracy"] = mean(
+                    s["drawn_correct"], s["generator_count"]
+                )
+        if self.objective.has_detector:
+            losses["discriminator"] = mean(
+                s["discriminator_bce"], s["discriminator_count"]
+            )
+            results |= self._detection(s, losses["discriminator"])
+        if "real_count" in s:
+            results["replaced_rate"] = mean(
+                s["replaced_count"], s["real_count"]
+            )
+        return {"loss": self.objective.combine(losses), **results}
+
+    def _detection(self, s, loss):
         auc, average_precision = ranking_metrics(self.histogram)
         return {
-            "loss": self.objective.combine(generator_loss, discriminator_loss),
-            "generator_loss": generator_loss,
-            "generator_accuracy": mean(
-                s["generator_correct"], s["generator_count"]
-            ),
-            "sampled_accuracy": mean(
-                s["sampled_correct"], s["generator_count"]
-            ),
-            "discriminator_loss": discriminator_loss,
+            "discriminator_loss": loss,
             "discriminator_accuracy": mean(
-                s["discriminator_correct"], s["real_count"]
+                s["discriminator_correct"], s["discriminator_count"]
             ),
             "discriminator_auc": auc,
             "discriminator_average_precision": average_precision,
@@ -150,10 +181,17 @@ class PretrainingMetrics(keras.metrics.Metric):
                 s["predicted_correct"], s["predicted_count"]
             ),
             "discriminator_recall": mean(
-                s["predicted_correct"], s["replaced_count"]
+                s["predicted_correct"], s["positive_count"]
             ),
-            "replaced_rate": mean(s["replaced_count"], s["real_count"]),
+            "replaced_rate": mean(
+                s["positive_count"], s["discriminator_count"]
+            ),
         }
+
+
+def count(values, weights):
+    """Sum of values times weights."""
+    return ops.sum(ops.cast(values, "float32") * weights)
 
 
 def logit_histogram(logits, labels, weights):

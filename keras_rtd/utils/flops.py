@@ -31,26 +31,39 @@ def encoder_flops(backbone, sequence_length):
 def training_flops(pretrainer, sequence_length, num_predictions):
     """FLOPs of one token of a training step, backward = 2 x forward.
 
+    Only what the objective computes: no generator, no head that it has not.
+
     Args:
-        pretrainer: `ElectraPretrainer`.
+        pretrainer: `ElectraPretrainer`, or what has its `backbone`,
+            `generator` and `objective`.
         sequence_length: int.
         num_predictions: int. Masked positions a window.
 
     Returns:
         float.
     """
-    discriminator, generator = pretrainer.backbone, pretrainer.generator
-    embedding = discriminator.embedding_dim
-    masked = 2 * generator.hidden_dim * embedding
-    masked += 2 * embedding * discriminator.vocabulary_size
-    detection = 2 * discriminator.hidden_dim * (discriminator.hidden_dim + 1)
-    forward = (
-        encoder_flops(discriminator, sequence_length)
-        + encoder_flops(generator, sequence_length)
-        + masked * num_predictions / sequence_length
-        + detection
-    )
+    encoder, generator = pretrainer.backbone, pretrainer.generator
+    objective = pretrainer.objective
+    masked = num_predictions / sequence_length
+    forward = encoder_flops(encoder, sequence_length)
+    if objective.generator == "masked_lm":
+        forward += encoder_flops(generator, sequence_length)
+        forward += masked * _head_flops(encoder, generator.hidden_dim)
+    elif objective.generator == "two_tower":
+        forward += 2 * encoder_flops(generator, sequence_length)
+        forward += _head_flops(encoder, 2 * generator.hidden_dim)
+    if objective.has_detector:
+        forward += 2 * encoder.hidden_dim * (encoder.hidden_dim + 1)
+    if objective.encoder_predicts:
+        positions = masked if objective.encoder_predicts == "masked" else 1.0
+        forward += positions * _head_flops(encoder, encoder.hidden_dim)
     return 3.0 * forward
+
+
+def _head_flops(encoder, width):
+    """Of one token's prediction from vectors of this width."""
+    embedding = encoder.embedding_dim
+    return 2 * width * embedding + 2 * embedding * encoder.vocabulary_size
 
 
 # FLOPs of one number of elementwise work, in the paper's count.
@@ -58,7 +71,7 @@ DROPOUT, LAYER_NORM, ACTIVATION, SOFTMAX = 4, 5, 8, 5
 
 
 def paper_training_flops(pretrainer, sequence_length, output_fraction=0.15625):
-    """FLOPs of one token of a training step, as the ELECTRA paper counts.
+    """FLOPs of one token of an ELECTRA step, as the paper counts.
 
     Backward = 1 x forward, lookups of embeddings are counted as products with
     the whole table, and elementwise work is in it. Only for comparisons with

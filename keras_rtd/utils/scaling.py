@@ -11,6 +11,7 @@ import json
 import pathlib
 import types
 
+from keras_rtd import objectives
 from keras_rtd.layers.embedding import padded_rows
 from keras_rtd.utils.flops import training_flops
 
@@ -167,7 +168,9 @@ def preset_sizes(name):
         return types.SimpleNamespace(**task["config"][part]["config"])
 
     return types.SimpleNamespace(
-        backbone=encoder("backbone"), generator=encoder("generator")
+        backbone=encoder("backbone"),
+        generator=encoder("generator"),
+        objective=objectives.get(task["config"]["objective"]),
     )
 
 

@@ -106,7 +106,8 @@ def test_missing_and_misshapen_variables_are_all_listed(trained):
 @pytest.mark.parametrize(
     "option",
     [
-        {"electric_objective": True},
+        {"two_tower_generator": True},
+        {"electra_objective": False},
         {"untied_generator": False},
         {"model_size": "huge"},
         {"vocab_size": 99},
