@@ -5,7 +5,7 @@
 
 `--data` is the folder with the tasks' own folders (SST-2, CoLA, …) or one of
 them, files as GLUE distributes them, plain or gzip. Three epochs, ten for
-RTE, STS-B and CoLA's like of few examples, as the paper has it (appendix B).
+RTE and STS-B, as the paper has it (appendix B).
 `--fresh` starts from random weights: what pre-training is worth.
 """
 
@@ -18,8 +18,6 @@ from keras_rtd.finetuning import main
 from keras_rtd.finetuning.problems import Glue
 from keras_rtd.pretraining import setting
 
-LONGER = {"rte": 10, "stsb": 10}
-
 
 @dataclasses.dataclass(frozen=True)
 class GlueConfig(FineTuneConfig):
@@ -31,7 +29,7 @@ class GlueConfig(FineTuneConfig):
 
     def __post_init__(self):
         if self.epochs is None:
-            object.__setattr__(self, "epochs", LONGER.get(self.task, 3))
+            object.__setattr__(self, "epochs", TASKS[self.task].epochs)
         super().__post_init__()
 
 

@@ -7,6 +7,9 @@ import os
 # stands above this room.
 SUITES = {
     "blimp": ("keras_rtd.evaluation.suites", "run_blimp"),
+    "glue": ("keras_rtd.finetuning.suites", "glue"),
+    "tagging": ("keras_rtd.finetuning.suites", "tagging"),
+    "squad": ("keras_rtd.finetuning.suites", "squad"),
 }
 
 
@@ -14,6 +17,10 @@ def evaluate(model, suite, directory, run_dir=None, **options):
     """Runs a suite on a model.
 
     - `"blimp"`: `keras_rtd.evaluation.evaluate_blimp`; nothing is trained.
+    - `"glue"`, `"tagging"`, `"squad"`: the model is fine-tuned and scored on
+      every task whose files are in `directory`; see
+      `keras_rtd.finetuning.suites`. Stopped and called again with the same
+      arguments, it goes on.
 
     Args:
         model: a model, or where to load it from: a bundled preset, a preset
@@ -21,7 +28,9 @@ def evaluate(model, suite, directory, run_dir=None, **options):
         suite: str, a name of `SUITES`.
         directory: path of the suite's files.
         run_dir: path of what a suite that trains writes; `None` for `"blimp"`.
-        **options: of the suite, e.g. `scorer="generator"`.
+        **options: of the suite, e.g. `scorer="generator"` of `"blimp"`, or
+            `tasks=["rte"]`, `seeds=3` and other settings of
+            `keras_rtd.finetuning.FineTuneConfig`.
 
     Returns:
         dict of figures, as the suite gives them.

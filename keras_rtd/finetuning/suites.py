@@ -1,0 +1,219 @@
+"""Suites that train: `keras_rtd.evaluation.evaluate` runs them.
+
+Each fine-tunes one model on several tasks, with the settings of the recipes,
+and can be interrupted and called again as the recipes can.
+"""
+
+import dataclasses
+import hashlib
+import os
+import pathlib
+import statistics
+
+import numpy as np
+
+from keras_rtd.evaluation.glue import TASKS
+from keras_rtd.evaluation.text_files import find_file
+from keras_rtd.finetuning.config import FineTuneConfig
+from keras_rtd.finetuning.problems import Glue
+from keras_rtd.finetuning.problems import Squad
+from keras_rtd.finetuning.problems import Tagging
+from keras_rtd.finetuning.run import finetune
+from keras_rtd.finetuning.table import markdown
+from keras_rtd.pretraining.run_directory import RunDirectory
+
+# Files of the training and of the scored sentences, as they are distributed.
+TAGGING = {
+    "conll2000": ("train.txt", "test.txt"),
+    "wnut17": ("wnut17train.conll", "emerging.test.annotated"),
+}
+
+# Versions of the questions, which their files' names hold.
+SQUAD = {"squad1": "v1.1", "squad2": "v2.0"}
+
+
+def glue(model, directory, run_dir, tasks=None, **settings):
+    """The suite `"glue"`; see `keras_rtd.evaluation.evaluate`.
+
+    Args:
+        model, directory, run_dir: as there. `directory` holds the tasks' own
+            folders, `SST-2` and so on.
+        tasks: list of names of `keras_rtd.evaluation.glue.TASKS`, or `None`
+            for all whose training data is there.
+        **settings: of `FineTuneConfig`. `epochs` defaults to the task's.
+    """
+
+    def files(name):
+        task = TASKS[name]
+        folders = [pathlib.Path(directory) / task.folder]
+        return [
+            find_file(folders, task.files[split]) for split in ("train", "dev")
+        ]
+
+    return _run(
+        "glue",
+        {
+            name: lambda name=name: Glue(name, directory, settings.get("limit"))
+            for name in _choose(tasks, TASKS, files)
+        },
+        model,
+        directory,
+        run_dir,
+        settings,
+        {name: task.epochs for name, task in TASKS.items()},
+    )
+
+
+def tagging(model, directory, run_dir, tasks=None, **settings):
+    """The suite `"tagging"`; see `keras_rtd.evaluation.evaluate`.
+
+    Args:
+        model, directory, run_dir: as there. `directory` holds the folders
+            `conll2000` and `wnut17`, files as they are distributed.
+        tasks: list of these names, or `None` for all that are there.
+        **settings: of `FineTuneConfig`.
+    """
+
+    def files(name) -> tuple[pathlib.Path, pathlib.Path]:
+        folders = [pathlib.Path(directory) / name]
+        train, scored = TAGGING[name]
+        return find_file(folders, train), find_file(folders, scored)
+
+    return _run(
+        "tagging",
+        {
+            name: lambda name=name: Tagging(
+                name, *files(name), settings.get("limit")
+            )
+            for name in _choose(tasks, TAGGING, files)
+        },
+        model,
+        directory,
+        run_dir,
+        settings,
+        {},
+    )
+
+
+def squad(
+    model, directory, run_dir, tasks=None, held_out_limit=None, **settings
+):
+    """The suite `"squad"`; see `keras_rtd.evaluation.evaluate`.
+
+    Args:
+        model, directory, run_dir: as there. `directory` holds
+            `train-v1.1*.json` and `dev-v1.1*.json`, or the same of v2.0,
+            plain or `.gz`.
+        tasks: list of `"squad1"` and `"squad2"`, or `None` for those whose
+            files are there.
+        held_out_limit: int or `None`. Questions scored, from the first.
+        **settings: of `FineTuneConfig`. `epochs` defaults to 2.
+    """
+
+    def files(name) -> tuple[pathlib.Path, pathlib.Path]:
+        version = SQUAD[name]
+        train = _only(directory, f"train-{version}*.json*")
+        return train, _only(directory, f"dev-{version}*.json*")
+
+    return _run(
+        "squad",
+        {
+            name: lambda name=name: Squad(
+                *files(name), settings.get("limit"), held_out_limit
+            )
+            for name in _choose(tasks, SQUAD, files)
+        },
+        model,
+        directory,
+        run_dir,
+        settings,
+        dict.fromkeys(SQUAD, 2),
+    )
+
+
+def _only(directory, pattern):
+    paths = sorted(pathlib.Path(directory).glob(pattern))
+    if len(paths) != 1:
+        found = ", ".join(path.name for path in paths) or "none"
+        raise ValueError(
+            f"One file {pattern} is expected in {directory}. Found: {found}"
+        )
+    return paths[0]
+
+
+def _choose(tasks, known, files):
+    """Names to run: those asked for, or those whose files are there."""
+    unknown = [name for name in tasks or () if name not in known]
+    if unknown:
+        raise ValueError(
+            f"`tasks` are of {', '.join(known)}. Received: {unknown[0]!r}"
+        )
+    found, reason = [], None
+    for name in tasks or known:
+        try:
+            files(name)
+        except ValueError as error:
+            if tasks:
+                raise
+            reason = reason or error
+        else:
+            found.append(name)
+    if not found:
+        raise ValueError(f"No task's files are there, first of all: {reason}")
+    return found
+
+
+def _run(suite, problems, model, directory, run_dir, settings, epochs):
+    if run_dir is None:
+        raise ValueError(
+            f"The suite {suite!r} trains: give `run_dir`, where it may write."
+        )
+    known = {field.name for field in dataclasses.fields(FineTuneConfig)}
+    unknown = sorted(set(settings) - known | set(settings) & {"init_from"})
+    if unknown:
+        raise ValueError(
+            f"The suite {suite!r} does not take {unknown[0]!r}. It takes "
+            f"`tasks` and {', '.join(sorted(known - {'init_from'}))}."
+        )
+    run_dir = pathlib.Path(run_dir)
+    configs = {
+        name: FineTuneConfig(
+            **{
+                "init_from": os.fspath(model)
+                if isinstance(model, (str, os.PathLike))
+                else str(_preset_of(model, run_dir)),
+                "data": str(directory),
+                "run_dir": str(run_dir / name),
+                **({"epochs": epochs[name]} if name in epochs else {}),
+                **settings,
+            }
+        )
+        for name in problems
+    }
+    results = {
+        name: finetune(configs[name], make()) for name, make in problems.items()
+    }
+    table = markdown(list(results.values()))
+    (run_dir / "suite.md").write_text(table + "\n", encoding="utf-8")
+    result = {
+        "suite": suite,
+        "average": statistics.fmean(
+            row["median"][row["metric"]] for row in results.values()
+        ),
+        "tasks": results,
+    }
+    RunDirectory(run_dir).write_json(run_dir / "suite.json", result)
+    return result
+
+
+def _preset_of(model, run_dir):
+    """Where `model` is written, under a name that its weights decide: runs
+    of another model in the same place are refused, not continued."""
+    digest = hashlib.sha256()
+    for array in model.get_weights():
+        digest.update(np.ascontiguousarray(array).tobytes())
+    path = run_dir / f"initial-{digest.hexdigest()[:16]}"
+    if not path.is_dir():
+        run_dir.mkdir(parents=True, exist_ok=True)
+        RunDirectory(run_dir).replace_folder(path, model.save_to_preset)
+    return path
