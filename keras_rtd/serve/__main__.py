@@ -44,6 +44,7 @@ def _serve(parser, options, listener):
         services = load_services(options.presets, options.max_batch)
     except ValueError as e:
         parser.exit(2, f"error: {e}\n")
+    print("Compiling …", flush=True)
     for service in services:
         service.warm_up()
     limits = Limits(

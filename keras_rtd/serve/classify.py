@@ -24,6 +24,8 @@ class Classify(PackedRows):
     def __init__(self, preset, max_batch):
         model = ElectraTextClassifier.from_preset(preset, dtype="float32")
         super().__init__(preset, model, max_batch)
+        # Built now, because requests come in several threads.
+        self.preprocessor(("",))
         self._names = model.class_names or [
             str(i) for i in range(model.num_classes)
         ]

@@ -66,7 +66,7 @@ def parse(body, fields):
 
 
 def check_text(text, name, limits):
-    """`text`, a string that is not too long.
+    """`text`, a string of whole characters that is not too long.
 
     Raises:
         RequestError: 422, naming the field.
@@ -82,6 +82,13 @@ def check_text(text, name, limits):
             f"{limits.max_characters:,} are taken. Split it, or start the "
             "server with a larger --max_characters.",
         )
+    try:
+        text.encode()
+    except UnicodeEncodeError as e:
+        raise RequestError(
+            422,
+            f"{name} is no Unicode text: half a character at {e.start}.",
+        ) from None
     return text
 
 

@@ -81,6 +81,7 @@ def test_answers(client):
         ({"texts": "a"}, 422, "texts must be a list, not str"),
         ({"texts": ["a", 1]}, 422, r"texts\[1\] must be a string, not int"),
         ({"texts": ["a" * 11]}, 422, r"texts\[0\] has 11 .* --max_characters"),
+        (rb'{"texts": ["\ud83d"]}', 422, "half a character at 0"),
         ({"texts": ["a"] * 4}, 422, "4 entries; .* --max_texts"),
         (b" " * 1001, 413, "1,000 bytes.*--max_body_bytes"),
         (b" " * 5_000_000, 413, "1,000 bytes.*--max_body_bytes"),

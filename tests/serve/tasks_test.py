@@ -1,5 +1,7 @@
 """Fine-tuned tasks over HTTP answer as their `predict` does."""
 
+import concurrent.futures
+
 import numpy as np
 import pytest
 import tiny
@@ -156,6 +158,26 @@ def test_answers(start_server, tmp_path):
     body = {"question": "time " * 30, "context": "time"}
     status, answer = client.post("answer", body)
     assert status == 422 and "no room" in answer["error"]
+
+
+def test_many_at_once(start_server, tmp_path):
+    task = classifier(tmp_path, num_classes=2)
+    client = serve(start_server, tmp_path)
+    body = {"texts": [TEXTS[0], PAIRS[0]]}
+    with concurrent.futures.ThreadPoolExecutor(40) as pool:
+        answers = list(
+            pool.map(lambda _: client.post("classify", body), range(80))
+        )
+    expected = softmax(task.predict(TEXTS[:1], verbose=0))[0]
+    for status, answer in answers:
+        assert status == 200
+        first, second = (
+            list(result["probabilities"].values())
+            for result in answer["results"]
+        )
+        np.testing.assert_allclose(first, expected, atol=5e-6)
+        other = answers[0][1]["results"][1]["probabilities"]
+        np.testing.assert_allclose(second, list(other.values()), atol=5e-6)
 
 
 def test_several_presets_at_once(start_server, tmp_path):
