@@ -14,7 +14,9 @@ import numpy as np
 
 from keras_rtd import models
 from keras_rtd.export.second_process import run_in_tensorflow
+from keras_rtd.models.presets import DETECTOR
 from keras_rtd.models.presets import PRETRAINER
+from keras_rtd.models.presets import has_detector
 from keras_rtd.models.presets import read_task_name
 
 MODULE = "keras_rtd.export.onnx_model"
@@ -24,7 +26,7 @@ OPSET = 18
 TOLERANCE = 1e-4
 
 INPUTS = ("token_ids", "segment_ids", "padding_mask")
-DETECTORS = (PRETRAINER, "keras_rtd>ElectraReplacedTokenDetector")
+DETECTORS = (PRETRAINER, DETECTOR)
 CLASSIFIERS = (
     "keras_rtd>ElectraTextClassifier",
     "keras_rtd>ElectraTokenClassifier",
@@ -39,8 +41,9 @@ def onnx(preset, path, quantize=None):
 
     - of a pretrainer or detector: `replaced_probability` (batch, length), and
       what a bare encoder has
-    - of a bare encoder: `token_embeddings` (batch, length, hidden_dim) and
-      `cls_embedding` (batch, hidden_dim)
+    - of a bare encoder, or a pretrainer whose objective has no detector:
+      `token_embeddings` (batch, length, hidden_dim) and `cls_embedding`
+      (batch, hidden_dim)
     - of a text classifier (batch, num_classes), of a token classifier (batch,
       length, num_classes): `logits`, or `probabilities` where the model has an
       activation.
@@ -131,7 +134,7 @@ def _function(preset):
 
     else:
         model = None
-        if name in DETECTORS:
+        if has_detector(preset):
             model = models.ElectraReplacedTokenDetector.from_preset(
                 preset, dtype="float32"
             )

@@ -3,6 +3,7 @@
 import pathlib
 from typing import Any
 
+from keras_rtd.models.presets import DETECTOR
 from keras_rtd.models.presets import PRETRAINER
 from keras_rtd.models.presets import read_task_name
 from keras_rtd.serve.answer import Answer
@@ -12,7 +13,7 @@ from keras_rtd.serve.tag import Tag
 
 SERVICES: dict[str, Any] = {
     PRETRAINER: Detect,
-    "keras_rtd>ElectraReplacedTokenDetector": Detect,
+    DETECTOR: Detect,
     "keras_rtd>ElectraTextClassifier": Classify,
     "keras_rtd>ElectraTokenClassifier": Tag,
     "keras_rtd>ElectraQuestionAnswerer": Answer,

@@ -109,6 +109,11 @@ def test_taggers_and_encoders(tmp_path):
     assert set(outputs) == {"token_embeddings", "cls_embedding"}
     expected = model.backbone(batch())["sequence_output"]
     assert_close(outputs["token_embeddings"], expected)
+    # An objective that trains no detector.
+    tiny.pretrainer(objective="mlm").save_to_preset(str(tmp_path / "mlm"))
+    export.onnx(str(tmp_path / "mlm"), tmp_path / "mine.onnx")
+    outputs = run(tmp_path / "mine.onnx", batch())
+    assert set(outputs) == {"token_embeddings", "cls_embedding"}
 
 
 def test_what_cannot_be_exported_is_said(tmp_path, monkeypatch):

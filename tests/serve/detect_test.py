@@ -167,3 +167,8 @@ def test_what_cannot_be_served_is_said(preset, tmp_path):
     tiny.pretrainer().save_to_preset(str(tmp_path / "mute"))
     with pytest.raises(ValueError, match="no tokenizer"):
         load_services([tmp_path / "mute"], 32)
+    tiny.pretrainer(with_tokenizer=True, objective="mlm").save_to_preset(
+        str(tmp_path / "mlm")
+    )
+    with pytest.raises(ValueError, match="'mlm' has no detector"):
+        load_services([tmp_path / "mlm"], 32)
