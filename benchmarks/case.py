@@ -11,7 +11,8 @@ class Case:
     """One row of the table.
 
     `variant` says how a peer was run: `masked_head` or `full_head`, `eager`
-    or `compile`, joined by `+`. Ours is empty, or `accumulate_steps=N`.
+    or `compile`, joined by `+`. Ours is empty, `accumulate_steps=N`
+    or `remat`.
     """
 
     implementation: str

@@ -10,6 +10,7 @@ def make(case, batches):
         dtype=policy,
         dropout=0.0,
         load_weights=False,
+        remat=case.variant == "remat",
     )
     name, _, value = case.variant.partition("=")
     if name == "accumulate_steps":

@@ -32,6 +32,9 @@ class ElectraEncoderBlock(keras.layers.Layer):
         layer_norm_epsilon: float. Defaults to 1e-12.
         kernel_stddev: float. Of the kernels' initial values. Defaults to
             0.02.
+        remat: bool. In training, compute the layer again for its gradient
+            instead of keeping its activations. Not in the config: results do
+            not depend on it. Defaults to `False`.
 
     Call arguments:
         x: (batch, length, hidden_dim).
@@ -49,6 +52,7 @@ class ElectraEncoderBlock(keras.layers.Layer):
         activation="gelu",
         layer_norm_epsilon=1e-12,
         kernel_stddev=0.02,
+        remat=False,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -63,6 +67,7 @@ class ElectraEncoderBlock(keras.layers.Layer):
         self.activation = activation
         self.layer_norm_epsilon = layer_norm_epsilon
         self.kernel_stddev = kernel_stddev
+        self.remat = remat
         self.attention_dropout = self._dropout("attention_dropout")
         self.hidden_dropout = self._dropout("hidden_dropout")
 
@@ -104,8 +109,9 @@ class ElectraEncoderBlock(keras.layers.Layer):
         self.built = True
 
     def call(self, x, bias, training=None):
-        if shared_body.helps():
-            return shared_body.call(self, x, bias, training)
+        recompute = bool(self.remat and training)
+        if recompute or shared_body.helps():
+            return shared_body.call(self, x, bias, training, recompute)
         return self.body(x, bias, training)
 
     def likeness(self):

@@ -11,6 +11,7 @@ import keras
 from keras.src.backend.common.stateless_scope import in_stateless_scope
 from keras.src.backend.common.variables import AutocastScope
 
+from keras_rtd.layers import recomputation
 from keras_rtd.layers.kernels import islands
 from keras_rtd.layers.kernels import tf_tensor
 from keras_rtd.utils import replicas
@@ -36,7 +37,7 @@ def helps():
     return False
 
 
-def call(layer, x, bias, training):
+def call(layer, x, bias, training, recompute=False):
     """`layer.body(x, bias, training)` by a body that alike layers share.
 
     Args:
@@ -44,17 +45,19 @@ def call(layer, x, bias, training):
             all that its body depends on but for its variables' values.
         x, bias: tensors.
         training: bool or `None`.
+        recompute: bool. Keep none of what the body computes for its gradient,
+            and compute it again there. Defaults to `False`.
 
     Returns:
         What `layer.body` returns, a tensor.
     """
-    key = (bool(training), *_signature(layer))
+    key = (bool(training), recompute, *_signature(layer))
     body = _bodies.get(key)
     # LoRA, say, gives the layer that was traced other weights afterwards.
-    if body is None or _signature(body.template) != key[1:]:
+    if body is None or _signature(body.template) != key[2:]:
         while len(_bodies) >= _MOST:
             _bodies.pop(next(iter(_bodies)))
-        body = _bodies[key] = _Body(layer, bool(training))
+        body = _bodies[key] = _Body(layer, bool(training), recompute)
     return body(layer, x, bias)
 
 
@@ -75,16 +78,20 @@ def _random_states(layer):
 class _Body:
     """The traced function, with the layer that it was traced from."""
 
-    def __init__(self, layer, training):
+    def __init__(self, layer, training, recompute):
         self.template = layer
         self.training = training
         self.function = _compile(self._run)
+        if recompute:
+            self.function = recomputation.recomputed(self.function)
 
     def _run(self, values, x, bias):
         variables = self.template.variables
         mapping = list(zip(variables, values))
         with (
             keras.StatelessScope(state_mapping=mapping) as scope,
+            # The gradient runs this outside of the layer's own scope.
+            AutocastScope(self.template.compute_dtype),
             replicas.folded(),
         ):
             y = self.template.body(x, bias, self.training)
@@ -114,6 +121,8 @@ def _tensor(value):
 
 
 def _compile(function):
+    if keras.config.backend() == "torch":
+        return function
     if keras.config.backend() == "jax":
         import jax
 

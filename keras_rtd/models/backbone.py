@@ -56,6 +56,9 @@ class ElectraBackbone(keras_hub.models.Backbone):
         embeddings: an `ElectraEmbedding` to share, or `None` to make one.
             Not part of the config: who shares it says so again.
         format_version: int. The layout of the weights on disk.
+        remat: bool. In training, keep only what goes from layer to layer and
+            compute the rest again for the gradient: much less memory, a third
+            more work. Not part of the config. Defaults to `False`.
         dtype: dtype policy of the computation, e.g. `"mixed_bfloat16"`.
 
     Inputs: dict of `token_ids`, `segment_ids` (int32) and `padding_mask`
@@ -92,6 +95,7 @@ class ElectraBackbone(keras_hub.models.Backbone):
         direction="bidirectional",
         embeddings=None,
         format_version=FORMAT_VERSION,
+        remat=False,
         dtype=None,
         **kwargs,
     ):
@@ -143,6 +147,7 @@ class ElectraBackbone(keras_hub.models.Backbone):
                 activation=activation,
                 layer_norm_epsilon=layer_norm_epsilon,
                 kernel_stddev=kernel_stddev,
+                remat=remat,
                 dtype=dtype,
                 name=f"transformer_layer_{i}",
             )

@@ -128,6 +128,11 @@ class PretrainConfig:
     generator_hidden_dim: int | None = setting(
         None, "generator's width; brings heads of 64 and 4 x inner width"
     )
+    remat: bool = setting(
+        False,
+        "activation checkpointing: compute the encoders' layers again for "
+        "their gradients, to need less memory",
+    )
     dtype: str = setting(
         "float32",
         "dtype policy; auto: mixed_bfloat16 where the devices are fast at it",

@@ -25,7 +25,11 @@ COUNTED_BATCHES = 200
 def build_pretrainer(config):
     """The compiled `ElectraPretrainer` of these settings."""
     keras.utils.set_random_seed(config.seed)
-    arguments = {"dtype": config.dtype, "seed": config.seed}
+    arguments = {
+        "dtype": config.dtype,
+        "seed": config.seed,
+        "remat": config.remat,
+    }
     if config.dropout is not None:
         arguments["dropout"] = config.dropout
     if config.vocabulary is not None:
