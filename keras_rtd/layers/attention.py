@@ -1,7 +1,11 @@
 """Scaled dot-product attention, fused where the backend has it."""
 
+import functools
+
 import keras
 from keras import ops
+
+from keras_rtd.utils.hardware import has_gpu
 
 # The reference's: exp of it is 0, and it is a number in float16 too, so that a
 # row of nothing but padding gives no NaN.
@@ -54,6 +58,7 @@ def attend(query, key, value, bias, dropout=None, training=None):
     drop = dropout is not None and dropout.rate > 0 and training
     if keras.config.backend() == "torch" and not drop:
         return _attend_torch(query, key, value, bias.to(query.dtype))
+    _warn_if_slow(bool(drop))
     scale = query.shape[-1] ** -0.5
     scores = ops.matmul(query * scale, ops.transpose(key, (0, 1, 3, 2)))
     # Keras has cast the bias to the compute dtype on the way.
@@ -62,6 +67,22 @@ def attend(query, key, value, bias, dropout=None, training=None):
     if drop:
         weights = dropout(weights, training=training)
     return ops.matmul(weights, value)
+
+
+@functools.cache
+def _warn_if_slow(drop):
+    """Says once, on a GPU, that no fused kernel is used, and why."""
+    if not has_gpu():
+        return
+    backend = keras.config.backend()
+    reason = f"{backend} compiles the plain products"
+    if backend == "torch" and drop:
+        reason = "PyTorch's fused kernel is not used with dropout: --dropout=0"
+    print(
+        f"warning: attention takes the slow path on this GPU ({reason}); its "
+        "memory grows with the square of the sequence length",
+        flush=True,
+    )
 
 
 def _attend_torch(query, key, value, bias):

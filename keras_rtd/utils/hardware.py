@@ -30,6 +30,16 @@ def fast_dtype():
     return "mixed_bfloat16" if fast else "float32"
 
 
+def has_gpu():
+    """Whether the backend in use computes on GPUs."""
+    if keras.config.backend() == "torch":
+        import torch
+
+        return torch.cuda.is_available()
+    names = keras.distribution.list_devices()
+    return any(name.startswith(("gpu", "cuda", "rocm")) for name in names)
+
+
 def has_accelerator():
     """Whether the backend in use computes on anything but CPUs."""
     if keras.config.backend() == "torch":

@@ -21,23 +21,29 @@ STRATEGY, PROCESSES = {
 TIMEOUT = 240
 
 
+def command(world, run_dir, *extra, strategy=STRATEGY):
+    return [
+        str(RECIPE),
+        f"--strategy={strategy}",
+        f"--preset={world / 'preset'}",
+        f"--data={world / 'prepared'}",
+        f"--run_dir={run_dir}",
+        "--train_steps=600",
+        "--batch_size=8",
+        "--sequence_length=16",
+        "--checkpoint_every=100",
+        "--eval_every=200",
+        "--eval_batches=3",
+        *extra,
+    ]
+
+
 def start(world, run_dir, *extra, strategy=STRATEGY, processes=PROCESSES):
     return [
         subprocess.Popen(
             [
                 sys.executable,
-                str(RECIPE),
-                f"--strategy={strategy}",
-                f"--preset={world / 'preset'}",
-                f"--data={world / 'prepared'}",
-                f"--run_dir={run_dir}",
-                "--train_steps=600",
-                "--batch_size=8",
-                "--sequence_length=16",
-                "--checkpoint_every=100",
-                "--eval_every=200",
-                "--eval_batches=3",
-                *extra,
+                *command(world, run_dir, *extra, strategy=strategy),
             ],
             env={
                 **environment,
@@ -107,3 +113,44 @@ def test_what_several_devices_cannot_do_is_refused(
         _, errors = process.communicate(timeout=TIMEOUT)
         assert process.returncode == 2
         assert message in errors
+
+
+# The recipe with two virtual devices, which a person has no option for.
+TWO_CPUS = """
+import runpy, sys
+import tensorflow as tf
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0],
+    [tf.config.LogicalDeviceConfiguration()] * 2,
+)
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="TensorFlow's")
+def test_the_recipe_on_two_mirrored_devices(world, tmp_path):
+    run_dir = tmp_path / "run"
+    (environment,) = environments("mirrored", 1)
+    result = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            TWO_CPUS,
+            *command(world, run_dir, strategy="mirrored"),
+            "--train_steps=20",
+            "--eval_every=10",
+            "--accumulate_steps=2",
+            "--ema_momentum=0.9",
+        ],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=2 * TIMEOUT,
+    )
+    assert result.returncode == 0, result.stderr
+    assert "2 CPU devices, 4 of 8 windows each" in result.stdout
+    metrics = (run_dir / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in metrics] == [10, 20]
+    for name in ("preset", "saved_model", "report.html"):
+        assert (run_dir / name).exists()
