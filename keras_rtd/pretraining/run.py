@@ -37,8 +37,17 @@ def main(config_class, description, argv=None):
         int, the exit status. What a person can mend ends with one line.
     """
     config = parse_arguments(config_class, description, argv)
+    return run_safely(pretrain, config)
+
+
+def run_safely(work, config):
+    """`work(config)`, with one line for what a person can mend.
+
+    Returns:
+        int, the exit status.
+    """
     try:
-        pretrain(config)
+        work(config)
     except (ConfigError, RunDirectoryError, CheckpointError) as e:
         return _fail(e)
     except FloatingPointError as e:

@@ -92,9 +92,13 @@ class RunDirectory:
 
     def write_json(self, path, value):
         """Write a JSON file whole or not at all."""
-        temporary = path.with_name(path.name + ".tmp")
         text = json.dumps(value, indent=2, ensure_ascii=False)
-        temporary.write_text(text + "\n", encoding="utf-8")
+        self.write_text(path, text + "\n")
+
+    def write_text(self, path, text):
+        """Write a text file whole or not at all."""
+        temporary = path.with_name(path.name + ".tmp")
+        temporary.write_text(text, encoding="utf-8")
         os.replace(temporary, path)
 
     def append_metrics(self, row):
