@@ -24,6 +24,8 @@ class Objective:
             (one reads from the left, one from the right), or `None`.
         has_detector: whether the encoder says of each token whether it was
             replaced. Its part is called `discriminator`.
+        trains_detector: whether the discriminator's own loss is in the one
+            that is trained on.
         detects_all_tokens: whether detection's weights are those of all real
             tokens, so that its labels say how many tokens were replaced.
         encoder_predicts: `"masked"`, `"all"` or `None`: at which positions the
@@ -34,6 +36,7 @@ class Objective:
     name: ClassVar[str] = ""
     generator: ClassVar[str | None] = None
     has_detector: ClassVar[bool] = False
+    trains_detector: ClassVar[bool] = False
     detects_all_tokens: ClassVar[bool] = False
     encoder_predicts: ClassVar[str | None] = None
     token_parts: ClassVar[tuple[str, ...]] = ()

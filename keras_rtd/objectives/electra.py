@@ -29,6 +29,7 @@ class Electra(Corruption):
 
     name = "electra"
     has_detector = True
+    trains_detector = True
     detects_all_tokens = True
 
     discriminator_weight: float = 50.0

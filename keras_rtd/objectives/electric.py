@@ -50,6 +50,7 @@ class Electric(Corruption):
     name = "electric"
     generator = "two_tower"
     has_detector = True
+    trains_detector = True
     detects_all_tokens = True
     token_parts = ("generator", "cloze")
 

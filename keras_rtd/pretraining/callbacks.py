@@ -5,6 +5,7 @@ import time
 import keras
 import numpy as np
 
+from keras_rtd.pretraining.report import read_metrics
 from keras_rtd.pretraining.samples import make_samples
 from keras_rtd.pretraining.samples import samples_markdown
 
@@ -156,6 +157,7 @@ class Evaluation(keras.callbacks.Callback):
         clock: `Clock`.
         strategy: `keras_rtd.training.Strategy`. All its processes evaluate,
             one of them writes.
+        health: `Health`, which looks at all evaluations so far.
         every: int. Steps between evaluations.
         phase: `Phase`, whose end is evaluated too.
     """
@@ -170,6 +172,7 @@ class Evaluation(keras.callbacks.Callback):
         progress,
         clock,
         strategy,
+        health,
         every,
         phase,
     ):
@@ -182,6 +185,7 @@ class Evaluation(keras.callbacks.Callback):
         self.progress = progress
         self.clock = clock
         self.strategy = strategy
+        self.health = health
         self.every = every
         self.phase = phase
         self.samples = []
@@ -232,6 +236,8 @@ class Evaluation(keras.callbacks.Callback):
             ),
             flush=True,
         )
+        for line in self.health.warnings(read_metrics(self.run.metrics)):
+            print(f"warning: {line}", flush=True)
         self.progress.pause()
 
     def _write(self, step, row, samples):

@@ -6,6 +6,7 @@ from keras_rtd.pretraining.callbacks import Evaluation
 from keras_rtd.pretraining.callbacks import NoteTime
 from keras_rtd.pretraining.callbacks import ProgressLine
 from keras_rtd.pretraining.description import description
+from keras_rtd.pretraining.health import Health
 from keras_rtd.pretraining.ingredients import datasets
 from keras_rtd.utils.flops import matmul_rate
 from keras_rtd.utils.flops import training_flops
@@ -85,6 +86,9 @@ class PhaseTrainer:
             progress=progress,
             clock=self.clock,
             strategy=strategy,
+            health=Health(
+                pretrainer.objective, self.unigram, config.train_steps
+            ),
             every=config.eval_every,
             phase=phase,
         )
