@@ -47,8 +47,11 @@ class ElectraPreprocessor(keras_hub.models.Preprocessor):
         super().__init__(**kwargs)
         self.tokenizer = tokenizer
         self.truncate = truncate
-        self.packer: Any = None
+        self._packer: Any = None
         self.sequence_length = sequence_length
+        # There is nothing to build; at an unbuilt layer Keras would run a
+        # task layer by layer before every batch.
+        self.built = True
 
     @property
     def sequence_length(self):
@@ -63,18 +66,24 @@ class ElectraPreprocessor(keras_hub.models.Preprocessor):
                 f"Received: {value!r}"
             )
         self._sequence_length = value
-        if self.packer is not None:
-            self.packer.sequence_length = value
+        self._packer = None
+
+    @property
+    def packer(self):
+        """The `MultiSegmentPacker`, made when the vocabulary is there."""
+        if self._packer is None:
+            packer = keras_hub.layers.MultiSegmentPacker(
+                start_value=self.tokenizer.cls_token_id,
+                end_value=self.tokenizer.sep_token_id,
+                pad_value=self.tokenizer.pad_token_id,
+                truncate=self.truncate,
+                sequence_length=self.sequence_length,
+            )
+            # Past Keras, which lets a built layer have no new ones.
+            object.__setattr__(self, "_packer", packer)
+        return self._packer
 
     def build(self, input_shape=None):
-        # Only now is the vocabulary of a preset there.
-        self.packer = keras_hub.layers.MultiSegmentPacker(
-            start_value=self.tokenizer.cls_token_id,
-            end_value=self.tokenizer.sep_token_id,
-            pad_value=self.tokenizer.pad_token_id,
-            truncate=self.truncate,
-            sequence_length=self.sequence_length,
-        )
         self.built = True
 
     def __call__(self, *args, **kwargs):
