@@ -2,8 +2,9 @@
 
     python tests/distribution_case.py '{"strategy": "mirrored", ...}' OUT.npz
 
-Options: strategy, model_devices, devices (virtual CPUs of this process), steps,
-dropout, given_draws (the generator's draws come with the batch), dtype,
+Options: strategy, objective, model_devices, devices (virtual CPUs of this
+process), steps, dropout, given_draws (the generator's draws come with the
+batch), dtype,
 overflow (step at which the last row alone gives NaN), accumulate_steps,
 checkpoint (a directory to resume from and save to), kill_at (step at which the
 process of `kill_worker` kills itself).
@@ -17,6 +18,7 @@ import sys
 
 OPTIONS = {
     "strategy": "single",
+    "objective": "electra",
     "devices": 1,
     "steps": 20,
     "dropout": 0.0,
@@ -67,6 +69,7 @@ def main(options, path):
     optimizer = {"learning_rate": 1e-3, "warmup_steps": 2, "ema_momentum": 0.9}
     with strategy.scope():
         model = tiny.pretrainer(
+            objective=options["objective"],
             dropout=options["dropout"],
             dtype=options["dtype"],
             optimizer_config=optimizer,
@@ -172,10 +175,9 @@ def replica_draws(strategy, model, batch):
             outputs = model.run_objective(batch, training=True)
         return keras.ops.concatenate(
             [
-                keras.ops.reshape(
-                    keras.ops.cast(outputs[name], "float32"), (-1,)
-                )
-                for name in ("sampled_ids", "discriminator_logits")
+                keras.ops.reshape(keras.ops.cast(outputs[n], "float32"), (-1,))
+                for n in ("sampled_ids", "discriminator_logits", "encoder_nll")
+                if n in outputs
             ]
         )
 

@@ -97,6 +97,15 @@ def one_device(tmp_path_factory):
     return train(tmp_path_factory.mktemp("one"), "one")
 
 
+# Without a detector's histogram, and with weights of fewer tokens.
+@pytest.mark.slow
+@pytest.mark.parametrize("objective", ["mlm", "electra_15"])
+def test_other_objectives_too(tmp_path, objective):
+    case = {**CASES[0], "objective": objective, "steps": 5}
+    one = train(tmp_path, "one", objective=objective, steps=5)
+    assert_same_training(one, train(tmp_path, "other", **case))
+
+
 # The other of 2 and 4, which shows nothing new, is slow.
 SLOW = {"mirrored-2", "data_parallel-2", "ddp-4"}
 

@@ -1,5 +1,6 @@
 """Each objective's loss, worked out in NumPy from the logits."""
 
+import keras
 import numpy as np
 import pytest
 import tiny
@@ -460,3 +461,30 @@ def test_unknown_names_and_options_are_named():
         ElectraPretrainer(model.backbone, model.generator, objective="mlm")
     with pytest.raises(ValueError, match="needs generator=an ElectraBackbone"):
         ElectraPretrainer(model.backbone)
+
+
+@pytest.mark.parametrize("name", ["electra_15", "all_tokens_mlm", "electric"])
+def test_a_batch_in_parts_is_the_batch(name):
+    def trained(parts):
+        keras.utils.set_random_seed(0)
+        model = tiny.pretrainer(
+            objective=name,
+            optimizer_config={"learning_rate": 1e-3, "warmup_steps": 0},
+        )
+        model.compile(accumulate_steps=parts)
+        batch = tiny.batch(7)
+        # Parts of different counts, and draws that do not depend on them.
+        batch["mask_weights"][1, 1:] = 0.0
+        batch["sampled_ids"] = (batch["mask_ids"] + 1).astype("int32")
+        logs = model.train_on_batch(batch, return_dict=True)
+        return {k: float(v) for k, v in logs.items()}, model.get_weights()
+
+    logs, weights = trained(1)
+    parts_logs, parts_weights = trained(2)
+    for key, value in logs.items():
+        assert parts_logs[key] == pytest.approx(value, rel=1e-4, abs=1e-5), key
+    keras.utils.set_random_seed(0)
+    before = tiny.pretrainer(objective=name).get_weights()
+    change = sum(np.sum((a - b) ** 2) for a, b in zip(weights, before))
+    apart = sum(np.sum((a - b) ** 2) for a, b in zip(weights, parts_weights))
+    assert change > 0 and np.sqrt(apart / change) < 1e-3
