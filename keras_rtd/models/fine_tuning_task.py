@@ -14,6 +14,7 @@ from keras_rtd.models.presets import has_weights
 from keras_rtd.models.presets import preset_dtype
 from keras_rtd.models.presets import preset_length
 from keras_rtd.models.presets import read_task_name
+from keras_rtd.models.presets import without_optimizer
 from keras_rtd.training.labelled_step import LabelledStep
 
 
@@ -147,7 +148,8 @@ class FineTuningTask(LabelledStep):
             if read_task_name(preset) == cls._registered_name():
                 # KerasHub fails at a stored policy that is no dtype.
                 kwargs["dtype"] = encoder.get("dtype", preset_dtype(preset))
-            task = super().from_preset(preset, load_weights, **kwargs)
+            with without_optimizer():
+                task = super().from_preset(preset, load_weights, **kwargs)
         preprocessor = task.preprocessor
         if preprocessor is not None:
             length = sequence_length or preprocessor.sequence_length

@@ -4,6 +4,7 @@ A bundled preset is a KerasHub preset directory without weights, registered
 under its name, so that every `from_preset` of KerasHub finds it offline.
 """
 
+import contextlib
 import inspect
 import os
 import pathlib
@@ -13,6 +14,7 @@ import keras
 from keras_hub.src.utils import preset_utils
 
 from keras_rtd import objectives
+from keras_rtd.models.backbone import SIZES
 from keras_rtd.models.backbone import ElectraBackbone
 from keras_rtd.models.pretrainer_parts import HEADS
 from keras_rtd.models.pretrainer_parts import copy_embeddings
@@ -82,6 +84,19 @@ def load_pretrainer(cls, preset, load_weights=True, **kwargs):
             f"generator alone, {sorted(GENERATOR_ARGUMENTS)}, and of "
             f"{cls.__name__}."
         )
+    resized = sorted(
+        {k for k in encoder if k in SIZES}
+        | {GENERATOR + k for k in generator if k != "dropout"}
+        | {k for k in kwargs if k == "tokenizer" and kwargs[k] is not None}
+    )
+    if load_weights and resized and preset in DESCRIPTIONS:
+        if has_weights(preset):
+            warnings.warn(
+                f"The weights of {preset!r} do not fit other sizes or another "
+                f"vocabulary ({', '.join(resized)}): starting from fresh ones.",
+                stacklevel=3,
+            )
+        load_weights = False
     loads = load_weights and has_weights(preset)
     if loads and set(generator) - {"dropout"}:
         raise ValueError(
@@ -256,8 +271,18 @@ def load_weights_into(pretrainer, preset):
     """Read encoder and task weights, as KerasHub lays them out."""
     loader = preset_utils.get_preset_loader(preset)
     path = preset_utils.get_file(preset, TASK_WEIGHTS)
-    pretrainer.load_task_weights(path)
+    with without_optimizer():
+        pretrainer.load_task_weights(path)
     loader._load_backbone_weights(pretrainer.backbone)
+
+
+@contextlib.contextmanager
+def without_optimizer():
+    """Keras warns of an optimizer's state that it does not load; a preset is
+    for its weights."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Skipping variable loading")
+        yield
 
 
 def check_known(preset):

@@ -173,8 +173,8 @@ def test_a_stopped_run_goes_on_to_the_same_scores(world, tmp_path):
         (["--task=cola"], "CoLA"),
         (["--init_from=nowhere"], "No preset 'nowhere'"),
         (
-            ["--init_from=electra_tiny_uncased_en"],
-            "'electra_tiny_uncased_en' has no weights",
+            ["--init_from=electra_small_uncased_en"],
+            "'electra_small_uncased_en' has no weights",
         ),
         (["--sequence_length=64"], "The encoder has 32 positions"),
     ],

@@ -296,9 +296,10 @@ def test_tiny_preset_and_its_overrides():
 
 
 def test_another_tokenizer_sets_the_vocabulary(tmp_path):
-    model = ElectraPretrainer.from_preset(
-        "electra_tiny_uncased_en", tokenizer=tiny.tokenizer()
-    )
+    with pytest.warns(UserWarning, match="tokenizer.: starting from fresh"):
+        model = ElectraPretrainer.from_preset(
+            "electra_tiny_uncased_en", tokenizer=tiny.tokenizer()
+        )
     size = len(tiny.VOCABULARY)
     assert model.backbone.vocabulary_size == size
     assert model.generator.vocabulary_size == size
@@ -314,8 +315,10 @@ def test_classes_with_weights_to_load_refuse_a_preset_without():
         ElectraMaskedLM,
     ):
         with pytest.raises((ValueError, FileNotFoundError), match="weights"):
-            cls.from_preset("electra_tiny_uncased_en")
-        assert cls.from_preset("electra_tiny_uncased_en", load_weights=False)
+            cls.from_preset("electra_small_uncased_en")
+        assert cls.from_preset(
+            "electra_small_uncased_en", load_weights=False, num_layers=1
+        )
 
 
 @pytest.mark.parametrize(

@@ -177,7 +177,7 @@ def test_what_is_missing_is_said(preset):
         ElectraTextClassifier.from_preset(preset)
     with pytest.raises(ValueError, match="load_weights=False"):
         ElectraTextClassifier.from_preset(
-            "electra_tiny_uncased_en", num_classes=2
+            "electra_small_uncased_en", num_classes=2
         )
     with pytest.raises(ValueError, match="No preset"):
         ElectraTextClassifier.from_preset("nothing/here", num_classes=2)

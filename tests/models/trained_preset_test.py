@@ -1,0 +1,88 @@
+"""The bundled tiny preset has trained weights."""
+
+import keras
+import numpy as np
+import pytest
+
+from keras_rtd.models import ElectraBackbone
+from keras_rtd.models import ElectraMaskedLM
+from keras_rtd.models import ElectraPretrainer
+from keras_rtd.models import ElectraReplacedTokenDetector
+from keras_rtd.models.presets import DIRECTORY
+
+NAME = "electra_tiny_uncased_en"
+
+# A sentence, a word of it, and what stands there instead.
+SWAPPED = [
+    ("The river flows into the sea near the city.", "flows", "purple"),
+    ("She was born in a small town in Germany.", "born", "guitar"),
+    ("The president signed the law in the year 1933.", "signed", "apple"),
+    ("He studied law at the university of London.", "university", "singing"),
+    ("The first king of the country died in battle.", "king", "when"),
+    ("Many people live in the northern part of the island.", "people", "of"),
+    ("The cell divides into two equal parts.", "two", "minister"),
+    ("They moved to New York after the war.", "moved", "river"),
+]
+
+
+def test_the_files_are_small():
+    files = list((DIRECTORY / NAME).glob("*.h5"))
+    assert len(files) == 2
+    assert sum(f.stat().st_size for f in files) < 10e6
+
+
+def test_the_detector_finds_words_that_do_not_belong():
+    detector = ElectraReplacedTokenDetector.from_preset(NAME)
+    tokenizer = detector.preprocessor.tokenizer
+    rises, ranks = [], []
+    for sentence, word, other in SWAPPED:
+        texts = [sentence, sentence.replace(word, other)]
+        logits = detector.predict(texts, verbose=0)["discriminator_logits"]
+        place = 1 + len(tokenizer.encode_batch([sentence.split(word)[0]])[0])
+        rises.append(logits[1, place] > logits[0, place])
+        count = len(tokenizer.encode_batch([texts[1]])[0])
+        others = np.delete(logits[1, 1 : count + 1], place - 1)
+        ranks.append((logits[1, place] > others).mean())
+    # More suspicious than the word was, and than most other tokens.
+    assert np.mean(rises) > 0.8 and np.mean(ranks) > 0.8
+
+
+def test_the_generator_knows_words():
+    model = ElectraMaskedLM.from_preset(NAME)
+    batch = model.preprocessor([s for s, _, _ in SWAPPED])
+    batch = {k: np.asarray(v).astype("int32") for k, v in batch.items()}
+    tokenizer = model.preprocessor.tokenizer
+    places, ids = [], []
+    for row, (sentence, word, _) in enumerate(SWAPPED):
+        place = 1 + len(tokenizer.encode_batch([sentence.split(word)[0]])[0])
+        places.append([place])
+        ids.append(batch["token_ids"][row, place])
+        batch["token_ids"][row, place] = tokenizer.mask_token_id
+    batch["mask_positions"] = np.array(places, "int32")
+    logits = keras.ops.convert_to_numpy(model(batch))[:, 0]
+    logits = logits - logits.max(-1, keepdims=True)
+    log_p = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
+    nll = -log_p[np.arange(len(ids)), ids].mean()
+    # Guessing among all tokens costs 9.0.
+    assert nll < 6.5
+
+
+def test_weights_go_on_training_or_are_left_out():
+    trained = ElectraPretrainer.from_preset(NAME)
+    assert int(np.asarray(trained.step)) == 0
+    backbone = ElectraBackbone.from_preset(NAME)
+    for mine, its in zip(
+        backbone.get_weights(), trained.backbone.get_weights()
+    ):
+        np.testing.assert_array_equal(mine, its)
+    fresh = ElectraPretrainer.from_preset(NAME, load_weights=False)
+    kernels = [
+        m.backbone.transformer_layers[0].query.kernel for m in (trained, fresh)
+    ]
+    assert np.abs(np.asarray(kernels[0]) - np.asarray(kernels[1])).max() > 0.1
+
+
+def test_other_sizes_start_afresh_and_say_so():
+    with pytest.warns(UserWarning, match="num_layers.: starting from fresh"):
+        model = ElectraPretrainer.from_preset(NAME, num_layers=1)
+    assert len(model.backbone.transformer_layers) == 1
