@@ -21,7 +21,7 @@ class PhaseTrainer:
         facts: dict. Settings and more, for config.json.
         strategy: `keras_rtd.training.Strategy`.
         pretrainer: compiled `ElectraPretrainer`, its checkpoint restored.
-        counts: int (vocabulary_size,), how often each token occurs.
+        unigram: float (vocabulary_size,), the probe's distribution.
         checkpoint: `keras_rtd.training.Checkpoint`.
         writer: `TensorBoardWriter`, or `None` where nothing is written.
         stop: `StopOnSignal`.
@@ -34,7 +34,7 @@ class PhaseTrainer:
         facts,
         strategy,
         pretrainer,
-        counts,
+        unigram,
         checkpoint,
         writer,
         stop,
@@ -47,9 +47,7 @@ class PhaseTrainer:
         self.checkpoint = checkpoint
         self.writer = writer
         self.stop = stop
-        self.special = pretrainer.tokenizer.special_token_ids
-        self.unigram = probe.unigram_distribution(counts, self.special)
-        pretrainer.set_unigram(self.unigram)
+        self.unigram = unigram
         self.clock = Clock(checkpoint.extra.get("seconds", 0.0))
 
     def train(self, phase):
@@ -77,7 +75,11 @@ class PhaseTrainer:
             run=self.run,
             held_out=held_out,
             probe=(
-                probe.probe_batches(held_out, self.unigram, self.special)
+                probe.probe_batches(
+                    held_out,
+                    self.unigram,
+                    pretrainer.tokenizer.special_token_ids,
+                )
                 if pretrainer.objective.has_detector
                 else None
             ),

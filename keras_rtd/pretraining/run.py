@@ -8,6 +8,7 @@ import sys
 import keras
 
 from keras_rtd import export
+from keras_rtd.pretraining import probe
 from keras_rtd.pretraining.config import ConfigError
 from keras_rtd.pretraining.config import parse_arguments
 from keras_rtd.pretraining.description import facts
@@ -157,10 +158,13 @@ def _train(config, run, settings, strategy):
         f"{config.preset}, {config.objective}"
     )
     pretrainer = build_pretrainer(config)
+    unigram = probe.unigram_distribution(
+        token_counts(config, pretrainer), pretrainer.tokenizer.special_token_ids
+    )
+    pretrainer.set_unigram(unigram)
     if config.profile:
         _profile(pretrainer, config, run, strategy)
         return None, False
-    counts = token_counts(config, pretrainer)
     checkpoint = Checkpoint(
         run.checkpoints,
         every=config.checkpoint_every,
@@ -184,7 +188,7 @@ def _train(config, run, settings, strategy):
             {**config.to_dict(), **facts(), **settings},
             strategy,
             pretrainer,
-            counts,
+            unigram,
             checkpoint,
             writer,
             stop,
