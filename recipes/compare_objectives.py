@@ -9,8 +9,9 @@ of the matrix products that it computes, backward counted as twice forward, so
 an objective without a generator takes more steps. The same command again
 skips what is finished and continues what was killed. Written are
 `OBJECTIVE-SEED/` (a run directory each), `comparison.md`, `comparison.json`
-and `comparison.svg`; --blimp adds the scores of detectors (sum of
-log-probabilities of "original") and of mlm (pseudo-log-likelihood).
+and `comparison.svg`. --blimp adds the scores of detectors (sum of
+log-probabilities of "original") and of mlm (pseudo-log-likelihood); --glue
+fine-tunes every encoder on the tasks whose files are there.
 """
 
 import dataclasses
@@ -23,6 +24,7 @@ import keras
 
 from keras_rtd import objectives
 from keras_rtd.evaluation import evaluate
+from keras_rtd.evaluation.glue import TASKS
 from keras_rtd.layers.masking import MaskingOptions
 from keras_rtd.pretraining import PretrainConfig
 from keras_rtd.pretraining import comparison
@@ -52,12 +54,16 @@ class CompareConfig(PretrainConfig):
     seeds: tuple = setting((0,), "a run of each objective a seed", nargs="+")
     flops: float = setting(1e13, "compute of each run, in counted FLOPs")
     blimp: str | None = setting(None, "folder of BLiMP's files to score with")
+    glue: str | None = setting(None, "folder of GLUE's files to fine-tune on")
+    glue_tasks: tuple = setting(
+        (), "which of its tasks (default: all that are there)", nargs="+"
+    )
     batch_size: int = setting(32, "windows a step")
     checkpoint_every: int = setting(500, "steps between checkpoints")
     eval_every: int = setting(500, "steps between evaluations")
 
     def __post_init__(self):
-        for name in ("objectives", "seeds"):
+        for name in ("objectives", "seeds", "glue_tasks"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         for name in self.objectives:
             known = objectives.OBJECTIVES
@@ -67,6 +73,8 @@ class CompareConfig(PretrainConfig):
         good = all(str(seed).isdigit() for seed in self.seeds)
         self._check("seeds", good, "numbers from 0")
         object.__setattr__(self, "seeds", tuple(map(int, self.seeds)))
+        for name in self.glue_tasks:
+            self._check("glue_tasks", name in TASKS, f"of {', '.join(TASKS)}")
         self._check("flops", self.flops > 0, "above 0")
         for name in DECIDED:
             self._check(
@@ -148,14 +156,14 @@ def compare(config):
             gc.collect()
             if not RunDirectory(run.run_dir).finished:
                 return False
-            runs.append(result(run, per_token, config.blimp))
+            runs.append(result(run, per_token, config))
             write(folder, runs)
     print(comparison.table(runs))
     print(f"{folder}: comparison.md, comparison.json, comparison.svg")
     return True
 
 
-def result(run, per_token, blimp):
+def result(run, per_token, config):
     """What `keras_rtd.pretraining.comparison` takes of a finished run."""
     folder = pathlib.Path(run.run_dir)
     rows = read_metrics(folder / "metrics.jsonl")
@@ -168,19 +176,31 @@ def result(run, per_token, blimp):
         "flops": rows[-1]["flops"],
         "flops_per_token": per_token,
         "rows": rows,
-        "suites": suites(folder, run.objective, blimp),
+        "suites": suites(folder, run.objective, config),
     }
 
 
-def suites(folder, objective, blimp):
+def suites(folder, objective, config):
     """Scores of a finished run's preset; kept in its folder."""
     path, found = folder / "suites.json", {}
     if path.exists():
         found = json.loads(path.read_text("utf-8"))
-    scorer = scorer_of(objective)
-    if blimp is not None and scorer is not None and "blimp" not in found:
-        scores = evaluate(str(folder / "preset"), "blimp", blimp, scorer=scorer)
-        found["blimp"] = scores["overall"]
+    preset, scorer = str(folder / "preset"), scorer_of(objective)
+    if config.blimp and scorer is not None and "BLiMP" not in found:
+        scores = evaluate(preset, "blimp", config.blimp, scorer=scorer)
+        found["BLiMP"] = scores["overall"]
+        RunDirectory(folder).write_json(path, found)
+    if config.glue:
+        # What is done already is not done again.
+        scores = evaluate(
+            preset,
+            "glue",
+            config.glue,
+            run_dir=str(folder / "glue"),
+            tasks=list(config.glue_tasks) or None,
+        )
+        for name, row in scores["tasks"].items():
+            found[name] = row["median"][row["metric"]]
         RunDirectory(folder).write_json(path, found)
     return found
 

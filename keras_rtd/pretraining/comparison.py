@@ -18,12 +18,12 @@ METRICS = (
     (
         "val_masked_lm_loss",
         "Masked LM loss",
-        "the encoder's own, in nats; less is better",
+        "the encoder's own, on what it reads, in nats; less is better",
     ),
     (
         "val_masked_lm_accuracy",
         "Masked LM accuracy",
-        "the encoder's own; more is better",
+        "the encoder's own, on what it reads; more is better",
     ),
     (
         "val_generator_loss",
@@ -31,8 +31,6 @@ METRICS = (
         "of the part that is not kept, in nats",
     ),
 )
-SUITES = (("blimp", "BLiMP", "at the end; percent, more is better"),)
-
 COLORS = (
     "#1f5fbf",
     "#b4540a",
@@ -62,7 +60,7 @@ def summarise(runs):
     Args:
         runs: list of dicts of `objective`, `seed`, `steps`, `flops`,
             `flops_per_token`, `rows` (dicts of `flops` and metrics, by rising
-            step) and `suites` (dict of name to a figure).
+            step) and `suites` (dict of name to a figure, of the end).
 
     Returns:
         dict of objective to a dict of `seeds`, `steps`, `flops`,
@@ -77,7 +75,7 @@ def summarise(runs):
                 for name in ("steps", "flops", "flops_per_token")
             },
         }
-        for name, *_ in METRICS + SUITES:
+        for name in columns(runs):
             values: list = [
                 {**run["rows"][-1], **run["suites"]}.get(name) for run in group
             ]
@@ -91,12 +89,20 @@ def summarise(runs):
     return result
 
 
+def columns(runs):
+    """What is compared of these runs: dict of name to title."""
+    found = {name: title for name, title, _ in METRICS}
+    for run in runs:
+        found |= {name: name for name in run["suites"]}
+    return found
+
+
 def table(runs):
     """`summarise` in Markdown: the median, and the range over seeds."""
     summary = summarise(runs)
     shown = [
         (name, title)
-        for name, title, _ in METRICS + SUITES
+        for name, title in columns(runs).items()
         if any(name in entry for entry in summary.values())
     ]
     titles = ["objective", "FLOPs", "a token", "steps", "seeds"]

@@ -218,3 +218,23 @@ def test_without_an_own_optimizer_only_weights_are_saved(trained, tmp_path):
     google.save(trained, str(tmp_path / "model"))
     again = google.load(str(tmp_path / "model"))
     assert int(again.optimizer.iterations.numpy()) == 0
+
+
+def test_an_electric_checkpoint_round_trip(tmp_path):
+    model = tiny.pretrainer(objective="electric", with_tokenizer=True)
+    model.train_on_batch(tiny.batch())
+    google.save(model, tmp_path / "model.ckpt")
+    again = google.load(str(tmp_path / "model.ckpt"))
+    assert again.objective.name == "electric"
+    assert again.objective.get_config() == model.objective.get_config()
+    before, after = google.to_variables(model), google.to_variables(again)
+    assert any(name.startswith("generator_rtl/") for name in before)
+    assert "cloze_predictions/output_bias" in before
+    assert set(before) == set(after)
+    for name, array in before.items():
+        np.testing.assert_array_equal(array, after[name])
+    # Recognised without its options, too.
+    (tmp_path / "model.ckpt.hparams.json").unlink()
+    options = {"model_hparam_overrides": {"num_attention_heads": 2}}
+    other = google.load(str(tmp_path / "model.ckpt"), config=options)
+    assert other.objective.name == "electric"

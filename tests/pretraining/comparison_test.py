@@ -48,6 +48,14 @@ def test_the_table_has_the_median_and_the_range():
     assert lines[3] == "| mlm | 3e+12 | 3.0 M | 3 | 1 |  | 4.000 |"
 
 
+def test_suites_are_columns_of_their_own():
+    runs = [{**r, "suites": {"BLiMP": 50.0 + i}} for i, r in enumerate(RUNS)]
+    lines = comparison.table(runs).splitlines()
+    assert lines[0].endswith("| Masked LM loss | BLiMP |")
+    assert lines[2].endswith("|  | 50.5 (50.0 to 51.0) |")
+    assert lines[3].endswith("| 4.000 | 52.0 |")
+
+
 def test_the_picture_draws_means_over_seeds():
     svg = ElementTree.fromstring(comparison.picture(RUNS))
     lines = [e for e in svg.iter() if e.tag.endswith("polyline")]
