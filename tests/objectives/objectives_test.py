@@ -356,6 +356,7 @@ def test_another_objective_keeps_what_both_have(tmp_path):
 def test_the_generators_own_arguments():
     model = ElectraPretrainer.from_preset(
         "electra_tiny_uncased_en",
+        load_weights=False,
         dropout=0.1,
         generator_num_layers=2,
         generator_hidden_dim=128,
