@@ -57,7 +57,7 @@ def description(pretrainer, config, phase, flops, held_out, done):
             "note: these devices multiply bfloat16 in hardware; "
             "--dtype=mixed_bfloat16 would train faster"
         )
-    if done:
+    if done > phase.first_step:
         lines.append(f"continuing at step {done:,}")
     return "\n".join(lines)
 
