@@ -107,7 +107,7 @@ def test_other_objectives_too(tmp_path, objective):
 
 
 # The other of 2 and 4, which shows nothing new, is slow.
-SLOW = {"mirrored-2", "data_parallel-2", "ddp-4"}
+SLOW = {"mirrored-4", "data_parallel-2", "ddp-4"}
 
 
 @pytest.mark.parametrize(

@@ -127,6 +127,7 @@ def command(world, run_dir, *extra):
     ]
 
 
+@pytest.mark.slow
 def test_a_stopped_run_goes_on_to_the_same_scores(world, tmp_path):
     whole = subprocess.run(
         command(world, tmp_path / "whole"), capture_output=True, text=True

@@ -104,6 +104,7 @@ def test_the_recipe_spends_the_same_on_each_and_resumes(world, tmp_path):
     assert again.stdout.count("nothing to do") == 2
 
 
+@pytest.mark.slow
 def test_bad_settings_are_named(world, tmp_path):
     for flags, message in (
         (["--objectives", "bert"], "--objectives must be some of electra, mlm"),

@@ -64,6 +64,7 @@ def finish(running):
     return zip(*pairs)
 
 
+@pytest.mark.slow
 def test_a_preempted_run_saves_everywhere_and_continues(world, tmp_path):
     run_dir = tmp_path / "run"
     running = start(world, run_dir)
@@ -129,6 +130,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 
 
 @pytest.mark.skipif(BACKEND != "tensorflow", reason="TensorFlow's")
+@pytest.mark.slow
 def test_the_recipe_on_two_mirrored_devices(world, tmp_path):
     run_dir = tmp_path / "run"
     (environment,) = environments("mirrored", 1)

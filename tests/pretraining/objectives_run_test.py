@@ -71,6 +71,7 @@ def test_a_run_reports_what_its_objective_has(world, name):
     assert ("serve" in names) == detects
 
 
+@pytest.mark.slow
 def test_options_of_another_objective_are_named(world, tmp_path):
     for flag, value in (
         ("temperature", "2.0"),

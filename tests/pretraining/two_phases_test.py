@@ -53,6 +53,7 @@ def rows(run_dir):
     return [json.loads(line) for line in text.splitlines()]
 
 
+@pytest.mark.slow
 def test_a_run_killed_in_phase_2_equals_one_that_was_not(world, tmp_path):
     straight, killed = tmp_path / "straight", tmp_path / "killed"
     result = run(world, straight)
