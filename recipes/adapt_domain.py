@@ -27,7 +27,7 @@ from keras_rtd.models import ElectraTokenizer
 from keras_rtd.pretraining import PretrainConfig
 from keras_rtd.pretraining import main
 from keras_rtd.pretraining import setting
-from keras_rtd.pretraining.config import parse_arguments
+from keras_rtd.pretraining.settings import parse_arguments
 from keras_rtd.tokenizers.case_options import normalizer_options
 
 
@@ -45,7 +45,7 @@ class AdaptConfig(PretrainConfig):
 
     def __post_init__(self):
         super().__post_init__()
-        self._check("source", self.source is not None, "given: FORMAT:PATH")
+        self.check("source", self.source is not None, "given: FORMAT:PATH")
 
 
 def run(argv=None):

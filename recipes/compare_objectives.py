@@ -31,12 +31,12 @@ from keras_rtd.pretraining import comparison
 from keras_rtd.pretraining import pretrain
 from keras_rtd.pretraining import setting
 from keras_rtd.pretraining.config import OBJECTIVE_OPTIONS
-from keras_rtd.pretraining.config import ConfigError
-from keras_rtd.pretraining.config import parse_arguments
 from keras_rtd.pretraining.ingredients import build_pretrainer
 from keras_rtd.pretraining.report import read_metrics
 from keras_rtd.pretraining.run import run_safely
 from keras_rtd.pretraining.run_directory import RunDirectory
+from keras_rtd.pretraining.settings import ConfigError
+from keras_rtd.pretraining.settings import parse_arguments
 from keras_rtd.utils.flops import training_flops
 
 DECIDED = ("objective", "seed", "train_steps")
@@ -67,17 +67,17 @@ class CompareConfig(PretrainConfig):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         for name in self.objectives:
             known = objectives.OBJECTIVES
-            self._check(
+            self.check(
                 "objectives", name in known, f"some of {', '.join(known)}"
             )
         good = all(str(seed).isdigit() for seed in self.seeds)
-        self._check("seeds", good, "numbers from 0")
+        self.check("seeds", good, "numbers from 0")
         object.__setattr__(self, "seeds", tuple(map(int, self.seeds)))
         for name in self.glue_tasks:
-            self._check("glue_tasks", name in TASKS, f"of {', '.join(TASKS)}")
-        self._check("flops", self.flops > 0, "above 0")
+            self.check("glue_tasks", name in TASKS, f"of {', '.join(TASKS)}")
+        self.check("flops", self.flops > 0, "above 0")
         for name in DECIDED:
-            self._check(
+            self.check(
                 name,
                 getattr(self, name) == self.defaults()[name],
                 "left out: --objectives, --seeds and --flops decide it",
@@ -91,7 +91,7 @@ class CompareConfig(PretrainConfig):
             for option in objectives.option_names(name)
         }
         for name in OBJECTIVE_OPTIONS:
-            self._check(
+            self.check(
                 name,
                 name in known or getattr(self, name) == self.defaults()[name],
                 "left out: none of the objectives has such an option",

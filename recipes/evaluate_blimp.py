@@ -21,8 +21,8 @@ from keras_rtd.evaluation import blimp
 from keras_rtd.evaluation import evaluate
 from keras_rtd.evaluation.sentence_scoring import SCORERS
 from keras_rtd.pretraining import setting
-from keras_rtd.pretraining.config import ConfigError
-from keras_rtd.pretraining.config import parse_arguments
+from keras_rtd.pretraining.settings import ConfigError
+from keras_rtd.pretraining.settings import parse_arguments
 
 
 @dataclasses.dataclass(frozen=True)

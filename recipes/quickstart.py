@@ -23,8 +23,8 @@ from keras_rtd.pretraining import PretrainConfig
 from keras_rtd.pretraining import main
 from keras_rtd.pretraining import setting
 from keras_rtd.pretraining.config import DTYPES
-from keras_rtd.pretraining.config import parse_arguments
 from keras_rtd.pretraining.samples import terminal_lines
+from keras_rtd.pretraining.settings import parse_arguments
 
 SENTENCE = "Return a list of all the banana in the current directory."
 

@@ -3,8 +3,8 @@
 import dataclasses
 
 from keras_rtd.pretraining.config import DTYPES
-from keras_rtd.pretraining.config import ConfigError
-from keras_rtd.pretraining.config import setting
+from keras_rtd.pretraining.settings import ConfigError
+from keras_rtd.pretraining.settings import setting
 from keras_rtd.utils.hardware import fast_dtype
 
 # What may change between the runs of one directory.

@@ -13,10 +13,10 @@ import tqdm
 from keras_rtd.finetuning.batches import Batches
 from keras_rtd.finetuning.table import markdown
 from keras_rtd.models.presets import DESCRIPTIONS
-from keras_rtd.pretraining.config import ConfigError
-from keras_rtd.pretraining.config import parse_arguments
 from keras_rtd.pretraining.run_directory import RunDirectory
 from keras_rtd.pretraining.run_directory import RunDirectoryError
+from keras_rtd.pretraining.settings import ConfigError
+from keras_rtd.pretraining.settings import parse_arguments
 from keras_rtd.training import Checkpoint
 from keras_rtd.training import CheckpointError
 from keras_rtd.training import make_fine_tuning_optimizer

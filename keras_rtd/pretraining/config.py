@@ -1,12 +1,14 @@
 """The settings of a pre-training run, and its command line."""
 
-import argparse
 import dataclasses
 
 from keras_rtd.models.pretrainer_parts import SHARING
 from keras_rtd.objectives import OBJECTIVES
 from keras_rtd.objectives import option_names
+from keras_rtd.pretraining.config_checks import check_ranges
 from keras_rtd.pretraining.phase import Phase
+from keras_rtd.pretraining.settings import ConfigError
+from keras_rtd.pretraining.settings import setting
 from keras_rtd.training.optimizers import OPTIMIZERS
 from keras_rtd.training.schedules import SCHEDULES
 from keras_rtd.training.strategy import STRATEGIES
@@ -37,16 +39,6 @@ OBJECTIVE_OPTIONS = (
     "temperature_steps",
     "unigram_warmup_steps",
 )
-
-
-class ConfigError(ValueError):
-    """A setting that cannot be used; the message names it."""
-
-
-def setting(default, help, choices=None, nargs=None):
-    """A dataclass field with what the command line needs to know."""
-    metadata = {"help": help, "choices": choices, "nargs": nargs}
-    return dataclasses.field(default=default, metadata=metadata)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -187,89 +179,9 @@ class PretrainConfig:
     )
 
     def __post_init__(self):
-        for name in (
-            "train_steps",
-            "batch_size",
-            "accumulate_steps",
-            "eval_batches",
-            "checkpoint_every",
-            "eval_every",
-            "keep_checkpoints",
-        ):
-            self._check(name, getattr(self, name) >= 1, "at least 1")
-        self._check("sequence_length", self.sequence_length >= 8, "at least 8")
-        self._check("mask_rate", 0 < self.mask_rate < 1, "between 0 and 1")
-        self._check("temperature", self.temperature > 0, "above 0")
-        for name in (
-            "learning_rate",
-            "generator_learning_rate",
-            "generator_clipnorm",
-        ):
-            value = getattr(self, name)
-            self._check(name, value is None or value > 0, "above 0")
-        for name in ("seed", "unigram_warmup_steps", "discriminator_weight"):
-            self._check(name, getattr(self, name) >= 0, "0 or more")
-        self._check(
-            "warmup_steps",
-            self.warmup_steps is None or self.warmup_steps >= 0,
-            "0 or more",
-        )
-        self._check(
-            "ema_momentum",
-            self.ema_momentum is None or 0 < self.ema_momentum < 1,
-            "between 0 and 1",
-        )
-        self._check(
-            "dropout",
-            self.dropout is None or 0 <= self.dropout < 1,
-            "from 0 up to 1",
-        )
-        self._check(
-            "generator_dropout",
-            self.generator_dropout is None or 0 <= self.generator_dropout < 1,
-            "from 0 up to 1",
-        )
-        for name in (
-            "generator_num_layers",
-            "generator_hidden_dim",
-            "temperature_steps",
-        ):
-            value = getattr(self, name)
-            self._check(name, value is None or value >= 1, "at least 1")
-        self._check(
-            "final_temperature",
-            self.final_temperature is None or self.final_temperature > 0,
-            "above 0",
-        )
-        self._check(
-            "temperature_steps",
-            (self.temperature_steps is None)
-            == (self.final_temperature is None),
-            "given together with --final_temperature",
-        )
-        for name in ("masked_lm_weight", "all_tokens_weight"):
-            value = getattr(self, name)
-            self._check(name, value is None or value >= 0, "0 or more")
-        self._check(
-            "validation_fraction",
-            0 < self.validation_fraction < 1,
-            "between 0 and 1",
-        )
-        for field in dataclasses.fields(self):
-            choices = field.metadata["choices"]
-            self._check(
-                field.name,
-                choices is None or getattr(self, field.name) in choices,
-                f"one of {', '.join(choices or ())}",
-            )
-        self._check(
-            "learning_rate",
-            self.optimizer != "lamb" or self.learning_rate is not None,
-            "given with --optimizer=lamb, as presets have AdamW's, which "
-            "would hardly move it (0.001 to 0.01 is usual)",
-        )
+        check_ranges(self)
         self._check_objective_options()
-        self._check("data", len(self.data) > 0, "given: files or a folder")
+        self.check("data", len(self.data) > 0, "given: files or a folder")
         if self.dtype == "auto":
             # What the run directory remembers is the dtype itself.
             object.__setattr__(self, "dtype", fast_dtype())
@@ -278,7 +190,7 @@ class PretrainConfig:
         known = option_names(self.objective)
         fields = {field.name: field for field in dataclasses.fields(self)}
         for name in OBJECTIVE_OPTIONS:
-            self._check(
+            self.check(
                 name,
                 name in known or getattr(self, name) == fields[name].default,
                 f"left out: --objective={self.objective} has no such option",
@@ -309,7 +221,8 @@ class PretrainConfig:
             if getattr(self, name) is not None
         }
 
-    def _check(self, name, good, rule):
+    def check(self, name, good, rule):
+        """Raise `ConfigError` with the setting's name unless `good`."""
         if not good:
             raise ConfigError(
                 f"--{name} must be {rule}. Received: {getattr(self, name)!r}"
@@ -352,55 +265,3 @@ class PretrainConfig:
     def binding(self):
         """What a continuation of the run must not change."""
         return {k: v for k, v in self.to_dict().items() if k not in FREE}
-
-
-class _Parser(argparse.ArgumentParser):
-    """Ends with one line, where argparse prints the whole usage."""
-
-    def error(self, message):
-        self.exit(2, f"error: {message}\n")
-
-
-def parse_arguments(config_class, description, argv=None):
-    """A config from the command line.
-
-    Args:
-        config_class: `PretrainConfig` or a subclass.
-        description: string. The recipe's docstring, shown by `--help`.
-        argv: list of strings or `None` for `sys.argv`.
-
-    Returns:
-        An instance of `config_class`. A bad value ends the program with one
-        line that names it, and exit status 2.
-    """
-    parser = _Parser(
-        description=description,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    for field in dataclasses.fields(config_class):
-        metadata = field.metadata
-        keywords = {"default": field.default, "help": metadata["help"]}
-        if field.default not in (None, ()):
-            keywords["help"] += f" (default {field.default})"
-        if field.type is bool:
-            keywords["action"] = "store_true"
-        else:
-            keywords["type"] = _value_type(field.type)
-            keywords["choices"] = metadata["choices"]
-            keywords["nargs"] = metadata["nargs"]
-        parser.add_argument(f"--{field.name}", **keywords)
-    values = vars(parser.parse_args(argv))
-    if isinstance(values["data"], list):
-        values["data"] = tuple(values["data"])
-    try:
-        return config_class(**values)
-    except ConfigError as e:
-        parser.error(str(e))
-
-
-def _value_type(annotation):
-    for kind in (int, float):
-        if annotation in (kind, kind | None):
-            return kind
-    return str

@@ -14,8 +14,8 @@ from keras_rtd.data.storage import is_prepared
 from keras_rtd.models import ElectraPretrainer
 from keras_rtd.models import ElectraTokenizer
 from keras_rtd.pretraining import probe
-from keras_rtd.pretraining.config import ConfigError
 from keras_rtd.pretraining.samples import as_numpy
+from keras_rtd.pretraining.settings import ConfigError
 from keras_rtd.tokenizers.case_options import normalizer_options
 
 # Batches whose words are counted where the corpus was not prepared.

@@ -9,8 +9,6 @@ import keras
 
 from keras_rtd import export
 from keras_rtd.pretraining import probe
-from keras_rtd.pretraining.config import ConfigError
-from keras_rtd.pretraining.config import parse_arguments
 from keras_rtd.pretraining.description import facts
 from keras_rtd.pretraining.ingredients import build_pretrainer
 from keras_rtd.pretraining.ingredients import datasets
@@ -23,6 +21,8 @@ from keras_rtd.pretraining.report import write_report
 from keras_rtd.pretraining.run_directory import RunDirectory
 from keras_rtd.pretraining.run_directory import RunDirectoryError
 from keras_rtd.pretraining.samples import as_numpy
+from keras_rtd.pretraining.settings import ConfigError
+from keras_rtd.pretraining.settings import parse_arguments
 from keras_rtd.pretraining.stop_on_signal import StopOnSignal
 from keras_rtd.pretraining.tensorboard import TensorBoardWriter
 from keras_rtd.training import Checkpoint

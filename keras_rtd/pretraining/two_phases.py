@@ -3,8 +3,8 @@
 import dataclasses
 
 from keras_rtd.pretraining.config import PretrainConfig
-from keras_rtd.pretraining.config import setting
 from keras_rtd.pretraining.phase import Phase
+from keras_rtd.pretraining.settings import setting
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,20 +33,20 @@ class TwoPhaseConfig(PretrainConfig):
 
     def __post_init__(self):
         super().__post_init__()
-        self._check(
+        self.check(
             "phase2_steps",
             0 <= self.phase2_steps < self.train_steps,
             f"0 or more, and fewer than the {self.train_steps} train_steps",
         )
-        self._check(
+        self.check(
             "phase2_sequence_length",
             self.phase2_sequence_length >= 8,
             "at least 8",
         )
         for name in ("phase2_batch_size", "phase2_learning_rate"):
             value = getattr(self, name)
-            self._check(name, value is None or value > 0, "above 0")
-            self._check(
+            self.check(name, value is None or value > 0, "above 0")
+            self.check(
                 name,
                 value is None or self.phase2_steps > 0,
                 "given with --phase2_steps",

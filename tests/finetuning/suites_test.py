@@ -4,7 +4,7 @@ import pytest
 import tiny
 
 from keras_rtd.evaluation import evaluate
-from keras_rtd.pretraining.config import ConfigError
+from keras_rtd.pretraining.settings import ConfigError
 
 SETTINGS = {"epochs": 1, "batch_size": 8, "sequence_length": 16}
 

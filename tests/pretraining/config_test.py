@@ -3,8 +3,8 @@ import dataclasses
 import pytest
 
 from keras_rtd.pretraining import PretrainConfig
-from keras_rtd.pretraining.config import ConfigError
-from keras_rtd.pretraining.config import parse_arguments
+from keras_rtd.pretraining.settings import ConfigError
+from keras_rtd.pretraining.settings import parse_arguments
 from keras_rtd.utils.hardware import fast_dtype
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from keras_rtd.models import ElectraPretrainer
 from keras_rtd.pretraining import TwoPhaseConfig
-from keras_rtd.pretraining.config import ConfigError
+from keras_rtd.pretraining.settings import ConfigError
 
 RECIPE = pathlib.Path(__file__).parents[2] / "recipes" / "pretrain_base.py"
 

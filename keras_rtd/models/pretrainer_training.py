@@ -1,0 +1,130 @@
+"""Training a pretrainer: keras.Model's methods, not a Task's."""
+
+import contextlib
+
+import keras
+import numpy as np
+
+from keras_rtd.training import averages
+from keras_rtd.training.fit import fit
+from keras_rtd.training.optimizers import make_optimizer
+from keras_rtd.training.step import TrainStep
+from keras_rtd.training.step_interface import check_accumulate_steps
+
+
+class PretrainerTraining(TrainStep):
+    """What `ElectraPretrainer` is compiled, trained and evaluated with.
+
+    A KerasHub Task would preprocess the batches in `fit`.
+    """
+
+    def compile(
+        self, optimizer=None, jit_compile=None, accumulate_steps=1, **kwargs
+    ):
+        """Configure training.
+
+        Args:
+            optimizer: a Keras optimizer or `None` for the preset's, see
+                `keras_rtd.training.make_optimizer`.
+            jit_compile: bool, `"auto"` or `None`. `None` takes what is
+                fastest: always compiled on JAX; on TensorFlow only with an
+                accelerator, as on a CPU XLA's matrix products are slower
+                than oneDNN's; never on PyTorch, whose compiler needs minutes.
+            accumulate_steps: int. Parts into which a step divides its batch,
+                one after the other, to need less memory: the update, the
+                schedule and the metrics are those of the whole batch.
+                Defaults to 1.
+            **kwargs: as for `keras.Model.compile`.
+        """
+        check_accumulate_steps(accumulate_steps)
+        self.accumulate_steps = accumulate_steps
+        if jit_compile is None:
+            jit_compile = self.best_jit_compile()
+        optimizer = keras.optimizers.get(
+            make_optimizer(**self.optimizer_config)
+            if optimizer is None
+            else optimizer
+        )
+        if hasattr(optimizer, "set_generator_variables"):
+            optimizer.set_generator_variables(self.generator_variables)
+        keras.Model.compile(
+            self, optimizer=optimizer, jit_compile=jit_compile, **kwargs
+        )
+        self.prepare_optimizer(self.optimizer)
+        averages.keep_apart(self.optimizer)
+        self.optimizer.build(self.trainable_variables)
+
+    @property
+    def generator_variables(self):
+        """Trainable variables that only the generator has."""
+        if self.generator is None:
+            return []
+        shared = {id(v) for v in self.backbone.trainable_variables}
+        own = self.generator.trainable_variables
+        own = own + self.masked_lm_head.trainable_variables
+        return [v for v in own if id(v) not in shared]
+
+    def evaluate(self, *args, **kwargs):
+        """As `keras.Model.evaluate`, on the batches described above.
+
+        The generator draws with a fixed seed, so that evaluating twice gives
+        the same figures, and training goes on as if it had not happened.
+        """
+        with self.fixed_draws():
+            return keras.Model.evaluate(self, *args, **kwargs)
+
+    @contextlib.contextmanager
+    def fixed_draws(self):
+        """The generator's draws start from a fixed seed inside, and go on
+        outside as if nothing had been drawn."""
+        state = self.sampling_seed.state
+        before = np.array(keras.ops.convert_to_numpy(state))
+        state.assign(np.zeros_like(before))
+        try:
+            yield
+        finally:
+            state.assign(before)
+
+    def averaged_weights(self):
+        """A context in which the model has the exponential moving averages of
+        its weights, where the optimizer keeps them (`ema_momentum`).
+
+        `fit` leaves the weights as trained; evaluate and save inside.
+        """
+        return averages.averaged_weights(self)
+
+    def _symbolic_build(self, iterator=None, data_batch=None):
+        # All is built when made. Keras would run the model once more to see
+        # that, on PyTorch at every `train_on_batch`, because a Dropout layer
+        # counts as unbuilt until it is called.
+        pass
+
+    def skipped_steps(self):
+        """Training steps without an update, because a float16 gradient
+        overflowed on some device: an int."""
+        steps, updates = (
+            int(np.ravel(keras.ops.convert_to_numpy(v))[0])
+            for v in (self.step, self.optimizer.iterations)
+        )
+        return steps - updates
+
+    def set_unigram(self, probabilities):
+        """Tell the corpus's word frequencies to the objective.
+
+        Args:
+            probabilities: float (vocabulary_size,), sum 1.
+        """
+        self.objective.set_unigram(np.asarray(probabilities))
+
+    predict = keras.Model.predict
+    train_on_batch = keras.Model.train_on_batch
+    test_on_batch = keras.Model.test_on_batch
+    predict_on_batch = keras.Model.predict_on_batch
+
+    def fit(self, *args, **kwargs):
+        """As `keras.Model.fit`, on the batches described above.
+
+        A `keras_rtd.training.Checkpoint` among the callbacks resumes: the
+        same call continues where the killed one had saved.
+        """
+        return fit(self, *args, **kwargs)

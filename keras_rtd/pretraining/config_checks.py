@@ -1,0 +1,95 @@
+"""What the settings of a run may be."""
+
+import dataclasses
+
+
+def check_ranges(config):
+    """Refuse values out of range.
+
+    Args:
+        config: `PretrainConfig`.
+
+    Raises:
+        ConfigError: the first bad value, with its rule.
+    """
+    for name in (
+        "train_steps",
+        "batch_size",
+        "accumulate_steps",
+        "eval_batches",
+        "checkpoint_every",
+        "eval_every",
+        "keep_checkpoints",
+    ):
+        config.check(name, getattr(config, name) >= 1, "at least 1")
+    config.check("sequence_length", config.sequence_length >= 8, "at least 8")
+    config.check("mask_rate", 0 < config.mask_rate < 1, "between 0 and 1")
+    config.check("temperature", config.temperature > 0, "above 0")
+    for name in (
+        "learning_rate",
+        "generator_learning_rate",
+        "generator_clipnorm",
+    ):
+        value = getattr(config, name)
+        config.check(name, value is None or value > 0, "above 0")
+    for name in ("seed", "unigram_warmup_steps", "discriminator_weight"):
+        config.check(name, getattr(config, name) >= 0, "0 or more")
+    config.check(
+        "warmup_steps",
+        config.warmup_steps is None or config.warmup_steps >= 0,
+        "0 or more",
+    )
+    config.check(
+        "ema_momentum",
+        config.ema_momentum is None or 0 < config.ema_momentum < 1,
+        "between 0 and 1",
+    )
+    config.check(
+        "dropout",
+        config.dropout is None or 0 <= config.dropout < 1,
+        "from 0 up to 1",
+    )
+    config.check(
+        "generator_dropout",
+        config.generator_dropout is None or 0 <= config.generator_dropout < 1,
+        "from 0 up to 1",
+    )
+    for name in (
+        "generator_num_layers",
+        "generator_hidden_dim",
+        "temperature_steps",
+    ):
+        value = getattr(config, name)
+        config.check(name, value is None or value >= 1, "at least 1")
+    config.check(
+        "final_temperature",
+        config.final_temperature is None or config.final_temperature > 0,
+        "above 0",
+    )
+    config.check(
+        "temperature_steps",
+        (config.temperature_steps is None)
+        == (config.final_temperature is None),
+        "given together with --final_temperature",
+    )
+    for name in ("masked_lm_weight", "all_tokens_weight"):
+        value = getattr(config, name)
+        config.check(name, value is None or value >= 0, "0 or more")
+    config.check(
+        "validation_fraction",
+        0 < config.validation_fraction < 1,
+        "between 0 and 1",
+    )
+    for field in dataclasses.fields(config):
+        choices = field.metadata["choices"]
+        config.check(
+            field.name,
+            choices is None or getattr(config, field.name) in choices,
+            f"one of {', '.join(choices or ())}",
+        )
+    config.check(
+        "learning_rate",
+        config.optimizer != "lamb" or config.learning_rate is not None,
+        "given with --optimizer=lamb, as presets have AdamW's, which "
+        "would hardly move it (0.001 to 0.01 is usual)",
+    )
