@@ -34,9 +34,15 @@ class FineTuneConfig:
     sequence_length: int | None = setting(
         None, "tokens a row (default the preset's)"
     )
-    learning_rate: float = setting(1e-4, "peak rate, of the head")
-    layer_decay: float = setting(
-        0.8, "factor of the rate from a layer to the one below"
+    learning_rate: float | None = setting(
+        None,
+        "peak rate, of the head (default by the encoder's width: 3e-4 for "
+        "tiny, 1e-4 for small and base, 5e-5 for large)",
+    )
+    layer_decay: float | None = setting(
+        None,
+        "factor of the rate from a layer to the one below (default likewise "
+        "1.0, 0.8 and 0.9)",
     )
     reference_exponent: bool = setting(
         False, "count layers as the reference does: one more below the head"
@@ -61,9 +67,15 @@ class FineTuneConfig:
             self.check(name, getattr(self, name) >= 1, "at least 1")
         for name in ("seed", "weight_decay"):
             self.check(name, getattr(self, name) >= 0, "0 or more")
-        self.check("learning_rate", self.learning_rate > 0, "above 0")
         self.check(
-            "layer_decay", 0 < self.layer_decay <= 1, "above 0, at most 1"
+            "learning_rate",
+            self.learning_rate is None or self.learning_rate > 0,
+            "above 0",
+        )
+        self.check(
+            "layer_decay",
+            self.layer_decay is None or 0 < self.layer_decay <= 1,
+            "above 0, at most 1",
         )
         for name in ("dropout", "warmup_fraction"):
             self.check(name, 0 <= getattr(self, name) < 1, "from 0 up to 1")

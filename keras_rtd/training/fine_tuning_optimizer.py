@@ -2,11 +2,20 @@
 
 from keras_rtd.training.optimizers import make_optimizer
 
+# (largest hidden_dim, peak rate, layer decay) by the encoder's size: the
+# published ones from small on (paper, appendix B), tiny's as measured in
+# docs/finetuning.md.
+DEFAULTS = (
+    (128, 3e-4, 1.0),
+    (768, 1e-4, 0.8),
+    (float("inf"), 5e-5, 0.9),
+)
+
 
 def make_fine_tuning_optimizer(
     model,
-    learning_rate=1e-4,
-    layer_decay=0.8,
+    learning_rate=None,
+    layer_decay=None,
     reference_exponent=False,
     train_steps=None,
     warmup_steps=None,
@@ -23,9 +32,10 @@ def make_fine_tuning_optimizer(
 
     Args:
         model: a task with a `backbone`, an `ElectraBackbone`.
-        learning_rate: float. Peak rate of the head. Defaults to 1e-4 (small
-            and base; 5e-5 for large).
-        layer_decay: float in (0, 1]. Defaults to 0.8 (0.9 for large).
+        learning_rate: float or `None`. Peak rate of the head. Defaults to 3e-4
+            for encoders as narrow as tiny, 1e-4 up to base, 5e-5 beyond.
+        layer_decay: float in (0, 1] or `None`. Defaults to 1.0, 0.8 and 0.9
+            for these.
         reference_exponent: bool. Count distances as the reference does.
             Defaults to `False`.
         train_steps: int or `None`. Linear decay to 0 at this step; `None` for
@@ -40,6 +50,9 @@ def make_fine_tuning_optimizer(
     Raises:
         ValueError: `layer_decay` outside (0, 1].
     """
+    rate, decay = _defaults(model.backbone.hidden_dim)
+    learning_rate = rate if learning_rate is None else learning_rate
+    layer_decay = decay if layer_decay is None else layer_decay
     if not 0.0 < layer_decay <= 1.0:
         raise ValueError(
             "`layer_decay` must be above 0 and at most 1. "
@@ -60,6 +73,13 @@ def make_fine_tuning_optimizer(
         for variable in layer.variables
     )
     return optimizer
+
+
+def _defaults(hidden_dim):
+    """(peak rate, layer decay) for an encoder of this width."""
+    return next(
+        (rate, decay) for width, rate, decay in DEFAULTS if hidden_dim <= width
+    )
 
 
 def _distances(backbone):
