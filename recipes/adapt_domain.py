@@ -33,6 +33,8 @@ from keras_rtd.tokenizers.case_options import normalizer_options
 
 @dataclasses.dataclass(frozen=True)
 class AdaptConfig(PretrainConfig):
+    remote_run_dir = False
+
     source: str | None = setting(None, "FORMAT:PATH of what to start from")
     generator: str | None = setting(
         None, "FORMAT:PATH of the generator, where it is apart"

@@ -44,6 +44,8 @@ DECIDED = ("objective", "seed", "train_steps")
 
 @dataclasses.dataclass(frozen=True)
 class CompareConfig(PretrainConfig):
+    remote_run_dir = False
+
     preset: str = setting("electra_tiny_uncased_en", "bundled preset or folder")
     run_dir: str = setting("runs/compare", "where everything is written")
     objectives: tuple = setting(

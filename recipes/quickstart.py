@@ -51,6 +51,8 @@ for token, score in zip(tokens, scores):
 
 @dataclasses.dataclass(frozen=True)
 class QuickstartConfig(PretrainConfig):
+    remote_run_dir = False
+
     preset: str = setting("electra_tiny_uncased_en", "bundled preset or folder")
     run_dir: str = setting("runs/quickstart", "where everything is written")
     data: tuple = setting(

@@ -38,6 +38,7 @@ RUN_ONCE = (
     "evaluation/glue_test.py",
     "evaluation/squad_test.py",
     "evaluation/tagging_test.py",
+    "pretraining/remote_run_test.py",
     "pretraining/report_test.py",
     "serve/http_test.py",
     "serve/page_test.py",

@@ -108,7 +108,7 @@ def pretraining_dataset(
     Args:
         data: str, path or list of them: text files (`.txt` or any other
             name, `.jsonl`, and `.gz` or `.xz` after either), directories,
-            globs, `gs://` paths; or one prepared directory.
+            globs, `gs://` paths; or one prepared directory, `gs://` too.
         tokenizer: `keras_rtd.tokenizers.ElectraTokenizer`; for a prepared
             directory it may be `None`, and is checked otherwise.
         sequence_length: int, L, at least 8. Defaults to `128`.

@@ -7,7 +7,9 @@ import os
 import zlib
 from typing import Any
 
-_REMOTE = "://"
+from keras_rtd.utils.remote import file_system
+from keras_rtd.utils.remote import is_remote
+
 _DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError)
 
 
@@ -16,14 +18,15 @@ class ByteReader:
 
     Args:
         path: str. `.gz` and `.xz` are decompressed; a path with `://` is
-            opened by TensorFlow's file system.
+            opened by fsspec.
     """
 
     def __init__(self, path):
         self.path = path
         self._stream: Any
-        if _REMOTE in path:
-            self._raw = _gfile().GFile(path, "rb")
+        if is_remote(path):
+            files, inside = file_system(path)
+            self._raw = files.open(inside, "rb")
         else:
             self._raw = open(path, "rb")
         if path.endswith(".gz"):
@@ -66,13 +69,14 @@ def resolve_files(patterns):
     Args:
         patterns: str, path or list of them: a file, a directory (all files
             in and below it whose names do not begin with a dot), or a glob;
-            with `gs://` and other `://` paths through TensorFlow.
+            with `gs://` and other `://` paths through fsspec.
 
     Returns:
         Sorted list of str, each file once.
 
     Raises:
         ValueError: A pattern matches no file.
+        ImportError: The package of a `://` path is not installed.
     """
     if isinstance(patterns, (str, os.PathLike)):
         patterns = [patterns]
@@ -90,19 +94,24 @@ def resolve_files(patterns):
 
 def file_facts(path):
     """Returns size in bytes and modification time in nanoseconds."""
-    if _REMOTE in path:
-        stat = _gfile().stat(path)
-        return int(stat.length), int(stat.mtime_nsec)
+    if is_remote(path):
+        files, inside = file_system(path)
+        try:
+            modified = int(files.modified(inside).timestamp() * 1e9)
+        except NotImplementedError:
+            modified = 0  # not every store keeps one
+        return files.size(inside), modified
     stat = os.stat(path)
     return stat.st_size, stat.st_mtime_ns
 
 
 def _match(pattern):
-    if _REMOTE in pattern:
-        gfile = _gfile()
-        isdir, isfile, walk = gfile.isdir, gfile.exists, gfile.walk
-        matches = gfile.glob(pattern)
+    if is_remote(pattern):
+        store, inside = file_system(pattern)
+        isdir, isfile, walk = store.isdir, store.isfile, store.walk
+        matches = [inside] if store.exists(inside) else store.glob(inside)
     else:
+        store = None
         isdir, isfile, walk = os.path.isdir, os.path.isfile, os.walk
         # A name such as "[1].txt" is a file before it is a pattern.
         exists = os.path.exists(pattern)
@@ -119,15 +128,4 @@ def _match(pattern):
                     ]
         elif isfile(match):
             files.append(match)
-    return files
-
-
-def _gfile():
-    try:
-        import tensorflow as tf
-    except ImportError as error:
-        raise ImportError(
-            "Paths with '://' are read through TensorFlow's file system: "
-            "install tensorflow, or copy the files to this machine."
-        ) from error
-    return tf.io.gfile
+    return files if store is None else [*map(store.unstrip_protocol, files)]

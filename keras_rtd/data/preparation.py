@@ -35,7 +35,7 @@ def prepare_corpus(
 ):
     """Writes a corpus as token shards with a manifest.
 
-    Needs no TensorFlow for local files.
+    Needs no TensorFlow.
 
     Args:
         patterns: str, path or list of them: files, directories or globs.

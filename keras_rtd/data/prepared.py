@@ -7,6 +7,7 @@ import numpy as np
 from keras_rtd.data import counter_random
 from keras_rtd.data import storage
 from keras_rtd.data import windows
+from keras_rtd.data.local_copy import local_copy
 from keras_rtd.data.shards import ARRAYS
 from keras_rtd.layers.masking import mask_tokens
 
@@ -20,7 +21,8 @@ class PreparedCorpus:
     """A directory written by `keras_rtd.data.prepare_corpus`.
 
     Args:
-        directory: str or path.
+        directory: str or path; of a `://` path a copy is made in the cache
+            of this machine, once.
         tokenizer: if given, must be the one that the data was prepared with.
             Defaults to `None`.
         verify: bool. Check the shards' checksums and ids, once per process
@@ -38,7 +40,7 @@ class PreparedCorpus:
     """
 
     def __init__(self, directory, tokenizer=None, verify=True):
-        self.directory = os.fspath(directory)
+        self.directory = local_copy(os.fspath(directory))
         self.manifest = _load_manifest(self.directory)
         facts = self.manifest["tokenizer"]
         self.vocabulary_size = facts["vocabulary_size"]
@@ -48,10 +50,7 @@ class PreparedCorpus:
         }
         if tokenizer is not None:
             _check_tokenizer(self.directory, facts, tokenizer)
-        files = list(self.manifest["files"].values())
-        for shard in self.manifest["shards"]:
-            files += shard["files"].values()
-        for entry in files:
+        for entry in storage.files_of(self.manifest):
             _check_file(self.directory, entry, verify)
         if verify:
             self._check_ids()

@@ -7,6 +7,9 @@ import os
 
 import numpy as np
 
+from keras_rtd.utils.remote import RemoteFolder
+from keras_rtd.utils.remote import is_remote
+
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
 PROGRESS = "progress.json"
@@ -20,10 +23,20 @@ _TEMPORARY = ".tmp"
 
 def is_prepared(path):
     """Whether a path is a directory of prepared data, finished or not."""
+    if is_remote(path):
+        return MANIFEST in RemoteFolder(os.fspath(path)).names()
     return any(
         os.path.isfile(os.path.join(path, name))
         for name in (MANIFEST, PROGRESS)
     )
+
+
+def files_of(manifest):
+    """Name, size and checksum of each file that a manifest lists."""
+    entries = list(manifest["files"].values())
+    for shard in manifest["shards"]:
+        entries += shard["files"].values()
+    return entries
 
 
 def save_array(directory, name, array):

@@ -248,6 +248,7 @@ class Evaluation(keras.callbacks.Callback):
         if samples:
             self.writer.text(step, "samples", samples_markdown(samples))
         self.writer.flush()
+        self.run.publish(self.run.tensorboard)
 
 
 def _described(values, metrics):

@@ -1,6 +1,7 @@
 """The settings of a pre-training run, and its command line."""
 
 import dataclasses
+from typing import ClassVar
 
 from keras_rtd.models.pretrainer_parts import SHARING
 from keras_rtd.objectives import OBJECTIVES
@@ -13,6 +14,7 @@ from keras_rtd.training.optimizers import OPTIMIZERS
 from keras_rtd.training.schedules import SCHEDULES
 from keras_rtd.training.strategy import STRATEGIES
 from keras_rtd.utils.hardware import fast_dtype
+from keras_rtd.utils.remote import is_remote
 
 DTYPES = ("float32", "mixed_bfloat16", "mixed_float16", "auto")
 
@@ -52,6 +54,9 @@ class PretrainConfig:
         ConfigError: a value out of range.
     """
 
+    # Whether `run_dir` may be in an object store.
+    remote_run_dir: ClassVar[bool] = True
+
     preset: str = setting(
         "electra_small_uncased_en", "bundled preset or preset directory"
     )
@@ -72,7 +77,9 @@ class PretrainConfig:
     data: tuple = setting(
         (), "text files, globs, folders, or a prepared directory", nargs="+"
     )
-    run_dir: str = setting("runs/pretrain", "where everything is written")
+    run_dir: str = setting(
+        "runs/pretrain", "where everything is written; gs://… too"
+    )
     train_steps: int = setting(1_000_000, "optimiser steps of the whole run")
     batch_size: int = setting(128, "windows a step")
     accumulate_steps: int = setting(
@@ -182,6 +189,11 @@ class PretrainConfig:
         check_ranges(self)
         self._check_objective_options()
         self.check("data", len(self.data) > 0, "given: files or a folder")
+        self.check(
+            "run_dir",
+            self.remote_run_dir or not is_remote(self.run_dir),
+            "a folder of this machine for this recipe",
+        )
         if self.dtype == "auto":
             # What the run directory remembers is the dtype itself.
             object.__setattr__(self, "dtype", fast_dtype())

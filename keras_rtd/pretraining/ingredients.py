@@ -103,7 +103,7 @@ def datasets(config, phase, pretrainer, strategy):
 
 def token_counts(config, pretrainer):
     """How often each token of the vocabulary occurs in the corpus."""
-    if is_prepared(_data(config)):
+    if _reads_prepared(config):
         corpus = PreparedCorpus(_data(config), pretrainer.tokenizer)
         return np.asarray(corpus.unigram_counts)
     phase = config.phases()[0]
@@ -123,6 +123,10 @@ def _data(config):
     return config.data[0] if len(config.data) == 1 else list(config.data)
 
 
+def _reads_prepared(config):
+    return len(config.data) == 1 and is_prepared(config.data[0])
+
+
 def _options(config, phase, pretrainer):
     """Arguments of `pretraining_dataset` that both splits share."""
     options = {
@@ -133,7 +137,7 @@ def _options(config, phase, pretrainer):
         "mask_rate": config.mask_rate,
         "segments": config.segments,
     }
-    if not is_prepared(options["data"]):
+    if not _reads_prepared(config):
         options["documents"] = config.documents
         options["errors"] = config.errors
         options["validation_fraction"] = config.validation_fraction

@@ -17,8 +17,8 @@ from keras_rtd.pretraining.ingredients import token_counts
 from keras_rtd.pretraining.phase_trainer import PhaseTrainer
 from keras_rtd.pretraining.profile import profile
 from keras_rtd.pretraining.profile import table
+from keras_rtd.pretraining.remote_run_directory import open_run_directory
 from keras_rtd.pretraining.report import write_report
-from keras_rtd.pretraining.run_directory import RunDirectory
 from keras_rtd.pretraining.run_directory import RunDirectoryError
 from keras_rtd.pretraining.samples import as_numpy
 from keras_rtd.pretraining.settings import ConfigError
@@ -103,11 +103,11 @@ def pretrain(config):
 
 def _pretrain(config, strategy):
     _check_parts(config, strategy)
-    run = RunDirectory(config.run_dir)
+    run = open_run_directory(config.run_dir)
     settings = {**config.binding(), "backend": keras.config.backend()}
     _check_same_run(run, settings, config.defaults())
     if run.finished:
-        print(f"{run.path} is finished: nothing to do")
+        print(f"{run.location} is finished: nothing to do")
         return None
     if strategy.is_chief:
         run.acquire()
@@ -146,7 +146,7 @@ def _check_same_run(run, settings, younger):
     ]
     if differences:
         raise ConfigError(
-            f"--run_dir {run.path} holds a run with other settings "
+            f"--run_dir {run.location} holds a run with other settings "
             f"({'; '.join(differences)}). Use those, or another --run_dir."
         )
 
@@ -210,7 +210,8 @@ def _profile(pretrainer, config, run, strategy):
     folder = run.path / "profile"
     seconds = profile(pretrainer, map(as_numpy, iterate(training)), folder)
     print(table(seconds))
-    print(f"trace: tensorboard --logdir {folder}")
+    run.publish(folder)
+    print(f"trace: tensorboard --logdir {run.shown(folder)}")
 
 
 def _write_results(pretrainer, run):
@@ -218,9 +219,9 @@ def _write_results(pretrainer, run):
         run.replace_folder(run.preset, pretrainer.save_to_preset)
     try:
         export.saved_model(str(run.preset), str(run.saved_model))
-        print(f"SavedModel: {run.saved_model}")
+        print(f"SavedModel: {run.shown(run.saved_model)}")
     except ImportError as e:
         print(f"warning: no SavedModel written. {e}")
-    report = write_report(run.path)
+    write_report(run.path)
     run.finish({"preset": "preset", "report": "report.html"})
-    print(f"preset: {run.preset}\nreport: {report}")
+    print(f"preset: {run.shown(run.preset)}\nreport: {run.shown(run.report)}")

@@ -6,6 +6,8 @@ import os
 import pathlib
 import shutil
 
+from keras_rtd.utils.remote import is_remote
+
 
 class RunDirectoryError(RuntimeError):
     """A run directory that cannot be used now."""
@@ -18,17 +20,25 @@ class RunDirectory:
         path: string. Made if absent.
 
     Raises:
-        RunDirectoryError: another process is using it, or it cannot be made.
+        RunDirectoryError: another process is using it, it cannot be made, or
+            it is a URL where only folders are written to.
     """
 
     def __init__(self, path):
+        if is_remote(path):
+            raise RunDirectoryError(
+                f"--run_dir {path} must be a folder of this machine here; "
+                "pre-training recipes write to object stores"
+            )
         self.path = pathlib.Path(path)
-        self.checkpoints = self.path / "checkpoints"
+        self.location = str(path)
+        self.checkpoints: pathlib.Path | str = self.path / "checkpoints"
         self.tensorboard = self.path / "tensorboard"
         self.preset = self.path / "preset"
         self.saved_model = self.path / "saved_model"
         self.metrics = self.path / "metrics.jsonl"
         self.samples = self.path / "samples.json"
+        self.report = self.path / "report.html"
         self.config = self.path / "config.json"
         self._finished = self.path / "finished.json"
         self._lock = None
@@ -37,6 +47,13 @@ class RunDirectory:
     def finished(self):
         """Whether a run ended here, everything written."""
         return self._finished.exists()
+
+    def shown(self, path):
+        """Where people find a file of the run."""
+        return str(path)
+
+    def publish(self, path):
+        """Bring a file or folder to where it stays; here it is there."""
 
     def acquire(self):
         """Take the lock; the system frees a dead process's."""
@@ -117,9 +134,7 @@ class RunDirectory:
                     continue  # the line a kill cut short
                 if row["step"] <= step:
                     kept.append(line + "\n")
-            temporary = self.metrics.with_name("metrics.jsonl.tmp")
-            temporary.write_text("".join(kept), encoding="utf-8")
-            os.replace(temporary, self.metrics)
+            self.write_text(self.metrics, "".join(kept))
         samples = [s for s in self.read_samples() if s["step"] <= step]
         if self.samples.exists():
             self.write_json(self.samples, samples)

@@ -1,16 +1,14 @@
 """Checkpoints that survive a kill at any moment, and `fit` that resumes."""
 
 import json
-import os
-import pathlib
 import threading
 import zipfile
 
 import keras
 import numpy as np
 
-SUFFIX = ".checkpoint.npz"
-TEMPORARY = ".tmp"
+from keras_rtd.training.checkpoint_files import SUFFIX
+from keras_rtd.training.checkpoint_files import checkpoint_files
 
 
 class CheckpointError(RuntimeError):
@@ -21,10 +19,9 @@ class Checkpoint(keras.callbacks.Callback):
     """Saves the whole training state, and lets `fit` continue from it.
 
     One file a checkpoint: weights, optimiser, schedule position, random
-    state, metrics and data position. It is written beside its place and
-    renamed, so that a kill leaves the last one whole; the copy to memory
-    stops training, the writing does not. Weights that are not finite are
-    never written.
+    state, metrics and data position. A kill at any moment leaves the last one
+    whole; the copy to memory stops training, the writing does not. Weights
+    that are not finite are never written.
 
     Among the callbacks of `ElectraPretrainer.fit`, it makes the same call
     continue where the last one was killed, to the same weights, bit for bit.
@@ -32,7 +29,8 @@ class Checkpoint(keras.callbacks.Callback):
     `keras_rtd.data.pretraining_dataset` does.
 
     Args:
-        directory: string. Made if absent.
+        directory: string. Made if absent; `gs://` and other `://` paths
+            through fsspec.
         every: int. Steps between checkpoints. Defaults to 1,000.
         keep: int. How many to keep, the newest. Defaults to 3.
         best: string or `None`. Name of a metric whose best checkpoint is kept
@@ -45,8 +43,9 @@ class Checkpoint(keras.callbacks.Callback):
 
     Raises:
         CheckpointError: resuming with another model, optimiser or `config`
-            (says what differs), or a disk that is full (older checkpoints
-            stay).
+            (says what differs), or a disk that is full or a store that
+            refuses (older checkpoints stay).
+        ImportError: a `://` path whose package is not installed.
     """
 
     def __init__(
@@ -65,7 +64,8 @@ class Checkpoint(keras.callbacks.Callback):
                     f"`{name}` must be an int of at least 1. "
                     f"Received: {name}={value!r}"
                 )
-        self.directory = pathlib.Path(directory)
+        self.files = checkpoint_files(directory)
+        self.directory = self.files.directory
         self.every = every
         self.keep = keep
         self.best = best
@@ -85,8 +85,8 @@ class Checkpoint(keras.callbacks.Callback):
     # === Reading ===
 
     def paths(self):
-        """Checkpoint files, oldest first."""
-        return sorted(self.directory.glob(f"step-*{SUFFIX}"))
+        """Checkpoint files, oldest first: `pathlib.Path`s, or URLs."""
+        return [self.files.path(name) for name in self.files.names()]
 
     def restore(self, model):
         """Load the newest whole checkpoint into `model`.
@@ -102,13 +102,15 @@ class Checkpoint(keras.callbacks.Callback):
             return self.step
         self._restored = True
         if self.writes:
-            self.directory.mkdir(parents=True, exist_ok=True)
-            for leftover in self.directory.glob(f"*{TEMPORARY}"):
-                leftover.unlink()
-        for path in reversed(self.paths()):
+            self.files.clean()
+        for name in reversed(self.files.names()):
+            path = self.files.path(name)
             try:
-                with np.load(path) as archive:
-                    arrays = {name: archive[name] for name in archive.files}
+                with (
+                    self.files.local(name) as file,
+                    np.load(file) as archive,
+                ):
+                    arrays = {key: archive[key] for key in archive.files}
                 meta = json.loads(bytes(arrays.pop("meta")).decode())
             except (OSError, ValueError, KeyError, zipfile.BadZipFile) as e:
                 print(
@@ -226,8 +228,7 @@ class Checkpoint(keras.callbacks.Callback):
             self._best_value, self._best_step = value, step
 
     def _write(self, step, arrays, metrics, meta):
-        path = self.directory / f"step-{step:010d}{SUFFIX}"
-        temporary = path.with_name(path.name + TEMPORARY)
+        file_name = f"step-{step:010d}{SUFFIX}"
         try:
             for name, array in zip(meta["names"], arrays):
                 if not np.all(np.isfinite(array)):
@@ -242,31 +243,28 @@ class Checkpoint(keras.callbacks.Callback):
             payload["meta"] = np.frombuffer(
                 json.dumps(meta).encode(), dtype=np.uint8
             )
-            with open(temporary, "wb") as file:
-                np.savez(file, **payload)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-            self._prune(step)
+            self.files.write(file_name, lambda file: np.savez(file, **payload))
+            self._prune()
         except OSError as e:
-            temporary.unlink(missing_ok=True)
             self._error = CheckpointError(
-                f"Could not write {path}: {e.strerror or e}. The checkpoints "
-                "already there are whole; make room and run the same command."
+                f"Could not write {self.files.path(file_name)}: "
+                f"{e.strerror or e}. The checkpoints already there are whole; "
+                "make room and run the same command."
             )
         except Exception as e:
             self._error = e
 
     def _newest_step(self):
-        paths = self.paths()
-        return _step_of(paths[-1]) if paths else "none"
+        names = self.files.names()
+        return _step_of(names[-1]) if names else "none"
 
-    def _prune(self, step):
-        kept = {_step_of(p) for p in self.paths()[-self.keep :]}
+    def _prune(self):
+        names = self.files.names()
+        kept = {_step_of(name) for name in names[-self.keep :]}
         kept.add(self._best_step)
-        for path in self.paths():
-            if _step_of(path) not in kept:
-                path.unlink()
+        for name in names:
+            if _step_of(name) not in kept:
+                self.files.remove(name)
 
 
 def state_variables(model):
@@ -283,5 +281,5 @@ def _copy(variable):
     return np.array(keras.ops.convert_to_numpy(variable))
 
 
-def _step_of(path):
-    return int(path.name[len("step-") :].split(".")[0])
+def _step_of(name):
+    return int(name[len("step-") :].split(".")[0])

@@ -1,0 +1,74 @@
+"""Prepared data of an object store, copied to this machine.
+
+Batches are gathered from memory-mapped files, which an object store has not.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+
+from keras_rtd.data import storage
+from keras_rtd.utils.remote import RemoteFolder
+from keras_rtd.utils.remote import is_remote
+
+CACHE = "KERAS_RTD_CACHE"
+
+
+def cache_directory():
+    """Where copies lie: `KERAS_RTD_CACHE`, or `~/.cache/keras_rtd`."""
+    default = os.path.join("~", ".cache", "keras_rtd")
+    return os.path.expanduser(os.environ.get(CACHE) or default)
+
+
+def local_copy(directory):
+    """A local directory with the files of prepared data.
+
+    A copy that was interrupted goes on with the file it was at. Processes of
+    one machine make one copy together: the first copies, the others wait.
+
+    Args:
+        directory: str. A local one is returned as it is.
+
+    Returns:
+        str.
+
+    Raises:
+        ValueError: There is no prepared data.
+        OSError: The store is out of reach, or the disk is full.
+    """
+    if not is_remote(directory):
+        return directory
+    folder = RemoteFolder(directory)
+    parent = cache_directory()
+    os.makedirs(parent, exist_ok=True)
+    with open(os.path.join(parent, "lock"), "a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        scratch = os.path.join(parent, storage.MANIFEST)
+        try:
+            folder.get(storage.MANIFEST, scratch)
+        except FileNotFoundError:
+            raise ValueError(
+                f"{directory} has no {storage.MANIFEST}: it is not prepared "
+                "data, or its preparation is not finished."
+            ) from None
+        with open(scratch, "rb") as file:
+            manifest = file.read()
+        # Data that was prepared anew is another copy.
+        name = hashlib.sha256(directory.encode() + manifest).hexdigest()[:32]
+        target = os.path.join(parent, name)
+        os.makedirs(target, exist_ok=True)
+        for entry in storage.files_of(json.loads(manifest)):
+            path = os.path.join(target, entry["file"])
+            if _size(path) != entry["bytes"]:
+                folder.get(entry["file"], path + ".tmp")
+                os.replace(path + ".tmp", path)
+        os.replace(scratch, os.path.join(target, storage.MANIFEST))
+    return target
+
+
+def _size(path):
+    try:
+        return os.stat(path).st_size
+    except FileNotFoundError:
+        return None

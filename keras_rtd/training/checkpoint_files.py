@@ -1,0 +1,130 @@
+"""Where checkpoints lie: a folder, or an object store such as gs://."""
+
+import contextlib
+import os
+import pathlib
+import tempfile
+
+from keras_rtd.utils.remote import RemoteFolder
+from keras_rtd.utils.remote import is_remote
+
+SUFFIX = ".checkpoint.npz"
+TEMPORARY = ".tmp"
+# Beside an object that was written to its end.
+WHOLE = ".whole"
+
+
+def checkpoint_files(directory):
+    """`LocalFiles`, or `RemoteFiles` for a path with `://`."""
+    if is_remote(directory):
+        return RemoteFiles(os.fspath(directory))
+    return LocalFiles(directory)
+
+
+class LocalFiles:
+    """Checkpoints in a folder; each is renamed to its place when whole.
+
+    Args:
+        directory: string or path.
+    """
+
+    def __init__(self, directory):
+        self.directory = pathlib.Path(directory)
+
+    def path(self, name):
+        """Where a checkpoint is, for people."""
+        return self.directory / name
+
+    def names(self):
+        """Whole checkpoints, oldest first."""
+        return sorted(
+            path.name for path in self.directory.glob(f"step-*{SUFFIX}")
+        )
+
+    def clean(self):
+        """Make the folder, and remove what a killed process left."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        for leftover in self.directory.glob(f"*{TEMPORARY}"):
+            leftover.unlink()
+
+    def write(self, name, write):
+        """Let `write(file)` make a checkpoint, whole or not at all."""
+        temporary = self.directory / (name + TEMPORARY)
+        try:
+            with open(temporary, "wb") as file:
+                write(file)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, self.directory / name)
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            raise
+
+    @contextlib.contextmanager
+    def local(self, name):
+        """A context with the path of a file that can be read."""
+        yield self.directory / name
+
+    def remove(self, name):
+        """Remove a checkpoint."""
+        (self.directory / name).unlink()
+
+
+class RemoteFiles:
+    """Checkpoints as objects, which cannot be renamed.
+
+    An object `….whole` is written after each, and a checkpoint without one
+    does not count: not every store keeps a half-written object back.
+
+    Args:
+        directory: string, a URL.
+    """
+
+    def __init__(self, directory):
+        self.directory = directory.rstrip("/")
+        self._folder = RemoteFolder(self.directory)
+
+    def path(self, name):
+        return f"{self.directory}/{name}"
+
+    def names(self):
+        found = self._folder.names()
+        return [
+            name
+            for name in found
+            if _is_checkpoint(name) and name + WHOLE in found
+        ]
+
+    def clean(self):
+        whole = self.names()
+        for found in self._folder.names():
+            name = found.removesuffix(WHOLE)
+            if _is_checkpoint(name) and name not in whole:
+                self._folder.remove(found)
+
+    def write(self, name, write):
+        with tempfile.TemporaryDirectory(prefix="keras_rtd-") as scratch:
+            path = os.path.join(scratch, name)
+            with open(path, "wb") as file:
+                write(file)
+            # A stop between the two must not leave an old mark on new bytes.
+            if name in self.names():
+                self._folder.remove(name + WHOLE)
+            self._folder.put(path, name)
+            self._folder.write(name + WHOLE, b"whole\n")
+
+    @contextlib.contextmanager
+    def local(self, name):
+        with tempfile.TemporaryDirectory(prefix="keras_rtd-") as scratch:
+            path = pathlib.Path(scratch, name)
+            self._folder.get(name, path)
+            yield path
+
+    def remove(self, name):
+        # The mark first: what is half removed does not count.
+        self._folder.remove(name + WHOLE)
+        self._folder.remove(name)
+
+
+def _is_checkpoint(name):
+    return name.startswith("step-") and name.endswith(SUFFIX)
