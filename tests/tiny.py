@@ -25,7 +25,9 @@ def tokenizer():
     return ElectraTokenizer(list(VOCABULARY))
 
 
-def pretrainer(dropout=0.0, with_tokenizer=False, dtype=None, **kwargs):
+def pretrainer(
+    dropout=0.0, with_tokenizer=False, dtype=None, block="classic", **kwargs
+):
     """2 layers x 16; the vocabulary is not a multiple of 64."""
     sizes = {
         "vocabulary_size": len(VOCABULARY),
@@ -35,6 +37,7 @@ def pretrainer(dropout=0.0, with_tokenizer=False, dtype=None, **kwargs):
         "max_sequence_length": 32,
         "dropout": dropout,
         "dtype": dtype,
+        "block": block,
     }
     backbone = ElectraBackbone(hidden_dim=16, num_heads=2, **sizes)
     kind = OBJECTIVES[kwargs.get("objective", "electra")].generator

@@ -68,10 +68,11 @@ def named_variables(model):
 
     Raises:
         TypeError: another class.
-        ValueError: a pretrainer with heads or embeddings that the reference
-            has no names for.
+        ValueError: modern layers, or a pretrainer with heads or embeddings
+            that the reference has no names for.
     """
     named: dict[str, keras.Variable] = {}
+    _check_block(model)
     if isinstance(model, ElectraPretrainer):
         _add_embeddings(named, model.backbone.embeddings)
         _add_generator(named, model)
@@ -96,6 +97,16 @@ def named_variables(model):
             f"{type(model).__name__}"
         )
     return named
+
+
+def _check_block(model):
+    encoder = getattr(model, "backbone", model)
+    if isinstance(encoder, ElectraBackbone) and encoder.block != "classic":
+        raise ValueError(
+            "Other libraries' ELECTRA has classic layers only; this encoder "
+            f"has block={encoder.block!r}. Keep it as a preset "
+            "(save_to_preset), or export a SavedModel or an ONNX file."
+        )
 
 
 def _add_layer(named, scope, layer):

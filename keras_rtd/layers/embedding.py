@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_rtd.layers.attention import same_document
 from keras_rtd.layers.dropout import Dropout
 from keras_rtd.layers.initializers import TruncatedNormal
 from keras_rtd.layers.kernels import LayerNormalization
@@ -43,6 +44,21 @@ def lookup(table, ids):
     return gather(tf_tensor(table), tf_tensor(ids))
 
 
+def positions_within(document_ids):
+    """How many tokens of its document stand before each token.
+
+    Args:
+        document_ids: int (batch, length).
+
+    Returns:
+        int32 (batch, length).
+    """
+    place = ops.arange(ops.shape(document_ids)[1], dtype="int32")
+    before = place[None, :] < place[:, None]
+    same = ops.logical_and(same_document(document_ids)[:, 0], before)
+    return ops.sum(ops.cast(same, "int32"), axis=-1)
+
+
 @keras.saving.register_keras_serializable(package="keras_rtd")
 class ElectraEmbedding(keras.layers.Layer):
     """Token + position + segment embeddings, LayerNorm, dropout.
@@ -59,6 +75,9 @@ class ElectraEmbedding(keras.layers.Layer):
         num_segments: int. Number of segments. Defaults to 2.
         dropout: float. Dropout rate after the LayerNorm. Defaults to 0.1.
         layer_norm_epsilon: float. Defaults to 1e-12.
+        block: `"classic"`, or `"modern"` for encoders whose layers know
+            positions by themselves: no position table, no limit to the
+            length, and a LayerNorm without bias. Defaults to `"classic"`.
         base: another `ElectraEmbedding` of these sizes or `None`. With one,
             the tables here are what is added to its tables, which get no
             gradient from here; they start at zero. So a discriminator shares
@@ -71,6 +90,9 @@ class ElectraEmbedding(keras.layers.Layer):
     Call arguments:
         token_ids: int32 (batch, length).
         segment_ids: int32 (batch, length).
+        document_ids: int32 (batch, length) or `None`. Where several documents
+            share a row, positions are counted from where each begins.
+            Defaults to `None`.
         drop: bool. `False` leaves dropout out also when training, for one of
             the encoders that share this layer. Defaults to `True`.
 
@@ -86,6 +108,7 @@ class ElectraEmbedding(keras.layers.Layer):
         num_segments=2,
         dropout=0.1,
         layer_norm_epsilon=1e-12,
+        block="classic",
         base=None,
         **kwargs,
     ):
@@ -98,8 +121,10 @@ class ElectraEmbedding(keras.layers.Layer):
         self.num_segments = num_segments
         self.dropout = dropout
         self.layer_norm_epsilon = layer_norm_epsilon
+        self.block = block
         self.layer_norm = LayerNormalization(
             epsilon=layer_norm_epsilon,
+            center=block == "classic",
             dtype=self.dtype_policy,
             name="layer_norm",
         )
@@ -120,17 +145,23 @@ class ElectraEmbedding(keras.layers.Layer):
         self.token_table = table(
             padded_rows(self.vocabulary_size), "token_embedding"
         )
-        self.position_table = table(
-            self.max_sequence_length, "position_embedding"
-        )
+        self.position_table = None
+        if self.block == "classic":
+            self.position_table = table(
+                self.max_sequence_length, "position_embedding"
+            )
         self.segment_table = table(self.num_segments, "segment_embedding")
         self.layer_norm.build((None, None, self.embedding_dim))
         self.built = True
 
+    def _own_tables(self):
+        tables = (self.token_table, self.position_table, self.segment_table)
+        return tuple(table for table in tables if table is not None)
+
     def tables(self):
-        """Token, position and segment table, whole: the variables, or their
-        sums with the base's."""
-        own = (self.token_table, self.position_table, self.segment_table)
+        """Token, position (classic) and segment table, whole: the variables,
+        or their sums with the base's."""
+        own = self._own_tables()
         if self.base() is None:
             return own
         return tuple(
@@ -140,7 +171,7 @@ class ElectraEmbedding(keras.layers.Layer):
 
     def assign_tables(self, values):
         """Make `tables` return these arrays; a base stays as it is."""
-        own = (self.token_table, self.position_table, self.segment_table)
+        own = self._own_tables()
         for number, (variable, value) in enumerate(zip(own, values)):
             if self.base() is not None:
                 below = self.base().tables()[number]
@@ -156,9 +187,31 @@ class ElectraEmbedding(keras.layers.Layer):
             super().load_own_variables(store)
         else:
             # The base has been read before: it is a pretrainer's own.
-            self.assign_tables([store[str(n)][()] for n in range(3)])
+            count = len(self._own_tables())
+            self.assign_tables([store[str(n)][()] for n in range(count)])
 
-    def call(self, token_ids, segment_ids, training=None, drop=True):
+    def call(
+        self,
+        token_ids,
+        segment_ids,
+        document_ids=None,
+        training=None,
+        drop=True,
+    ):
+        token_table, *position_table, segment_table = self.tables()
+        x = lookup(token_table, token_ids)
+        # A product with one-hot rows, because the gradient of a lookup in a
+        # table of two rows is a serial sum.
+        segments = ops.one_hot(
+            segment_ids, self.num_segments, dtype=self.compute_dtype
+        )
+        x = x + ops.matmul(segments, segment_table)
+        if position_table:
+            x = x + self._positions(position_table[0], token_ids, document_ids)
+        x = self.layer_norm(x)
+        return self.dropout_layer(x, training=training) if drop else x
+
+    def _positions(self, table, token_ids, document_ids):
         if (token_ids.shape[1] or 0) > self.max_sequence_length:
             raise ValueError(
                 f"The batch has sequence_length={token_ids.shape[1]}, but the "
@@ -167,20 +220,17 @@ class ElectraEmbedding(keras.layers.Layer):
                 "or the model with `from_preset(..., max_sequence_length=…)`."
             )
         length = ops.shape(token_ids)[1]
-        token_table, position_table, segment_table = self.tables()
-        x = lookup(token_table, token_ids)
-        # A product with one-hot rows, because the gradient of a lookup in a
-        # table of two rows is a serial sum.
-        segments = ops.one_hot(
-            segment_ids, self.num_segments, dtype=self.compute_dtype
-        )
-        x = x + ops.matmul(segments, segment_table)
-        x = x + ops.convert_to_tensor(position_table)[:length]
-        x = self.layer_norm(x)
-        return self.dropout_layer(x, training=training) if drop else x
+        if document_ids is None:
+            return ops.convert_to_tensor(table)[:length]
+        return lookup(table, positions_within(document_ids))
 
     def compute_output_spec(
-        self, token_ids, segment_ids, training=None, drop=True
+        self,
+        token_ids,
+        segment_ids,
+        document_ids=None,
+        training=None,
+        drop=True,
     ):
         return keras.KerasTensor(
             (*token_ids.shape, self.embedding_dim), dtype=self.compute_dtype
@@ -196,6 +246,7 @@ class ElectraEmbedding(keras.layers.Layer):
                 "num_segments": self.num_segments,
                 "dropout": self.dropout,
                 "layer_norm_epsilon": self.layer_norm_epsilon,
+                "block": self.block,
             }
         )
         return config

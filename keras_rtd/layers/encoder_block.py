@@ -44,6 +44,8 @@ class ElectraEncoderBlock(keras.layers.Layer):
         (batch, length, hidden_dim).
     """
 
+    use_bias = True
+
     def __init__(
         self,
         num_heads,
@@ -74,38 +76,37 @@ class ElectraEncoderBlock(keras.layers.Layer):
     def _dropout(self, name):
         return Dropout(self.dropout, dtype=self.dtype_policy, name=name)
 
-    def build(self, x_shape, bias_shape=None):
-        hidden_dim = x_shape[-1]
-
-        def dense(units, name, input_dim=hidden_dim):
-            layer = Dense(
-                units,
-                kernel_initializer=TruncatedNormal(self.kernel_stddev),
-                dtype=self.dtype_policy,
-                name=name,
-            )
-            layer.build((None, None, input_dim))
-            return layer
-
-        def layer_norm(name):
-            layer = LayerNormalization(
-                epsilon=self.layer_norm_epsilon,
-                dtype=self.dtype_policy,
-                name=name,
-            )
-            layer.build((None, None, hidden_dim))
-            return layer
-
-        self.query = dense(hidden_dim, "query")
-        self.key = dense(hidden_dim, "key")
-        self.value = dense(hidden_dim, "value")
-        self.attention_output = dense(hidden_dim, "attention_output")
-        self.attention_norm = layer_norm("attention_norm")
-        self.intermediate = dense(self.intermediate_dim, "intermediate")
-        self.output_dense = dense(
-            hidden_dim, "output_dense", self.intermediate_dim
+    def _dense(self, name, input_dim, units):
+        layer = Dense(
+            units,
+            use_bias=self.use_bias,
+            kernel_initializer=TruncatedNormal(self.kernel_stddev),
+            dtype=self.dtype_policy,
+            name=name,
         )
-        self.output_norm = layer_norm("output_norm")
+        layer.build((None, None, input_dim))
+        return layer
+
+    def _layer_norm(self, name, width):
+        layer = LayerNormalization(
+            epsilon=self.layer_norm_epsilon,
+            center=self.use_bias,
+            dtype=self.dtype_policy,
+            name=name,
+        )
+        layer.build((None, None, width))
+        return layer
+
+    def build(self, x_shape, bias_shape=None):
+        width, inner = x_shape[-1], self.intermediate_dim
+        self.query = self._dense("query", width, width)
+        self.key = self._dense("key", width, width)
+        self.value = self._dense("value", width, width)
+        self.attention_output = self._dense("attention_output", width, width)
+        self.attention_norm = self._layer_norm("attention_norm", width)
+        self.intermediate = self._dense("intermediate", width, inner)
+        self.output_dense = self._dense("output_dense", inner, width)
+        self.output_norm = self._layer_norm("output_norm", width)
         self.built = True
 
     def call(self, x, bias, training=None):
@@ -143,13 +144,7 @@ class ElectraEncoderBlock(keras.layers.Layer):
         length, width = ops.shape(x)[1], x.shape[-1]
         parts = (self.query, self.key, self.value)
         kernel = ops.concatenate([p.kernel for p in parts], axis=1)
-        # The softmax ignores what a key's bias adds, so its gradient is zero;
-        # said here, because what rounding leaves of it is noise.
-        key_bias = ops.stop_gradient(self.key.bias) + 0.0 * self.key.bias
-        offset = ops.concatenate(
-            [self.query.bias, key_bias, self.value.bias], axis=0
-        )
-        qkv = project(x, kernel, offset)
+        qkv = project(x, kernel, self._offset() if self.use_bias else None)
         head_dim = width // self.num_heads
         # A split, not slices: its gradient is one concatenation.
         query, key, value = (
@@ -159,10 +154,22 @@ class ElectraEncoderBlock(keras.layers.Layer):
             )
             for part in ops.split(qkv, 3, axis=-1)
         )
-        out = attend(query, key, value, bias, self.attention_dropout, training)
+        out = self._attend(query, key, value, bias, training)
         return ops.reshape(
             ops.transpose(out, (0, 2, 1, 3)), (-1, length, width)
         )
+
+    def _offset(self):
+        """What is added to query, key and value."""
+        # The softmax ignores what a key's bias adds, so its gradient is zero;
+        # said here, because what rounding leaves of it is noise.
+        key_bias = ops.stop_gradient(self.key.bias) + 0.0 * self.key.bias
+        return ops.concatenate(
+            [self.query.bias, key_bias, self.value.bias], axis=0
+        )
+
+    def _attend(self, query, key, value, bias, training):
+        return attend(query, key, value, bias, self.attention_dropout, training)
 
     def compute_output_spec(self, x, bias, training=None):
         return keras.KerasTensor(x.shape, dtype=self.compute_dtype)

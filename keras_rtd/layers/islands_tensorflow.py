@@ -1,5 +1,5 @@
-"""GELU, LayerNorm and the vocabulary's softmax as small XLA programs inside
-TensorFlow's graph.
+"""GELU, LayerNorm, RoPE and the vocabulary's softmax as small XLA programs
+inside TensorFlow's graph.
 
 TensorFlow's CPU and GPU run every elementwise operation as a pass over memory
 of its own, ten and more for a GELU and its gradient. XLA fuses them, but its
@@ -15,6 +15,7 @@ import contextvars
 
 import tensorflow as tf
 
+from keras_rtd.layers import rotary
 from keras_rtd.layers.vocabulary_axis import score_logits
 
 SQRT_HALF = 0.7071067811865476
@@ -48,31 +49,32 @@ def gelu(x, approximate=False):
     return _tanh_gelu(x) if approximate else _erf_gelu(x)
 
 
-@tf.custom_gradient
-def project(x, kernel, bias):
-    """x @ kernel + bias over the last axis, in the dtype of `x`.
-
-    Flat, so that TensorFlow fuses product and bias; and the bias's gradient is
-    a product with ones, which is faster than its sum over rows.
-    """
+def project(x, kernel, bias=None):
+    """x @ kernel + bias over the last axis, in the dtype of `x`."""
+    # Flat, so that TensorFlow fuses product and bias.
     flat = tf.reshape(x, (-1, x.shape[-1]))
-    kernel, bias = tf.cast(kernel, x.dtype), tf.cast(bias, x.dtype)
-    y = tf.matmul(flat, kernel) + bias
+    kernel = tf.cast(kernel, x.dtype)
+    if bias is None:
+        y = tf.matmul(flat, kernel)
+    else:
+        y = _affine(flat, kernel, tf.cast(bias, x.dtype))
+    return tf.reshape(y, tf.concat([tf.shape(x)[:-1], [y.shape[-1]]], 0))
+
+
+@tf.custom_gradient
+def _affine(x, kernel, bias):
+    """The bias's gradient is a product with ones, which is faster than its sum
+    over rows."""
 
     def gradient(upstream):
-        upstream = tf.reshape(upstream, (-1, upstream.shape[-1]))
         ones = tf.ones((1, tf.shape(upstream)[0]), upstream.dtype)
         return (
-            tf.reshape(
-                tf.matmul(upstream, kernel, transpose_b=True), tf.shape(x)
-            ),
-            tf.matmul(flat, upstream, transpose_a=True),
+            tf.matmul(upstream, kernel, transpose_b=True),
+            tf.matmul(x, upstream, transpose_a=True),
             tf.matmul(ones, upstream)[0],
         )
 
-    return tf.reshape(y, tf.concat([tf.shape(x)[:-1], [y.shape[-1]]], 0)), (
-        gradient
-    )
+    return tf.matmul(x, kernel) + bias, gradient
 
 
 def layer_norm(x, gamma, beta, epsilon):
@@ -80,7 +82,8 @@ def layer_norm(x, gamma, beta, epsilon):
 
     Args:
         x: (..., width).
-        gamma, beta: float32 (width,).
+        gamma: float32 (width,).
+        beta: float32 (width,) or `None`.
         epsilon: float.
 
     Returns:
@@ -94,7 +97,7 @@ def layer_norm(x, gamma, beta, epsilon):
 
         return _layer_norm(x, gamma, beta, epsilon), gradient
 
-    return normalize(x, gamma, beta)
+    return normalize(x, gamma, tf.zeros_like(gamma) if beta is None else beta)
 
 
 @tf.custom_gradient
@@ -177,6 +180,19 @@ def _layer_norm_gradient(x, gamma, upstream, epsilon):
         tf.reduce_sum(upstream * z, axis=rows),
         tf.reduce_sum(upstream, axis=rows),
     )
+
+
+@tf.custom_gradient
+def turn(x, cosine, sine):
+    """As `rotary.turn`; the gradient is turned back."""
+
+    def gradient(upstream):
+        return _turn(upstream, cosine, -sine), None, None
+
+    return _turn(x, cosine, sine), gradient
+
+
+_turn = _compiled(rotary.turn)
 
 
 @tf.custom_gradient

@@ -10,7 +10,7 @@ def project(x, kernel, bias):
     Args:
         x: (..., input_dim).
         kernel: (input_dim, units).
-        bias: (units,).
+        bias: (units,) or `None`.
 
     Returns:
         (..., units).
@@ -19,12 +19,18 @@ def project(x, kernel, bias):
         from torch.nn.functional import linear
 
         # One kernel, where matmul and add would write the product twice.
-        kernel, bias = ops.cast(kernel, x.dtype), ops.cast(bias, x.dtype)
-        return linear(x, kernel.t(), bias)
+        if bias is not None:
+            bias = ops.cast(bias, x.dtype)
+        return linear(x, ops.cast(kernel, x.dtype).t(), bias)
     compiled = islands()
     if compiled:
-        return compiled.project(*map(tf_tensor, (x, kernel, bias)))
-    return ops.matmul(x, kernel) + bias
+        return compiled.project(
+            tf_tensor(x),
+            tf_tensor(kernel),
+            None if bias is None else tf_tensor(bias),
+        )
+    product = ops.matmul(x, kernel)
+    return product if bias is None else product + bias
 
 
 def islands():
@@ -73,17 +79,22 @@ class LayerNormalization(keras.layers.LayerNormalization):
             return compiled.layer_norm(
                 tf_tensor(inputs),
                 tf_tensor(self.gamma),
-                tf_tensor(self.beta),
+                None if self.beta is None else tf_tensor(self.beta),
                 self.epsilon,
             )
         if keras.config.backend() != "torch" or inputs.device.type != "cpu":
             return super().call(inputs)
         from torch.nn.functional import layer_norm
 
+        beta = self.beta
+        if beta is not None:
+            beta = ops.convert_to_tensor(beta)
         return layer_norm(
             inputs,
             inputs.shape[-1:],
             ops.convert_to_tensor(self.gamma),
-            ops.convert_to_tensor(self.beta),
+            self.beta
+            if self.beta is None
+            else ops.convert_to_tensor(self.beta),
             self.epsilon,
         )

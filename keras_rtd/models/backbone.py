@@ -3,12 +3,13 @@
 import keras
 import keras_hub
 
+from keras_rtd.layers import blocks
 from keras_rtd.layers.attention import DIRECTIONS
-from keras_rtd.layers.attention import attention_bias
+from keras_rtd.layers.attention_bias import AttentionBias
 from keras_rtd.layers.embedding import ElectraEmbedding
-from keras_rtd.layers.encoder_block import ElectraEncoderBlock
 from keras_rtd.layers.initializers import GlorotUniform
 from keras_rtd.layers.kernels import Dense
+from keras_rtd.layers.kernels import LayerNormalization
 from keras_rtd.tokenizers.electra_tokenizer import ElectraTokenizer
 
 FORMAT_VERSION = 1
@@ -24,7 +25,14 @@ SIZES = (
     "num_segments",
 )
 
-OPTIONS = ("dropout", "activation", "layer_norm_epsilon", "kernel_stddev")
+OPTIONS = (
+    "dropout",
+    "activation",
+    "layer_norm_epsilon",
+    "kernel_stddev",
+    "block",
+    "local_attention_window",
+)
 
 
 @keras.saving.register_keras_serializable(package="keras_rtd")
@@ -32,7 +40,10 @@ class ElectraBackbone(keras_hub.models.Backbone):
     """The ELECTRA encoder: embeddings, projection, Transformer layers.
 
     Equal to google-research/electra's `BertModel` with `embedding_size`
-    (model/modeling.py): erf-gelu, post-LayerNorm, no pooler.
+    (model/modeling.py): erf-gelu, post-LayerNorm, no pooler. With
+    `block="modern"` the layers are ModernBERT's (`ElectraModernBlock`): rotary
+    positions in place of learned ones, LayerNorm before the sublayers and once
+    more after the last, GeGLU, and no biases.
 
     Args:
         vocabulary_size: int. Number of tokens.
@@ -41,15 +52,22 @@ class ElectraBackbone(keras_hub.models.Backbone):
         hidden_dim: int. Width of the encoder.
         embedding_dim: int. Width of the embeddings; a projection follows
             where it differs from `hidden_dim`.
-        intermediate_dim: int. Width of the feed-forward layers.
+        intermediate_dim: int. Width of the feed-forward layers. A modern
+            layer has two kernels of it where a classic one has one.
         dropout: float. Dropout rate everywhere. Defaults to 0.1.
-        max_sequence_length: int. Number of positions. Defaults to 512.
+        max_sequence_length: int. Number of positions; modern layers take
+            longer rows too. Defaults to 512.
         num_segments: int. Number of segments. Defaults to 2.
         activation: `"gelu"` (erf) or `"gelu_approximate"` (tanh, as KerasHub
             computes it). Defaults to `"gelu"`.
         layer_norm_epsilon: float. Defaults to 1e-12.
         kernel_stddev: float. Of the kernels' initial values. Defaults to
             0.02, the reference's; narrow encoders learn sooner with more.
+        block: `"classic"` or `"modern"`. Defaults to `"classic"`.
+        local_attention_window: int or `None`. For long rows of modern layers:
+            every third layer, from the first on, attends to everything, the
+            others to this many tokens around each. `None`: all to everything.
+            Defaults to `None`.
         direction: `"bidirectional"`, `"left_to_right"` (a token gathers from
             itself and what stands before it) or `"right_to_left"`. Defaults
             to `"bidirectional"`.
@@ -62,14 +80,17 @@ class ElectraBackbone(keras_hub.models.Backbone):
         dtype: dtype policy of the computation, e.g. `"mixed_bfloat16"`.
 
     Inputs: dict of `token_ids`, `segment_ids` (int32) and `padding_mask`
-    (int32 or bool), each (batch, length).
+    (int32 or bool), each (batch, length). `document_ids` int32 (batch,
+    length) may be among them: where several documents share a row, tokens
+    attend to those of the same number, and positions count within.
 
     Outputs: dict of `sequence_output` (batch, length, hidden_dim) and
     `pooled_output` (batch, hidden_dim), the vector of [CLS] as it is.
 
     Raises:
-        ValueError: a size that is not a positive int, or `hidden_dim` not
-            divisible by `num_heads`.
+        ValueError: a size that is not a positive int, `hidden_dim` not
+            divisible by `num_heads`, a window for classic layers, or shared
+            embeddings made for other layers.
 
     Example:
     ```python
@@ -92,6 +113,8 @@ class ElectraBackbone(keras_hub.models.Backbone):
         activation="gelu",
         layer_norm_epsilon=1e-12,
         kernel_stddev=0.02,
+        block="classic",
+        local_attention_window=None,
         direction="bidirectional",
         embeddings=None,
         format_version=FORMAT_VERSION,
@@ -107,6 +130,7 @@ class ElectraBackbone(keras_hub.models.Backbone):
                 "`hidden_dim` must be divisible by `num_heads`. Received: "
                 f"hidden_dim={hidden_dim}, num_heads={num_heads}"
             )
+        blocks.check(block, local_attention_window, embeddings)
         if direction not in DIRECTIONS:
             raise ValueError(
                 f"`direction` must be one of {', '.join(DIRECTIONS)}. "
@@ -127,6 +151,7 @@ class ElectraBackbone(keras_hub.models.Backbone):
             num_segments=num_segments,
             dropout=dropout,
             layer_norm_epsilon=layer_norm_epsilon,
+            block=block,
             dtype=dtype,
             name="embeddings",
         )
@@ -135,45 +160,50 @@ class ElectraBackbone(keras_hub.models.Backbone):
             # Glorot's initialisation, as the reference's `tf.layers.dense`.
             self.embeddings_projection = Dense(
                 hidden_dim,
+                use_bias=block == "classic",
                 kernel_initializer=GlorotUniform(),
                 dtype=dtype,
                 name="embeddings_projection",
             )
-        self.transformer_layers = [
-            ElectraEncoderBlock(
-                num_heads=num_heads,
-                intermediate_dim=intermediate_dim,
-                dropout=dropout,
-                activation=activation,
-                layer_norm_epsilon=layer_norm_epsilon,
-                kernel_stddev=kernel_stddev,
-                remat=remat,
+        self.transformer_layers = blocks.make_layers(
+            block,
+            num_layers,
+            local_attention_window,
+            num_heads=num_heads,
+            intermediate_dim=intermediate_dim,
+            dropout=dropout,
+            activation=activation,
+            layer_norm_epsilon=layer_norm_epsilon,
+            kernel_stddev=kernel_stddev,
+            remat=remat,
+            dtype=dtype,
+        )
+        self.final_norm = None
+        if block == "modern":
+            self.final_norm = LayerNormalization(
+                epsilon=layer_norm_epsilon,
+                center=False,
                 dtype=dtype,
-                name=f"transformer_layer_{i}",
+                name="final_norm",
             )
-            for i in range(num_layers)
-        ]
+        self.attention_bias = AttentionBias(direction, name="attention_bias")
+        self.local_attention_bias = None
+        if local_attention_window is not None:
+            self.local_attention_bias = AttentionBias(
+                direction, local_attention_window, name="local_attention_bias"
+            )
+        # Shared embeddings have one rate; an encoder without dropout has none
+        # there either.
+        self._drops_embeddings = dropout > 0
 
         # === Functional model ===
         inputs = {
             name: keras.Input((None,), dtype="int32", name=name)
             for name in ("token_ids", "segment_ids", "padding_mask")
         }
-        bias = AttentionBias(direction, name="attention_bias")(
-            inputs["padding_mask"]
-        )
-        # Shared embeddings have one rate; an encoder without dropout has none
-        # there either.
-        x = self.embeddings(
-            inputs["token_ids"], inputs["segment_ids"], drop=dropout > 0
-        )
-        if self.embeddings_projection is not None:
-            x = self.embeddings_projection(x)
-        for layer in self.transformer_layers:
-            x = layer(x, bias)
         super().__init__(
             inputs=inputs,
-            outputs={"sequence_output": x, "pooled_output": x[:, 0, :]},
+            outputs=self._encode(**inputs),
             dtype=dtype,
             **kwargs,
         )
@@ -191,8 +221,45 @@ class ElectraBackbone(keras_hub.models.Backbone):
         self.activation = activation
         self.layer_norm_epsilon = layer_norm_epsilon
         self.kernel_stddev = kernel_stddev
+        self.block = block
+        self.local_attention_window = local_attention_window
         self.direction = direction
         self.format_version = format_version
+
+    def _encode(
+        self,
+        token_ids,
+        segment_ids,
+        padding_mask,
+        document_ids=None,
+        training=None,
+    ):
+        bias = self.attention_bias(padding_mask, document_ids)
+        local = bias
+        if self.local_attention_bias is not None:
+            local = self.local_attention_bias(padding_mask, document_ids)
+        x = self.embeddings(
+            token_ids,
+            segment_ids,
+            document_ids,
+            training=training,
+            drop=self._drops_embeddings,
+        )
+        if self.embeddings_projection is not None:
+            x = self.embeddings_projection(x)
+        for i, layer in enumerate(self.transformer_layers):
+            seen = bias if blocks.is_global(i) else local
+            x = layer(x, seen, training=training)
+        if self.final_norm is not None:
+            x = self.final_norm(x)
+        return {"sequence_output": x, "pooled_output": x[:, 0, :]}
+
+    def call(self, inputs, training=None, mask=None):
+        # An input of the functional model is one of every SavedModel and task
+        # too; documents share rows in pre-training only.
+        if "document_ids" in inputs:
+            return self._encode(**inputs, training=training)
+        return super().call(inputs, training=training, mask=mask)
 
     @property
     def token_embedding(self):
@@ -204,26 +271,6 @@ class ElectraBackbone(keras_hub.models.Backbone):
         names = SIZES + OPTIONS + ("direction", "format_version")
         config.update({name: getattr(self, name) for name in names})
         return config
-
-
-@keras.saving.register_keras_serializable(package="keras_rtd")
-class AttentionBias(keras.layers.Layer):
-    """`attention_bias` as a layer, so that it is traced once a model."""
-
-    def __init__(self, direction="bidirectional", **kwargs):
-        super().__init__(dtype="float32", **kwargs)
-        self.direction = direction
-
-    def call(self, padding_mask):
-        return attention_bias(padding_mask, self.direction)
-
-    def compute_output_spec(self, padding_mask):
-        batch, length = padding_mask.shape
-        rows = 1 if self.direction == "bidirectional" else length
-        return keras.KerasTensor((batch, 1, rows, length), dtype="float32")
-
-    def get_config(self):
-        return {**super().get_config(), "direction": self.direction}
 
 
 def _check_size(name, value):

@@ -20,6 +20,7 @@ from keras_rtd.models.backbone import ElectraBackbone
 from keras_rtd.models.pretrainer_parts import HEADS
 from keras_rtd.models.pretrainer_parts import copy_embeddings
 from keras_rtd.models.pretrainer_parts import copy_own_weights
+from keras_rtd.models.pretrainer_parts import exchange_block
 from keras_rtd.models.pretrainer_parts import generator_config
 
 DIRECTORY = pathlib.Path(__file__).parent / "presets"
@@ -92,10 +93,19 @@ def load_pretrainer(cls, preset, load_weights=True, **kwargs):
         | {GENERATOR + k for k in generator if k != "dropout"}
         | {k for k in kwargs if k == "tokenizer" and kwargs[k] is not None}
     )
+    block = encoder.get("block")
+    if block is not None and exchange_block(settings, block):
+        resized.append("block")
+        if load_weights and preset not in DESCRIPTIONS:
+            raise ValueError(
+                f"The weights of {preset!r} are of other layers than "
+                f"block={block!r}. Pass load_weights=False to start from "
+                "fresh ones, or leave out `block`."
+            )
     if load_weights and resized and preset in DESCRIPTIONS:
         if has_weights(preset):
             warnings.warn(
-                f"The weights of {preset!r} do not fit other sizes or another "
+                f"The weights of {preset!r} do not fit other sizes, layers or "
                 f"vocabulary ({', '.join(resized)}): starting from fresh ones.",
                 stacklevel=3,
             )

@@ -240,7 +240,9 @@ class ElectraPretrainer(PretrainerTraining, SubclassedTask):
             load_weights: bool. Bundled presets without weights give fresh
                 ones either way. Defaults to `True`.
             **kwargs: arguments of the encoders (`dropout`, `dtype`,
-                `max_sequence_length`, …), which reach both, of the generator
+                `max_sequence_length`, …), which reach both (another `block`
+                than the preset's brings inner widths that leave the number of
+                weights about as it is), of the generator
                 alone (`generator_num_layers`, `generator_hidden_dim`,
                 `generator_dropout`, …), or of `ElectraPretrainer`. Another
                 `objective` than the preset's gets the generator and heads

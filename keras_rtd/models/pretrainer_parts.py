@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from keras_rtd import objectives
+from keras_rtd.layers.blocks import inner_width
 from keras_rtd.layers.embedding import ElectraEmbedding
 from keras_rtd.layers.heads import DetectionHead
 from keras_rtd.layers.heads import MaskedLMHead
@@ -63,7 +64,8 @@ def generator_config(objective, settings, shared, own):
         shared: dict of `ElectraBackbone`'s arguments that reach both encoders;
             the settings of the encoder hold them already.
         own: dict of arguments of the generator alone. A `hidden_dim` brings
-            heads of 64 and an inner width of four times that along.
+            heads of 64 and an inner width of four times that along (two
+            thirds of it in modern layers).
 
     Returns:
         dict as `keras.layers.serialize` makes it, or `None`. Where the
@@ -85,11 +87,11 @@ def generator_config(objective, settings, shared, own):
     stored = settings["generator"]
     if stored is None:
         config = dict(settings["backbone"]["config"], name="generator")
-        sizes = _sizes_of_width(round(config["hidden_dim"] / 4))
+        sizes = _sizes_of_width(round(config["hidden_dim"] / 4), config)
     else:
         config, sizes = {**stored["config"], **shared}, {}
     if "hidden_dim" in own:
-        sizes = _sizes_of_width(own["hidden_dim"])
+        sizes = _sizes_of_width(own["hidden_dim"], config)
     config.update({**sizes, **own})
     config.pop("direction", None)
     generator = GENERATORS[kind]
@@ -101,12 +103,43 @@ def generator_config(objective, settings, shared, own):
     }
 
 
-def _sizes_of_width(width):
+def _sizes_of_width(width, config):
+    inner = 4 * width
+    if block_of(config) == "modern":
+        inner = inner_width(inner, "modern")
     return {
         "hidden_dim": width,
         "num_heads": max(1, width // 64),
-        "intermediate_dim": 4 * width,
+        "intermediate_dim": inner,
     }
+
+
+def block_of(config):
+    """The kind of layers in an encoder's config; older ones do not say."""
+    return config.get("block", "classic")
+
+
+def exchange_block(settings, block):
+    """Make the encoders of a pretrainer's config of another kind of layers,
+    with inner widths at which they have about as many weights.
+
+    Args:
+        settings: dict, the config of a pretrainer; it is changed.
+        block: string.
+
+    Returns:
+        bool. Whether they were of another kind.
+    """
+    if block == block_of(settings["backbone"]["config"]):
+        return False
+    for part in (settings["backbone"], settings["generator"]):
+        if part is not None:
+            config = part["config"]
+            config["block"] = block
+            config["intermediate_dim"] = inner_width(
+                config["intermediate_dim"], block
+            )
+    return True
 
 
 def make_encoders(backbone, generator, embedding_sharing):

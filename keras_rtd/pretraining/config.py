@@ -3,6 +3,7 @@
 import dataclasses
 from typing import ClassVar
 
+from keras_rtd.layers.blocks import BLOCKS
 from keras_rtd.models.pretrainer_parts import SHARING
 from keras_rtd.objectives import OBJECTIVES
 from keras_rtd.objectives import option_names
@@ -117,6 +118,17 @@ class PretrainConfig:
     dropout: float | None = setting(None, "dropout rate of both encoders")
     generator_dropout: float | None = setting(
         None, "dropout rate of the generator, also when it draws"
+    )
+    block: str | None = setting(
+        None,
+        "the encoders' layers: classic is BERT's, modern has pre-norm, RoPE, "
+        "GeGLU and no biases (default the preset's)",
+        choices=BLOCKS,
+    )
+    local_attention_window: int | None = setting(
+        None,
+        "with modern layers: tokens that two layers of three attend to, "
+        "around each (default the preset's)",
     )
     embedding_sharing: str = setting(
         "shared",

@@ -84,7 +84,8 @@ def check_ranges(config):
         choices = field.metadata["choices"]
         config.check(
             field.name,
-            choices is None or getattr(config, field.name) in choices,
+            choices is None
+            or getattr(config, field.name) in (*choices, field.default),
             f"one of {', '.join(choices or ())}",
         )
     config.check(

@@ -13,6 +13,8 @@ from keras_rtd.data.prepared import PreparedCorpus
 from keras_rtd.data.storage import is_prepared
 from keras_rtd.models import ElectraPretrainer
 from keras_rtd.models import ElectraTokenizer
+from keras_rtd.models.presets import read_task
+from keras_rtd.models.pretrainer_parts import block_of
 from keras_rtd.pretraining import probe
 from keras_rtd.pretraining.samples import as_numpy
 from keras_rtd.pretraining.settings import ConfigError
@@ -30,14 +32,21 @@ def build_pretrainer(config):
         "seed": config.seed,
         "remat": config.remat,
     }
-    if config.dropout is not None:
-        arguments["dropout"] = config.dropout
+    for name in ("dropout", "block", "local_attention_window"):
+        if getattr(config, name) is not None:
+            arguments[name] = getattr(config, name)
     if config.vocabulary is not None:
         arguments["tokenizer"] = ElectraTokenizer(
             config.vocabulary,
             **normalizer_options(config.cased, config.keep_accents),
         )
     preset = config.init_from or config.preset
+    encoder = read_task(ElectraPretrainer, preset)["config"]["backbone"]
+    if (config.block or block_of(encoder["config"])) == "modern":
+        # No weight belongs to a position.
+        longest = max(phase.sequence_length for phase in config.phases())
+        if longest > encoder["config"]["max_sequence_length"]:
+            arguments["max_sequence_length"] = longest
     pretrainer = ElectraPretrainer.from_preset(
         preset,
         load_weights=config.init_from is not None,

@@ -77,7 +77,7 @@ def layout_map(mesh):
     """
     layout = keras.distribution.LayoutMap(mesh)
     layout[".*token_embedding"] = ("model", None)
-    for name in ("query", "key", "value", "intermediate"):
+    for name in ("query", "key", "value", "gate", "intermediate"):
         layout[f".*transformer_layer_.*/{name}/kernel"] = (None, "model")
         layout[f".*transformer_layer_.*/{name}/bias"] = ("model",)
     for name in ("attention_output", "output_dense"):

@@ -4,6 +4,8 @@ import time
 
 import numpy as np
 
+from keras_rtd.layers import blocks
+from keras_rtd.layers import local_attention
 from keras_rtd.utils.hardware import has_accelerator
 
 
@@ -20,12 +22,25 @@ def encoder_flops(backbone, sequence_length):
         float.
     """
     width, inner = backbone.hidden_dim, backbone.intermediate_dim
-    layer = 8 * width * width + 4 * width * inner
-    layer += 4 * sequence_length * width
+    kernels = 3 if backbone.block == "modern" else 2
+    layer = 8 * width * width + 2 * kernels * width * inner
+    seen = 0
+    for index in range(backbone.num_layers):
+        seen += _keys_of_a_query(backbone, index, sequence_length)
     projection = 0
     if backbone.embedding_dim != width:
         projection = 2 * backbone.embedding_dim * width
-    return float(backbone.num_layers * layer + projection)
+    return float(backbone.num_layers * layer + 4 * width * seen + projection)
+
+
+def _keys_of_a_query(backbone, index, sequence_length):
+    """Positions whose scores are computed: of a local layer, three chunks."""
+    window = backbone.local_attention_window
+    if window is None or blocks.is_global(index):
+        return sequence_length
+    if not local_attention.is_chunked(sequence_length, window):
+        return sequence_length
+    return 3 * (window // 2)
 
 
 def training_flops(pretrainer, sequence_length, num_predictions):
@@ -86,8 +101,16 @@ def paper_training_flops(pretrainer, sequence_length, output_fraction=0.15625):
 
     Returns:
         float.
+
+    Raises:
+        ValueError: modern layers, which the paper does not count.
     """
     discriminator, generator = pretrainer.backbone, pretrainer.generator
+    if discriminator.block != "classic":
+        raise ValueError(
+            "The paper counts classic layers only: use `training_flops`. "
+            f"Received: block={discriminator.block!r}"
+        )
     width, embedding = discriminator.hidden_dim, discriminator.embedding_dim
     vocabulary = discriminator.vocabulary_size
     detection = 2 * width * width + width + ACTIVATION * width + 2 * width

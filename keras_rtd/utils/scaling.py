@@ -124,9 +124,13 @@ def parameter_count(sizes):
     """
     backbone, generator = sizes.backbone, sizes.generator
     width, embedding = backbone.hidden_dim, backbone.embedding_dim
-    tables = padded_rows(backbone.vocabulary_size)
-    tables += backbone.max_sequence_length + 2
-    total = tables * embedding + 2 * embedding
+    tables = padded_rows(backbone.vocabulary_size) + 2
+    total = 2 * embedding
+    if backbone.block == "modern":
+        total = embedding
+    else:
+        tables += backbone.max_sequence_length
+    total += tables * embedding
     total += _encoder_parameters(backbone) + _encoder_parameters(generator)
     total += width * width + width + width + 1
     total += generator.hidden_dim * embedding + 3 * embedding
@@ -135,11 +139,16 @@ def parameter_count(sizes):
 
 def _encoder_parameters(encoder):
     width, inner = encoder.hidden_dim, encoder.intermediate_dim
+    projects = encoder.embedding_dim != width
+    projection = encoder.embedding_dim * width if projects else 0
+    if encoder.block == "modern":
+        # No biases; a LayerNorm before each sublayer and one at the end.
+        layer = 4 * width * width + 3 * width * inner + 2 * width
+        return encoder.num_layers * layer + projection + width
     layer = 4 * (width * width + width) + 2 * width * inner + inner + width
     layer += 4 * width
-    projection = 0
-    if encoder.embedding_dim != width:
-        projection = encoder.embedding_dim * width + width
+    if projects:
+        projection += width
     return encoder.num_layers * layer + projection
 
 
@@ -165,7 +174,9 @@ def preset_sizes(name):
     task = json.loads((PRESETS / name / "task.json").read_text("utf-8"))
 
     def encoder(part):
-        return types.SimpleNamespace(**task["config"][part]["config"])
+        defaults = {"block": "classic", "local_attention_window": None}
+        config = task["config"][part]["config"]
+        return types.SimpleNamespace(**{**defaults, **config})
 
     return types.SimpleNamespace(
         backbone=encoder("backbone"),

@@ -8,8 +8,9 @@ from keras_rtd.utils import scaling
 from keras_rtd.utils.flops import training_flops
 
 
-def test_parameters_are_those_of_a_real_model():
-    model = tiny.pretrainer()
+@pytest.mark.parametrize("block", ["classic", "modern"])
+def test_parameters_are_those_of_a_real_model(block):
+    model = tiny.pretrainer(block=block)
     count = sum(int(np.prod(v.shape)) for v in model.trainable_variables)
     assert scaling.parameter_count(model) == count
 

@@ -1,0 +1,80 @@
+"""Rotary position embedding."""
+
+import functools
+
+import keras
+from keras import ops
+
+from keras_rtd.layers.kernels import islands
+from keras_rtd.layers.kernels import tf_tensor
+
+# RoFormer's, and what Llama and ModernBERT's local layers keep.
+MAX_WAVELENGTH = 10_000.0
+
+
+def rotate(x):
+    """Turns each pair of a vector's numbers by an angle of its position.
+
+    Products of two vectors so turned depend on the distance of their
+    positions alone. Number i and number i + head_dim / 2 are a pair, as in
+    Llama and ModernBERT. Source: RoFormer, https://arxiv.org/abs/2104.09864,
+    §3.2.
+
+    Args:
+        x: (batch, heads, length, head_dim), head_dim even.
+
+    Returns:
+        As `x`, computed in float32, in the dtype of `x`.
+    """
+    cosine, sine = _angles(ops.shape(x)[2], x.shape[-1] // 2)
+    if keras.config.backend() == "torch":
+        return _torch_function().apply(x, cosine, sine)
+    compiled = islands()
+    if compiled:
+        return compiled.turn(tf_tensor(x), cosine, sine)
+    return turn(x, cosine, sine)
+
+
+def turn(x, cosine, sine):
+    """`rotate` by given angles, each (length, head_dim / 2)."""
+    first, second = ops.split(ops.cast(x, "float32"), 2, axis=-1)
+    turned = ops.concatenate(
+        [first * cosine - second * sine, second * cosine + first * sine],
+        axis=-1,
+    )
+    return ops.cast(turned, x.dtype)
+
+
+def _angles(length, pairs):
+    """Cosine and sine, float32 (length, pairs)."""
+    power = ops.arange(pairs, dtype="float32") / pairs
+    position = ops.cast(ops.arange(length, dtype="int32"), "float32")
+    angle = position[:, None] * MAX_WAVELENGTH**-power
+    return ops.cos(angle), ops.sin(angle)
+
+
+@functools.cache
+def _torch_function():
+    """Keeps nothing for the gradient, which is turned back, and makes no
+    intermediate tensors: half the time of `turn` and its gradient."""
+    import torch
+
+    def turned(x, cosine, sine):
+        y = torch.empty_like(x)
+        (first, second), (top, bottom) = (t.chunk(2, -1) for t in (x, y))
+        torch.mul(first, cosine, out=top).addcmul_(second, sine, value=-1)
+        torch.mul(second, cosine, out=bottom).addcmul_(first, sine)
+        return y
+
+    class Turn(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x, cosine, sine):
+            ctx.angles = cosine, sine
+            return turned(x, cosine, sine)
+
+        @staticmethod
+        def backward(ctx, upstream):
+            cosine, sine = ctx.angles
+            return turned(upstream, cosine, -sine), None, None
+
+    return Turn
