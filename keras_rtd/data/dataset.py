@@ -18,6 +18,7 @@ from keras_rtd.data.files import resolve_files
 from keras_rtd.data.interpreter_exit import stoppable
 from keras_rtd.data.prepared import PreparedBatches
 from keras_rtd.data.prepared import PreparedCorpus
+from keras_rtd.data.replacements import Replacements
 from keras_rtd.layers.masking import MaskingOptions
 
 _REBUILD = "_keras_rtd_rebuild"
@@ -97,6 +98,7 @@ def pretraining_dataset(
     validation_fraction=0.01,
     shuffle_buffer=16384,
     verify=True,
+    replacements=None,
 ):
     """Returns masked batches of text, the input of `ElectraPretrainer`.
 
@@ -132,6 +134,10 @@ def pretraining_dataset(
             Defaults to `16384`.
         verify: bool, check the checksums of prepared data, once per process.
             Defaults to `True`.
+        replacements: str or path, what `python -m
+            keras_rtd.pretraining.draw_replacements` wrote for prepared data
+            with these settings: the train split's batches then have
+            `sampled_ids` (B, K) int32. Defaults to `None`.
 
     Returns:
         `tf.data.Dataset`, or `keras.utils.PyDataset` for prepared data
@@ -169,9 +175,16 @@ def pretraining_dataset(
     )
     _check_int("start_step", start_step, 0)
     directory = _prepared_directory(data)
+    if replacements is not None and (directory is None or split != "train"):
+        raise ValueError(
+            "`replacements` go with the train split of prepared data. "
+            f"Received: split={split!r} of "
+            f"{'text files' if directory is None else directory}"
+        )
     if directory is not None:
         prepared = PreparedCorpus(directory, tokenizer, verify)
-        batches = PreparedBatches(prepared, options)
+        drawn = None if replacements is None else Replacements(replacements)
+        batches = PreparedBatches(prepared, options, drawn)
         if _tensorflow_is_installed():
             rebuild = functools.partial(_graph_dataset, batches)
         else:

@@ -8,13 +8,14 @@ from keras_rtd.data import counter_random
 from keras_rtd.data import storage
 from keras_rtd.data import windows
 from keras_rtd.data.local_copy import local_copy
+from keras_rtd.data.replacements import data_settings
 from keras_rtd.data.shards import ARRAYS
 from keras_rtd.layers.masking import mask_tokens
 
 # Numbers of the random streams that a seed has.
 _SPLITS, _ORDER, _ROWS = range(3)
 
-_verified: dict[str, tuple] = {}
+REPAIR = "Prepare the corpus again."
 
 
 class PreparedCorpus:
@@ -51,7 +52,7 @@ class PreparedCorpus:
         if tokenizer is not None:
             _check_tokenizer(self.directory, facts, tokenizer)
         for entry in storage.files_of(self.manifest):
-            _check_file(self.directory, entry, verify)
+            storage.check_file(self.directory, entry, verify, REPAIR)
         if verify:
             self._check_ids()
         self.word_start = self._load(self.manifest["files"]["word_start"])
@@ -102,16 +103,23 @@ class PreparedBatches:
     Args:
         corpus: `PreparedCorpus`.
         options: `keras_rtd.data.dataset.BatchOptions`.
+        replacements: `keras_rtd.data.replacements.Replacements`, whose ids
+            are then in the batches, and whose last example is followed by its
+            first. Defaults to `None`.
 
     Attributes:
         num_windows: int, windows of the split.
         num_batches: int, steps of one pass; `None` if the batches repeat.
 
     Raises:
-        ValueError: The split has no text.
+        ValueError: The split has no text, or the replacements are of other
+            examples.
     """
 
-    def __init__(self, corpus, options):
+    def __init__(self, corpus, options, replacements=None):
+        if replacements is not None:
+            replacements.check(data_settings(corpus, options))
+        self._replacements = replacements
         self._corpus = corpus
         self._options = options
         self._shards = corpus.shards(options.split)
@@ -166,6 +174,8 @@ class PreparedBatches:
         worker, workers = options.shard
         row = np.arange(options.batch_size, dtype=np.int64)
         example = (step * options.batch_size + row) * workers + worker
+        if self._replacements is not None:
+            example = example % self._replacements.examples
         epoch, place = np.divmod(example, self.num_windows)
         window = counter_random.permute(
             place,
@@ -207,12 +217,15 @@ class PreparedBatches:
             excluded_ids=list(ids.values()),
             word_start=self._corpus.word_start[token_ids],
         )
-        return {
+        batch = {
             "token_ids": token_ids,
             "segment_ids": segment_ids,
             "padding_mask": padding_mask,
             **masked,
         }
+        if self._replacements is not None:
+            batch["sampled_ids"] = self._replacements.rows(example)
+        return batch
 
     def _gather(self, starts):
         """Reads (B, C) tokens and line starts from where rows begin."""
@@ -259,25 +272,3 @@ def _check_tokenizer(directory, facts, tokenizer):
             f"({tokenizer.vocabulary_size()} tokens) here. Prepare the corpus "
             "again, or use the tokenizer it was prepared with."
         )
-
-
-def _check_file(directory, entry, verify):
-    path = os.path.join(directory, entry["file"])
-    try:
-        stat = os.stat(path)
-    except FileNotFoundError:
-        message = f"{path} is missing. Prepare the corpus again."
-        raise ValueError(message) from None
-    if stat.st_size != entry["bytes"]:
-        raise ValueError(
-            f"{path} is damaged: it has {stat.st_size} bytes and should have "
-            f"{entry['bytes']}. Copy it again or prepare the corpus again."
-        )
-    state = (stat.st_size, stat.st_mtime_ns, entry["sha256"])
-    if verify and _verified.get(path) != state:
-        if storage.sha256_of(path) != entry["sha256"]:
-            raise ValueError(
-                f"{path} is damaged: its checksum is not the manifest's. "
-                "Copy it again or prepare the corpus again."
-            )
-        _verified[path] = state

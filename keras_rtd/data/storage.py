@@ -20,6 +20,8 @@ SPLITS = ("train", "validation")
 
 _TEMPORARY = ".tmp"
 
+_verified: dict[str, tuple] = {}
+
 
 def is_prepared(path):
     """Whether a path is a directory of prepared data, finished or not."""
@@ -78,6 +80,39 @@ def sha256_of(path):
     """Returns a file's SHA-256 as hex."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def check_file(directory, entry, verify, repair):
+    """Refuses a file that is not as it was written.
+
+    Args:
+        directory: str.
+        entry: dict, what `save_array` returned.
+        verify: bool, check the checksum too, once per process and file.
+        repair: str, a sentence that says what to do.
+
+    Raises:
+        ValueError: The file is missing or damaged.
+    """
+    path = os.path.join(directory, entry["file"])
+    try:
+        stat = os.stat(path)
+    except FileNotFoundError:
+        raise ValueError(f"{path} is missing. {repair}") from None
+    again = f"Copy it again or {repair[0].lower()}{repair[1:]}"
+    if stat.st_size != entry["bytes"]:
+        raise ValueError(
+            f"{path} is damaged: it has {stat.st_size} bytes and should have "
+            f"{entry['bytes']}. {again}"
+        )
+    state = (stat.st_size, stat.st_mtime_ns, entry["sha256"])
+    if verify and _verified.get(path) != state:
+        if sha256_of(path) != entry["sha256"]:
+            raise ValueError(
+                f"{path} is damaged: its checksum is not the manifest's. "
+                f"{again}"
+            )
+        _verified[path] = state
 
 
 class _HashingFile:

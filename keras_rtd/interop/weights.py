@@ -13,6 +13,7 @@ from keras_rtd.models import ElectraBackbone
 from keras_rtd.models import ElectraMaskedLM
 from keras_rtd.models import ElectraPretrainer
 from keras_rtd.models import ElectraReplacedTokenDetector
+from keras_rtd.models.pretrainer_parts import SEPARATE
 
 EMBEDDINGS = "electra/embeddings"
 TOKEN_TABLE = f"{EMBEDDINGS}/word_embeddings"
@@ -74,6 +75,12 @@ def named_variables(model):
     named: dict[str, keras.Variable] = {}
     _check_block(model)
     if isinstance(model, ElectraPretrainer):
+        if model.embedding_sharing == SEPARATE:
+            raise ValueError(
+                "The reference has one embedding for both encoders, and these "
+                "have each their own: pass the pretrainer's "
+                "`replaced_token_detector()` or `masked_lm()`."
+            )
         _add_embeddings(named, model.backbone.embeddings)
         _add_generator(named, model)
         _add_encoder(named, "electra", model.backbone)

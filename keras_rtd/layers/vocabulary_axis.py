@@ -65,7 +65,17 @@ def score_logits(logits, ids, uniform):
 
 
 def draw(logits, seed):
-    """One draw a row from softmax(logits).
+    """One draw a row from softmax(logits), see `draw_at`.
+
+    Args:
+        logits: float32 (rows, vocabulary).
+        seed: `keras.random.SeedGenerator` or int.
+    """
+    return draw_at(logits, uniform_pairs(ops.shape(logits)[0], seed))
+
+
+def draw_at(logits, uniform):
+    """One draw a row from softmax(logits), from given random numbers.
 
     A block is drawn by its probability, then a token within it: each is the
     first at which the cumulative sum passes a uniform number. What has
@@ -73,13 +83,13 @@ def draw(logits, seed):
 
     Args:
         logits: float32 (rows, vocabulary).
-        seed: `keras.random.SeedGenerator` or int.
+        uniform: float32 (rows, 2), numbers from 0 up to 1.
 
     Returns:
         int32 (rows,).
     """
     blocks, _, peak, mass = _statistics(logits)
-    return _draw(blocks, peak, mass, uniform_pairs(ops.shape(logits)[0], seed))
+    return _draw(blocks, peak, mass, uniform)
 
 
 def uniform_pairs(rows, seed):

@@ -5,11 +5,12 @@ import keras
 from keras_rtd import objectives
 from keras_rtd.layers.initializers import new_seed
 from keras_rtd.models.backbone import ElectraBackbone
+from keras_rtd.models.frozen_generator import with_frozen_generator
 from keras_rtd.models.masked_lm import ElectraMaskedLM
 from keras_rtd.models.preprocessor import ElectraPreprocessor
 from keras_rtd.models.presets import load_pretrainer
-from keras_rtd.models.pretrainer_parts import DISENTANGLED
 from keras_rtd.models.pretrainer_parts import check_generator
+from keras_rtd.models.pretrainer_parts import check_sharing
 from keras_rtd.models.pretrainer_parts import folded
 from keras_rtd.models.pretrainer_parts import make_encoders
 from keras_rtd.models.pretrainer_parts import make_heads
@@ -74,7 +75,8 @@ class ElectraPretrainer(PretrainerTraining, SubclassedTask):
             generator's, without gradient to it, plus tables of its own; then
             `backbone` was made with `embeddings=ElectraEmbedding(...,
             base=generator.embeddings)`, as `from_preset(...,
-            embedding_sharing=...)` does. Defaults to `"shared"`.
+            embedding_sharing=...)` does; or `"separate"`, two layers that
+            know nothing of each other. Defaults to `"shared"`.
         seed: int or `None`. Seed of the generator's draws. `None` takes
             Keras's global seed.
 
@@ -110,12 +112,7 @@ class ElectraPretrainer(PretrainerTraining, SubclassedTask):
         if preprocessor is not None and preprocessor.tokenizer is not None:
             chosen.set_tokenizer(preprocessor.tokenizer)
         check_generator(chosen, backbone, generator)
-        found = DISENTANGLED if backbone.embeddings.base() else "shared"
-        if embedding_sharing != found:
-            raise ValueError(
-                f"These encoders have embedding_sharing={found!r}. Received: "
-                f"{embedding_sharing!r}"
-            )
+        check_sharing(embedding_sharing, chosen, backbone, generator)
         compile = kwargs.pop("compile", True)
         init_task(self, **kwargs)
         self.objective = chosen
@@ -125,6 +122,9 @@ class ElectraPretrainer(PretrainerTraining, SubclassedTask):
         self.preprocessor = preprocessor
         for name, head in make_heads(chosen, backbone, generator).items():
             setattr(self, name, head)
+        if chosen.frozen_generator:
+            generator.trainable = False
+            self.masked_lm_head.trainable = False
         self.optimizer_config = dict(optimizer_config or {})
         self.seed = seed
         self.sampling_seed = SeedGenerator(new_seed() if seed is None else seed)
@@ -230,7 +230,9 @@ class ElectraPretrainer(PretrainerTraining, SubclassedTask):
     # === Saving ===
 
     @classmethod
-    def from_preset(cls, preset, load_weights=True, **kwargs):
+    def from_preset(
+        cls, preset, load_weights=True, frozen_generator=None, **kwargs
+    ):
         """The pretrainer of a preset.
 
         Args:
@@ -248,12 +250,19 @@ class ElectraPretrainer(PretrainerTraining, SubclassedTask):
                 `objective` than the preset's gets the generator and heads
                 that it needs; those that the preset has no weights of are
                 fresh, and a warning names them. `tokenizer` replaces the
-                preset's and sets the vocabulary's size.
+                preset's and sets the vocabulary's size. `frozen_generator`
+                is a preset or run directory whose masked language model
+                becomes the generator, which then only draws, see
+                `keras_rtd.models.frozen_generator`.
 
         Raises:
             ValueError: unknown presets, unknown arguments, or a directory
                 that holds no pretrainer.
         """
+        if frozen_generator is not None:
+            return with_frozen_generator(
+                cls, preset, load_weights, frozen_generator, **kwargs
+            )
         return load_pretrainer(cls, preset, load_weights, **kwargs)
 
     def get_config(self):

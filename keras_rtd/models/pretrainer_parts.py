@@ -22,8 +22,9 @@ GENERATORS: dict[str | None, type] = {
 
 
 # How generator and discriminator share embeddings.
-DISENTANGLED = "gradient_disentangled"
-SHARING = ("shared", DISENTANGLED)
+SHARED, DISENTANGLED = "shared", "gradient_disentangled"
+SEPARATE = "separate"
+SHARING = (SHARED, DISENTANGLED, SEPARATE)
 
 # The heads a pretrainer may have: the generator's, and two of the encoder.
 HEADS = ("masked_lm_head", "detection_head", "encoder_lm_head")
@@ -33,8 +34,7 @@ def check_generator(objective, backbone, generator):
     """Refuse a generator that is not what the objective works with.
 
     Raises:
-        ValueError: another kind of generator, or one with embeddings of its
-            own.
+        ValueError: another kind of generator.
     """
     wanted: Any = GENERATORS[objective.generator]
     if not isinstance(generator, wanted):
@@ -45,13 +45,40 @@ def check_generator(objective, backbone, generator):
             f"Received: {found}. `from_preset(..., objective=...)` makes what "
             "is needed."
         )
-    shared = backbone.embeddings.base() or backbone.embeddings
-    if generator and generator.embeddings is not shared:
+
+
+def check_sharing(embedding_sharing, objective, backbone, generator):
+    """Refuse encoders that share their embeddings in another way.
+
+    Raises:
+        ValueError: another `embedding_sharing` than said, or a frozen
+            generator whose embeddings the discriminator would train.
+    """
+    found = SHARED
+    if backbone.embeddings.base() is not None:
+        found = DISENTANGLED
+        base = generator and generator.embeddings
+        if base is not backbone.embeddings.base():
+            raise ValueError(
+                "The discriminator's embeddings have another base than the "
+                "generator's: make them with `ElectraEmbedding(..., "
+                "base=generator.embeddings)`."
+            )
+    elif generator and generator.embeddings is not backbone.embeddings:
+        found = SEPARATE
+    if embedding_sharing != found:
         raise ValueError(
-            "Generator and discriminator must share one embedding layer: "
-            "make the generator with `embeddings=backbone.embeddings`, or the "
-            "discriminator with `embeddings=ElectraEmbedding(..., "
-            "base=generator.embeddings)`."
+            f"These encoders have embedding_sharing={found!r}. Received: "
+            f"{embedding_sharing!r}. Shared embeddings are made with "
+            "`embeddings=backbone.embeddings` of the generator, disentangled "
+            "ones with `embeddings=ElectraEmbedding(..., "
+            "base=generator.embeddings)` of the discriminator."
+        )
+    if objective.frozen_generator and found != SEPARATE:
+        raise ValueError(
+            "A frozen generator has embeddings of its own: "
+            f"embedding_sharing={SEPARATE!r}, as `from_preset(..., "
+            f"frozen_generator=...)` makes it. Received: {found!r}"
         )
 
 
@@ -151,8 +178,8 @@ def make_encoders(backbone, generator, embedding_sharing):
         embedding_sharing: a key of `SHARING`.
 
     Raises:
-        ValueError: another `embedding_sharing`, or disentangled embeddings
-            without a generator.
+        ValueError: another `embedding_sharing`, or one that needs a generator
+            where there is none.
     """
     if embedding_sharing not in SHARING:
         raise ValueError(
@@ -160,13 +187,14 @@ def make_encoders(backbone, generator, embedding_sharing):
             f"Received: {embedding_sharing!r}"
         )
     disentangled = embedding_sharing == DISENTANGLED
-    if disentangled and generator is None:
-        raise ValueError(
-            f"embedding_sharing={DISENTANGLED!r} needs an objective with a "
-            "generator, whose embeddings are shared."
-        )
-    if disentangled and isinstance(generator, dict):
-        generator = keras.layers.deserialize(generator)
+    if embedding_sharing != SHARED:
+        if generator is None:
+            raise ValueError(
+                f"embedding_sharing={embedding_sharing!r} needs an objective "
+                "with a generator."
+            )
+        if isinstance(generator, dict):
+            generator = keras.layers.deserialize(generator)
     if isinstance(backbone, dict):
         config = dict(backbone["config"])
         if disentangled:

@@ -31,6 +31,7 @@ class Objective:
         encoder_predicts: `"masked"`, `"all"` or `None`: at which positions the
             encoder itself predicts tokens.
         token_parts: names of the parts that predict tokens.
+        frozen_generator: whether the generator only draws, and does not learn.
     """
 
     name: ClassVar[str] = ""
@@ -40,6 +41,13 @@ class Objective:
     detects_all_tokens: ClassVar[bool] = False
     encoder_predicts: ClassVar[str | None] = None
     token_parts: ClassVar[tuple[str, ...]] = ()
+    # Not a field: objectives with a generator make it one.
+    frozen_generator = False
+
+    @property
+    def predicting_parts(self):
+        """Those of `token_parts` that this objective has with its options."""
+        return self.token_parts
 
     @property
     def best_metric(self):

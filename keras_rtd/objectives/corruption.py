@@ -32,6 +32,10 @@ class Corruption(Objective):
             the generator falls from 1 to 0. Not in the paper: an untrained
             generator is so easy to catch that a short run learns nothing
             else. Defaults to 0.
+        frozen_generator: bool. The generator only draws: it has no loss, no
+            gradient and no dropout, and does not run at all for batches with
+            `sampled_ids` (Fast-ELECTRA, https://arxiv.org/abs/2310.07347).
+            Defaults to `False`.
 
     Raises:
         ValueError: a temperature that is not above 0, or a final one without
@@ -47,6 +51,7 @@ class Corruption(Objective):
     temperature_steps: int = 0
     disallow_correct: bool = False
     unigram_warmup_steps: int = 0
+    frozen_generator: bool = False
 
     def __post_init__(self):
         for name in ("temperature", "final_temperature"):
@@ -77,6 +82,8 @@ class Corruption(Objective):
             `corrupted_token_ids` and `is_replaced`.
         """
         head = networks.masked_lm_head
+        if self.frozen_generator:
+            return self._corrupt_frozen(networks, batch, seed, step, training)
         encoded = networks.generator_encode(
             batch, batch["masked_token_ids"], training
         )
@@ -90,19 +97,45 @@ class Corruption(Objective):
                 sampled = self.draw(batch, logits, seed, step)
             if self.unigram_warmup_steps and training:
                 sampled = self._warm_up(sampled, seed, step)
-        token_ids = ops.cast(batch["token_ids"], "int32")
-        corrupted = replaced_text(batch, sampled)
         return {
             "generator_features": features,
             "generator_nll": nll,
             "predicted_ids": best,
-            "sampled_ids": sampled,
-            "corrupted_token_ids": corrupted,
-            "is_replaced": ops.logical_and(
-                ops.not_equal(corrupted, token_ids),
-                ops.cast(batch["padding_mask"], "bool"),
-            ),
+            **corrupted_text(batch, sampled),
         }
+
+    def _corrupt_frozen(self, networks, batch, seed, step, training):
+        if "sampled_ids" in batch:
+            return corrupted_text(batch, batch["sampled_ids"])
+        if "corrupted_token_ids" in batch:
+            given = ops.cast(batch["corrupted_token_ids"], "int32")
+            positions = ops.cast(batch["mask_positions"], "int32")
+            return corrupted_text(
+                batch, ops.take_along_axis(given, positions, axis=1)
+            )
+        head = networks.masked_lm_head
+        encoded = networks.generator_encode(
+            batch, batch["masked_token_ids"], training=False
+        )
+        features = ops.stop_gradient(
+            head.features(encoded, batch["mask_positions"])
+        )
+        if self.changes_draws:
+            sampled = self.draw(batch, head.logits(features), seed, step)
+        else:
+            _, sampled, _ = head.score(features, batch["mask_ids"], seed)
+        if self.unigram_warmup_steps and training:
+            sampled = self._warm_up(sampled, seed, step)
+        return {
+            "generator_features": features,
+            **corrupted_text(batch, sampled),
+        }
+
+    @property
+    def predicting_parts(self):
+        if not self.frozen_generator:
+            return self.token_parts
+        return tuple(name for name in self.token_parts if name != "generator")
 
     @property
     def changes_draws(self):
@@ -146,10 +179,20 @@ class Corruption(Objective):
             sampled,
         )
 
+    def generator_term(self, losses):
+        """The generator's share of the loss that is trained on."""
+        if self.frozen_generator:
+            return 0.0
+        return self.generator_weight * losses["generator"]
+
     def weights(self, batch):
+        if self.frozen_generator:
+            return {}
         return {"generator": masked_slots(batch)}
 
     def parts(self, batch, outputs):
+        if self.frozen_generator:
+            return {}
         return {
             "generator": {
                 "loss": outputs["generator_nll"],
@@ -158,6 +201,21 @@ class Corruption(Objective):
                 "drawn": outputs["sampled_ids"],
             }
         }
+
+
+def corrupted_text(batch, sampled):
+    """dict of `sampled_ids`, and of `corrupted_token_ids` and `is_replaced`,
+    the text with these draws."""
+    sampled = ops.cast(sampled, "int32")
+    corrupted = replaced_text(batch, sampled)
+    return {
+        "sampled_ids": sampled,
+        "corrupted_token_ids": corrupted,
+        "is_replaced": ops.logical_and(
+            ops.not_equal(corrupted, ops.cast(batch["token_ids"], "int32")),
+            ops.cast(batch["padding_mask"], "bool"),
+        ),
+    }
 
 
 def replaced_text(batch, sampled):

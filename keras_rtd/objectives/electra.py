@@ -4,7 +4,6 @@ import dataclasses
 
 from keras import ops
 
-from keras_rtd.objectives.base import masked_slots
 from keras_rtd.objectives.base import real_tokens
 from keras_rtd.objectives.corruption import Corruption
 from keras_rtd.objectives.losses import detection_bce
@@ -24,7 +23,8 @@ class Electra(Corruption):
     Args:
         discriminator_weight: float. Defaults to 50.0.
         generator_weight, temperature, final_temperature, temperature_steps,
-            disallow_correct, unigram_warmup_steps: see `Corruption`.
+            disallow_correct, unigram_warmup_steps, frozen_generator: see
+            `Corruption`.
     """
 
     name = "electra"
@@ -43,10 +43,7 @@ class Electra(Corruption):
         return outputs
 
     def weights(self, batch):
-        return {
-            "generator": masked_slots(batch),
-            "discriminator": real_tokens(batch),
-        }
+        return {**super().weights(batch), "discriminator": real_tokens(batch)}
 
     def parts(self, batch, outputs):
         logits, labels = (
@@ -64,7 +61,7 @@ class Electra(Corruption):
 
     def combine(self, losses):
         return (
-            self.generator_weight * losses["generator"]
+            self.generator_term(losses)
             + self.discriminator_weight * losses["discriminator"]
         )
 
@@ -87,6 +84,6 @@ class Electra15(Electra):
         # A row without masks holds given replacements, such as the probe's.
         given = ops.equal(ops.max(masked, axis=-1, keepdims=True), 0.0)
         return {
-            "generator": masked_slots(batch),
+            **super().weights(batch),
             "discriminator": real * ops.where(given, 1.0, masked),
         }

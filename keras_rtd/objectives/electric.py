@@ -44,7 +44,8 @@ class Electric(Corruption):
             draws from q itself, the defaults.
 
     Raises:
-        ValueError: `unigram_warmup_steps`, whose draws are not from q.
+        ValueError: `unigram_warmup_steps`, whose draws are not from q, or
+            `frozen_generator`, as q is part of the loss.
     """
 
     name = "electric"
@@ -65,6 +66,11 @@ class Electric(Corruption):
                 "electric learns from the generator's draws alone: "
                 "`unigram_warmup_steps` must be 0. "
                 f"Received: {self.unigram_warmup_steps}"
+            )
+        if self.frozen_generator:
+            raise ValueError(
+                "electric learns its generator's q along with the energies: "
+                "`frozen_generator` must be False."
             )
         if not 0 < self.mask_rate < 1:
             raise ValueError(

@@ -51,7 +51,8 @@ class ReplaceMLM(Corruption):
     Args:
         masked_lm_weight: float. Defaults to 1.0.
         generator_weight, temperature, final_temperature, temperature_steps,
-            disallow_correct, unigram_warmup_steps: see `Corruption`.
+            disallow_correct, unigram_warmup_steps, frozen_generator: see
+            `Corruption`.
     """
 
     name = "replace_mlm"
@@ -68,8 +69,7 @@ class ReplaceMLM(Corruption):
         return {**outputs, **predict_masked(networks, batch, encoded)}
 
     def weights(self, batch):
-        slots = masked_slots(batch)
-        return {"generator": slots, "masked_lm": slots}
+        return {**super().weights(batch), "masked_lm": masked_slots(batch)}
 
     def parts(self, batch, outputs):
         return {
@@ -79,7 +79,7 @@ class ReplaceMLM(Corruption):
 
     def combine(self, losses):
         return (
-            self.generator_weight * losses["generator"]
+            self.generator_term(losses)
             + self.masked_lm_weight * losses["masked_lm"]
         )
 
@@ -100,7 +100,8 @@ class AllTokensMLM(Corruption):
             mask rate: the masked tokens then weigh what they do in
             `ReplaceMLM`.
         generator_weight, temperature, final_temperature, temperature_steps,
-            disallow_correct, unigram_warmup_steps: see `Corruption`.
+            disallow_correct, unigram_warmup_steps, frozen_generator: see
+            `Corruption`.
     """
 
     name = "all_tokens_mlm"
@@ -131,10 +132,10 @@ class AllTokensMLM(Corruption):
         }
 
     def weights(self, batch):
-        slots, real = masked_slots(batch), real_tokens(batch)
+        real = real_tokens(batch)
         return {
-            "generator": slots,
-            "masked_lm": slots,
+            **super().weights(batch),
+            "masked_lm": masked_slots(batch),
             "all_tokens": real,
             "discriminator": real,
         }
@@ -166,7 +167,7 @@ class AllTokensMLM(Corruption):
 
     def combine(self, losses):
         return (
-            self.generator_weight * losses["generator"]
+            self.generator_term(losses)
             + self.all_tokens_weight * losses["all_tokens"]
         )
 
@@ -185,7 +186,7 @@ class CorrectiveLM(Electra):
         masked_lm_weight: float. Weight of the correction. Defaults to 1.0.
         discriminator_weight, generator_weight, temperature,
             final_temperature, temperature_steps, disallow_correct,
-            unigram_warmup_steps: see `Electra`.
+            unigram_warmup_steps, frozen_generator: see `Electra`.
     """
 
     name = "clm_masked"

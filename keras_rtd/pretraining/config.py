@@ -7,6 +7,7 @@ from keras_rtd.layers.blocks import BLOCKS
 from keras_rtd.models.pretrainer_parts import SHARING
 from keras_rtd.objectives import OBJECTIVES
 from keras_rtd.objectives import option_names
+from keras_rtd.pretraining.config_checks import check_frozen_generator
 from keras_rtd.pretraining.config_checks import check_ranges
 from keras_rtd.pretraining.phase import Phase
 from keras_rtd.pretraining.settings import ConfigError
@@ -132,8 +133,19 @@ class PretrainConfig:
     )
     embedding_sharing: str = setting(
         "shared",
-        "gradient_disentangled: the encoder adds tables to the generator's",
+        "gradient_disentangled: the encoder adds tables to the generator's; "
+        "separate: each has its own",
         choices=SHARING,
+    )
+    frozen_generator: str | None = setting(
+        None,
+        "preset or run directory whose masked language model draws, and does "
+        "not learn",
+    )
+    replacements: str | None = setting(
+        None,
+        "with --frozen_generator: its draws, made beforehand by `python -m "
+        "keras_rtd.pretraining.draw_replacements`",
     )
     generator_num_layers: int | None = setting(None, "generator's layers")
     generator_hidden_dim: int | None = setting(
@@ -199,6 +211,7 @@ class PretrainConfig:
 
     def __post_init__(self):
         check_ranges(self)
+        check_frozen_generator(self)
         self._check_objective_options()
         self.check("data", len(self.data) > 0, "given: files or a folder")
         self.check(
@@ -228,6 +241,8 @@ class PretrainConfig:
             for name in OBJECTIVE_OPTIONS
             if name in known and getattr(self, name) is not None
         }
+        if self.frozen_generator is not None:
+            options["frozen_generator"] = True
         if "mask_rate" in known:
             options["mask_rate"] = self.mask_rate
         return options

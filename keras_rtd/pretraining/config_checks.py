@@ -2,6 +2,8 @@
 
 import dataclasses
 
+from keras_rtd.objectives import OBJECTIVES
+
 
 def check_ranges(config):
     """Refuse values out of range.
@@ -94,3 +96,48 @@ def check_ranges(config):
         "given with --optimizer=lamb, as presets have AdamW's, which "
         "would hardly move it (0.001 to 0.01 is usual)",
     )
+
+
+def check_frozen_generator(config):
+    """Refuse what has no meaning for a generator that only draws.
+
+    Raises:
+        ConfigError: the first such setting.
+    """
+    defaults = config.defaults()
+
+    def left_out(name, when):
+        config.check(
+            name,
+            getattr(config, name) == defaults[name],
+            f"left out with {when}",
+        )
+
+    if config.frozen_generator is None:
+        config.check(
+            "replacements",
+            config.replacements is None,
+            "given with --frozen_generator, which drew them",
+        )
+        return
+    config.check(
+        "frozen_generator",
+        OBJECTIVES[config.objective].generator == "masked_lm",
+        f"left out: --objective={config.objective} draws from no masked LM",
+    )
+    for name in (
+        "embedding_sharing",
+        "generator_learning_rate",
+        "generator_clipnorm",
+        "generator_dropout",
+        "generator_num_layers",
+        "generator_hidden_dim",
+    ):
+        left_out(name, "--frozen_generator, which does not learn")
+    if config.replacements is not None:
+        left_out("unigram_warmup_steps", "--replacements, drawn beforehand")
+        config.check(
+            "replacements",
+            len(config.phases()) == 1,
+            "left out with two phases: their windows differ",
+        )

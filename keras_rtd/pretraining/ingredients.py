@@ -16,6 +16,7 @@ from keras_rtd.models import ElectraTokenizer
 from keras_rtd.models.presets import read_task
 from keras_rtd.models.pretrainer_parts import block_of
 from keras_rtd.pretraining import probe
+from keras_rtd.pretraining.replacements import check_replacements
 from keras_rtd.pretraining.samples import as_numpy
 from keras_rtd.pretraining.settings import ConfigError
 from keras_rtd.tokenizers.case_options import normalizer_options
@@ -40,6 +41,10 @@ def build_pretrainer(config):
             config.vocabulary,
             **normalizer_options(config.cased, config.keep_accents),
         )
+    if config.frozen_generator is not None:
+        arguments["frozen_generator"] = config.frozen_generator
+    else:
+        arguments["embedding_sharing"] = config.embedding_sharing
     preset = config.init_from or config.preset
     encoder = read_task(ElectraPretrainer, preset)["config"]["backbone"]
     if (config.block or block_of(encoder["config"])) == "modern":
@@ -52,7 +57,6 @@ def build_pretrainer(config):
         load_weights=config.init_from is not None,
         objective=config.objective,
         objective_config=config.objective_config(),
-        embedding_sharing=config.embedding_sharing,
         compile=False,
         **arguments,
         **config.generator_arguments(),
@@ -88,7 +92,14 @@ def datasets(config, phase, pretrainer, strategy):
         as NumPy arrays).
     """
     options = _options(config, phase, pretrainer)
-    training = functools.partial(pretraining_dataset, split="train", **options)
+    if config.replacements is not None:
+        check_replacements(pretrainer, config, phase)
+    training = functools.partial(
+        pretraining_dataset,
+        split="train",
+        replacements=config.replacements,
+        **options,
+    )
     # The same held-out windows and masks whatever the run's seed.
     options["seed"] = 0
     validation = pretraining_dataset(

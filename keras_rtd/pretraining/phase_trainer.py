@@ -62,6 +62,7 @@ class PhaseTrainer:
             pretrainer,
             phase.sequence_length,
             held_out[0]["mask_positions"].shape[1],
+            given_draws=config.replacements is not None,
         )
         progress = ProgressLine(
             done,

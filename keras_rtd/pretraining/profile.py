@@ -38,7 +38,7 @@ def profile(pretrainer, batches, folder, repeats=REPEATS):
         waits.append(time.perf_counter() - start)
     programs = {
         name: _fastest(pretrainer.compile_function(function), batch, repeats)
-        for name, function in _programs(pretrainer).items()
+        for name, function in _programs(pretrainer, batch).items()
     }
     step = _fastest(
         lambda batch: pretrainer.train_on_batch(batch, return_dict=True),
@@ -49,7 +49,7 @@ def profile(pretrainer, batches, folder, repeats=REPEATS):
         for _ in range(3):
             pretrainer.train_on_batch(batch)
     seconds = {}
-    if pretrainer.generator is not None:
+    if "generator" in programs:
         seconds = {
             "generator": programs["generator"],
             "vocabulary_head_and_sampling": programs["head"]
@@ -81,7 +81,7 @@ def table(seconds):
     return "\n".join(lines)
 
 
-def _programs(model):
+def _programs(model, batch):
     def total(*tensors):
         # One number to wait for, that needs all of the result.
         return sum(ops.sum(ops.cast(t, "float32")) for t in tensors)
@@ -125,11 +125,16 @@ def _programs(model):
         return run
 
     functions = [discriminator, forward]
-    if model.generator is not None:
+    if _generator_runs(model, batch):
         functions += [generator, head]
     return {function.__name__: in_scope(function) for function in functions} | {
         "gradients": gradients
     }
+
+
+def _generator_runs(model, batch):
+    given = model.objective.frozen_generator and "sampled_ids" in batch
+    return model.generator is not None and not given
 
 
 def _fastest(function, batch, repeats):

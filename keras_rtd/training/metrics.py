@@ -18,7 +18,7 @@ EQUAL = "only_first_replica"
 def sum_names(objective):
     """What is added up for an objective: list of strings."""
     names = []
-    for part in objective.token_parts:
+    for part in objective.predicting_parts:
         names += [f"{part}_nll", f"{part}_count", f"{part}_correct"]
         if part == "generator":
             names.append("drawn_correct")
@@ -84,7 +84,7 @@ class PretrainingMetrics(keras.metrics.Metric):
         # A slot drawn twice weighs once each; accuracy counts likewise.
         weights = self.objective.weights(batch)
         sums = {}
-        for name in self.objective.token_parts:
+        for name in self.objective.predicting_parts:
             part, weight = parts[name], weights[name]
             targets = part["targets"]
             sums[f"{name}_nll"] = count(part["loss"], weight)
@@ -147,7 +147,7 @@ class PretrainingMetrics(keras.metrics.Metric):
         sums = ops.convert_to_tensor(self.sums)
         s = {name: sums[i] for i, name in enumerate(self.names)}
         results, losses = {}, {}
-        for part in self.objective.token_parts:
+        for part in self.objective.predicting_parts:
             losses[part] = mean(s[f"{part}_nll"], s[f"{part}_count"])
             results[f"{part}_loss"] = losses[part]
             results[f"{part}_accuracy"] = mean(

@@ -1,0 +1,162 @@
+"""A generator that was trained before and only draws (Fast-ELECTRA).
+
+https://arxiv.org/abs/2310.07347: an existing masked language model in the
+generator's place, whose draws become harder as the temperature falls. It costs
+no gradient and no optimizer state, and nothing at all where its draws were
+made beforehand (`keras_rtd.pretraining.draw_replacements`).
+"""
+
+import hashlib
+import json
+import os
+
+import keras
+from keras import ops
+
+from keras_rtd.models import presets
+from keras_rtd.models.backbone import ElectraBackbone
+from keras_rtd.models.pretrainer_parts import HEADS
+from keras_rtd.models.pretrainer_parts import SEPARATE
+from keras_rtd.models.pretrainer_parts import copy_embeddings
+from keras_rtd.models.pretrainer_parts import copy_own_weights
+from keras_rtd.models.pretrainer_parts import folded
+
+# By name, because the class is made from what imports this module.
+MASKED_LM = "keras_rtd>ElectraMaskedLM"
+
+# What of an encoder's config does not change what it computes when it draws.
+NOT_COMPUTED = ("name", "trainable", "dtype", "dropout", "kernel_stddev")
+
+
+def with_frozen_generator(cls, preset, load_weights, frozen, **kwargs):
+    """The `ElectraPretrainer` of a preset with another's masked language
+    model as its generator; see its `from_preset`.
+
+    Args:
+        cls: the class.
+        preset: string. Gives the encoder, its heads and its options.
+        load_weights: bool. Of `preset`; the generator's are always loaded.
+        frozen: string. Preset or run directory of the generator: the
+            generator of an ELECTRA run, or the encoder of an `mlm` one.
+        **kwargs: as for `from_preset`, without options of a generator.
+
+    Raises:
+        ValueError: no masked language model there, one of another tokenizer,
+            or options that have no meaning for a frozen generator.
+    """
+    asked = sorted(set(kwargs) & presets.GENERATOR_ARGUMENTS)
+    sharing = kwargs.pop("embedding_sharing", SEPARATE)
+    if sharing != SEPARATE:
+        asked.append(f"embedding_sharing={sharing!r}")
+    if asked:
+        raise ValueError(
+            "A frozen generator is as it was saved, with embeddings of its "
+            f"own: leave out {', '.join(asked)}."
+        )
+    compile = kwargs.pop("compile", True)
+    options = {**kwargs.pop("objective_config", {}), "frozen_generator": True}
+    made = presets.load_pretrainer(
+        cls, preset, load_weights, compile=False, **kwargs
+    )
+    masked_lm = load_masked_lm(frozen, dtype=made.dtype_policy)
+    check_tokenizer(masked_lm, made, frozen)
+    model = cls(
+        folded(made.backbone),
+        _copy(masked_lm.backbone),
+        preprocessor=made.preprocessor,
+        objective=made.objective.name,
+        objective_config={**made.objective.get_config(), **options},
+        optimizer_config=made.optimizer_config,
+        embedding_sharing=SEPARATE,
+        seed=made.seed,
+        compile=False,
+    )
+    for name in HEADS:
+        head = getattr(model, name)
+        if name == "masked_lm_head":
+            copy_own_weights(masked_lm.masked_lm_head, head)
+        elif head is not None:
+            copy_own_weights(getattr(made, name), head)
+    if compile:
+        model.compile()
+    return model
+
+
+def load_masked_lm(path, **kwargs):
+    """The masked language model of a preset or of a finished run.
+
+    Args:
+        path: string.
+        **kwargs: for `ElectraMaskedLM.from_preset`.
+
+    Returns:
+        `ElectraMaskedLM`.
+
+    Raises:
+        ValueError: there is none.
+    """
+    inside = os.path.join(path, "preset")
+    if os.path.isdir(inside):
+        path = inside
+    masked_lm = keras.saving.get_registered_object(MASKED_LM)
+    return masked_lm.from_preset(path, **kwargs)
+
+
+def check_tokenizer(masked_lm, model, name):
+    """Refuse a generator that reads other token ids.
+
+    Raises:
+        ValueError: another tokenizer, or where one has none another
+            vocabulary size.
+    """
+    found = [
+        m.preprocessor and m.preprocessor.tokenizer for m in (masked_lm, model)
+    ]
+    if None in found:
+        facts = [m.backbone.vocabulary_size for m in (masked_lm, model)]
+    else:
+        facts = [t.fingerprint() for t in found]
+    if facts[0] != facts[1]:
+        raise ValueError(
+            f"The generator {str(name)!r} was trained with another tokenizer. "
+            "Use one of the same vocabulary, or give its vocabulary to this "
+            "run too."
+        )
+
+
+def fingerprint(generator, head):
+    """SHA-256 of what a generator computes: sizes, options and weights.
+
+    The same on every backend and in every dtype policy.
+
+    Args:
+        generator: `ElectraBackbone`.
+        head: its `MaskedLMHead`.
+
+    Returns:
+        string, hexadecimal.
+    """
+    facts = {
+        name: value
+        for name, value in generator.get_config().items()
+        if name not in NOT_COMPUTED
+    }
+    text = json.dumps(facts, sort_keys=True, default=str)
+    digest = hashlib.sha256(text.encode())
+    tables = list(generator.embeddings.tables())
+    own = {id(v) for v in generator.embeddings.weights}
+    variables = tables + generator.embeddings.layer_norm.weights
+    for part in (generator, head):
+        variables += [v for v in part.weights if id(v) not in own]
+    for variable in variables:
+        array = ops.convert_to_numpy(variable).astype("<f4")
+        digest.update(str(array.shape).encode() + array.tobytes())
+    return digest.hexdigest()
+
+
+def _copy(encoder):
+    config = {**encoder.get_config(), "name": "generator"}
+    copy = ElectraBackbone.from_config(config)
+    copy_own_weights(encoder, copy)
+    copy_embeddings(encoder.embeddings, copy.embeddings)
+    return copy
