@@ -26,7 +26,12 @@ def tokenizer():
 
 
 def pretrainer(
-    dropout=0.0, with_tokenizer=False, dtype=None, block="classic", **kwargs
+    dropout=0.0,
+    with_tokenizer=False,
+    dtype=None,
+    block="classic",
+    kernel_stddev=0.02,
+    **kwargs,
 ):
     """2 layers x 16; the vocabulary is not a multiple of 64."""
     sizes = {
@@ -38,6 +43,7 @@ def pretrainer(
         "dropout": dropout,
         "dtype": dtype,
         "block": block,
+        "kernel_stddev": kernel_stddev,
     }
     backbone = ElectraBackbone(hidden_dim=16, num_heads=2, **sizes)
     kind = OBJECTIVES[kwargs.get("objective", "electra")].generator

@@ -126,8 +126,10 @@ def pretraining_dataset(
         mask_rate, keep_rate, with_replacement, whole_words, max_ngram: see
             `keras_rtd.layers.masking.MaskingOptions`.
         segments: `"pair"` (`[CLS] A [SEP] B [SEP]`; one window in ten has
-            only A, one in twenty is shorter) or `"packed"` (full windows of
-            one segment). Neither crosses documents. Defaults to `"pair"`.
+            only A, one in twenty is shorter), `"packed"` (full windows of
+            one segment) or `"documents"` (rows that documents share, so that
+            hardly any padding is left, each `[CLS] A [SEP]`; attention stays
+            within a document). Defaults to `"pair"`.
         documents, text_field, errors, validation_fraction: see
             `keras_rtd.data.prepare_corpus`; prepared data has its own.
         shuffle_buffer: int, windows among which on-the-fly data is shuffled.
@@ -144,7 +146,9 @@ def pretraining_dataset(
         without TensorFlow. An element is a dict of `token_ids`,
         `segment_ids`, `masked_token_ids` (B, L) int32, `padding_mask` (B, L)
         bool, `mask_positions`, `mask_ids` (B, K) int32 and `mask_weights`
-        (B, K) float32; K is `int((mask_rate + 0.005) * L)`, at least 1.
+        (B, K) float32; K is `int((mask_rate + 0.005) * L)`, at least 1. With
+        `segments="documents"` also `document_ids` (B, L) int32, from 1 in
+        every row, 0 for padding.
 
     Raises:
         ValueError: A bad argument, bad files, or a split without text.

@@ -1,10 +1,13 @@
 """Batches from a prepared corpus, each a function of (seed, step)."""
 
 import os
+from typing import Any
 
 import numpy as np
 
 from keras_rtd.data import counter_random
+from keras_rtd.data import packing
+from keras_rtd.data import prepared_checks
 from keras_rtd.data import storage
 from keras_rtd.data import windows
 from keras_rtd.data.local_copy import local_copy
@@ -42,7 +45,7 @@ class PreparedCorpus:
 
     def __init__(self, directory, tokenizer=None, verify=True):
         self.directory = local_copy(os.fspath(directory))
-        self.manifest = _load_manifest(self.directory)
+        self.manifest = prepared_checks.load_manifest(self.directory)
         facts = self.manifest["tokenizer"]
         self.vocabulary_size = facts["vocabulary_size"]
         self.token_ids = {
@@ -50,7 +53,7 @@ class PreparedCorpus:
             for name in ("cls", "sep", "pad", "mask")
         }
         if tokenizer is not None:
-            _check_tokenizer(self.directory, facts, tokenizer)
+            prepared_checks.check_tokenizer(self.directory, facts, tokenizer)
         for entry in storage.files_of(self.manifest):
             storage.check_file(self.directory, entry, verify, REPAIR)
         if verify:
@@ -135,11 +138,21 @@ class PreparedBatches:
         self._capacity = windows.capacity(
             options.sequence_length, options.segments
         )
-        starts, lengths = windows.consecutive_windows(
-            np,
-            np.concatenate([shard["documents"] for shard in self._shards]),
-            self._capacity,
-        )
+        documents = np.concatenate(
+            [shard["documents"] for shard in self._shards]
+        ).astype(np.int64)
+        self._packing: Any = None
+        if options.segments == "documents":
+            self._packing = packing.DocumentPacking(
+                np, documents[documents > 0], options.sequence_length
+            )
+            # Rows by number: where a row starts is known to the packing.
+            starts = np.arange(self._packing.num_rows)
+            lengths = np.ones_like(starts)
+        else:
+            starts, lengths = windows.consecutive_windows(
+                np, documents, self._capacity
+            )
         if options.segments == "pair":
             noise = counter_random.uniform(
                 counter_random.stream_key(options.seed, _SPLITS),
@@ -185,8 +198,6 @@ class PreparedBatches:
         lengths = self._lengths[window]
         if not options.repeat:
             lengths = np.where(epoch == 0, lengths, np.int32(0))
-        tokens, line_start = self._gather(self._starts[window])
-
         planes = options.masking.noise_planes
         length = options.sequence_length
         noise = counter_random.uniform(
@@ -195,37 +206,65 @@ class PreparedBatches:
             2 + planes * length,
         )
         ids = self._corpus.token_ids
-        token_ids, segment_ids, padding_mask = windows.assemble(
-            np,
-            tokens,
-            lengths,
-            line_start,
-            self._corpus.word_start[tokens],
-            noise[:, :2],
-            segments=options.segments,
-            cls_token_id=ids["cls"],
-            sep_token_id=ids["sep"],
-            pad_token_id=ids["pad"],
-        )
+        special = {
+            f"{name}_token_id": ids[name] for name in ("cls", "sep", "pad")
+        }
+        starts = self._starts[window]
+        if self._packing is None:
+            rows = self._rows(starts, lengths, noise[:, :2], special)
+        else:
+            rows = self._shared_rows(window, lengths, special)
+        token_ids = rows["token_ids"]
         masked = mask_tokens(
             np,
             token_ids,
-            padding_mask,
+            rows["padding_mask"],
             noise[:, 2:].reshape(-1, planes, length).swapaxes(0, 1),
             options=options.masking,
             mask_token_id=ids["mask"],
             excluded_ids=list(ids.values()),
             word_start=self._corpus.word_start[token_ids],
         )
-        batch = {
-            "token_ids": token_ids,
-            "segment_ids": segment_ids,
-            "padding_mask": padding_mask,
-            **masked,
-        }
+        batch = {**rows, **masked}
         if self._replacements is not None:
             batch["sampled_ids"] = self._replacements.rows(example)
         return batch
+
+    def _rows(self, starts, lengths, noise, special):
+        tokens, line_start = self._gather(starts)
+        token_ids, segment_ids, padding_mask = windows.assemble(
+            np,
+            tokens,
+            lengths,
+            line_start,
+            self._corpus.word_start[tokens],
+            noise,
+            segments=self._options.segments,
+            **special,
+        )
+        return {
+            "token_ids": token_ids,
+            "segment_ids": segment_ids,
+            "padding_mask": padding_mask,
+        }
+
+    def _shared_rows(self, numbers, lengths, special):
+        index, kind, document_ids = self._packing.rows(numbers)
+        missing = lengths[:, None] == 0
+        kind = np.where(missing, np.int32(packing.PAD), kind)
+        document_ids = np.where(missing, np.int32(0), document_ids)
+        tokens = np.empty(index.shape, np.int32)
+        shard_of_token = np.searchsorted(self._first_token, index, "right") - 1
+        for number in np.unique(shard_of_token):
+            here = shard_of_token == number
+            first = index[here] - self._first_token[number]
+            tokens[here] = self._shards[number]["tokens"][first]
+        return {
+            "token_ids": packing.fill(np, tokens, kind, **special),
+            "segment_ids": np.zeros_like(document_ids),
+            "padding_mask": document_ids > 0,
+            "document_ids": document_ids,
+        }
 
     def _gather(self, starts):
         """Reads (B, C) tokens and line starts from where rows begin."""
@@ -244,31 +283,3 @@ class PreparedBatches:
             bits = shard["line_starts"][index >> 3]
             line_start[rows] = (bits >> (7 - (index & 7))) & 1
         return tokens, line_start
-
-
-def _load_manifest(directory):
-    manifest = storage.load_json(directory, storage.MANIFEST)
-    if manifest is None:
-        raise ValueError(
-            f"{directory} is not finished: run the same "
-            "`python -m keras_rtd.data.prepare` command again."
-        )
-    version = manifest.get("format_version")
-    if version != storage.FORMAT_VERSION:
-        raise ValueError(
-            f"{directory} has format version {version}; this version of "
-            f"keras_rtd reads {storage.FORMAT_VERSION}. Prepare it again."
-        )
-    return manifest
-
-
-def _check_tokenizer(directory, facts, tokenizer):
-    fingerprint = tokenizer.fingerprint()
-    if fingerprint != facts["fingerprint"]:
-        raise ValueError(
-            f"{directory} was prepared with another tokenizer: fingerprint "
-            f"{facts['fingerprint'][:16]}… ({facts['vocabulary_size']} "
-            f"tokens) there, {fingerprint[:16]}… "
-            f"({tokenizer.vocabulary_size()} tokens) here. Prepare the corpus "
-            "again, or use the tokenizer it was prepared with."
-        )

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from keras_rtd.data import counter_random
 from keras_rtd.data import holdout
+from keras_rtd.data import streaming_rows
 from keras_rtd.data import windows
 from keras_rtd.data.corpus import read_blocks
 from keras_rtd.data.interpreter_exit import stoppable
@@ -19,8 +20,6 @@ from keras_rtd.layers.masking import mask_tokens
 
 # Numbers of the random streams that a seed has.
 _FILES, _DOCUMENTS, _WINDOWS, _MASKS, _SHUFFLE = range(5)
-
-_PADDING = -1
 
 # Seconds in which a pipeline has surely tokenized a block.
 _PATIENCE = 2.0
@@ -76,7 +75,9 @@ def streaming_dataset(
         ),
     )
     dataset = dataset.prefetch(2).map(
-        _block_to_rows(tokenizer, options),
+        streaming_rows.block_to_rows(
+            tokenizer, options, _tf_seed(options.seed, _WINDOWS)
+        ),
         num_parallel_calls=tf.data.AUTOTUNE,
         deterministic=True,
     )
@@ -121,65 +122,6 @@ def _blocks(files, options, reading, threshold, shard, repeat):
         epoch += 1
 
 
-def _block_to_rows(tokenizer, options):
-    """Documents to packed rows: `2 * id + segment`, or -1 for padding."""
-    xp = tf.experimental.numpy
-    size = windows.capacity(options.sequence_length, options.segments)
-    seed = _tf_seed(options.seed, _WINDOWS)
-    word_starts = tf.constant(tokenizer.is_word_start)
-
-    def block_to_rows(number, documents):
-        lines = tf.strings.split(documents, "\n")
-        pieces = tokenizer.tokenize(lines.values)
-        tokens = pieces.flat_values
-        line_lengths = pieces.row_lengths()
-        line_starts = pieces.row_starts()[:, None]
-        line_start = tf.scatter_nd(
-            tf.boolean_mask(line_starts, line_lengths > 0),
-            tf.ones([tf.math.count_nonzero(line_lengths)], tf.int32),
-            tf.shape(tokens, tf.int64),
-        )
-        document_lengths = tf.math.segment_sum(
-            line_lengths, lines.value_rowids()
-        )
-        starts, lengths = windows.consecutive_windows(
-            xp, document_lengths, size
-        )
-        key = tf.random.experimental.stateless_fold_in(seed, number)
-
-        def noise(purpose):
-            return tf.random.stateless_uniform(
-                [tf.shape(starts)[0], 2],
-                tf.random.experimental.stateless_fold_in(key, purpose),
-            )
-
-        if options.segments == "pair":
-            starts, lengths = windows.shorten_some(
-                xp, starts, lengths, noise(0)
-            )
-        index = starts[:, None] + tf.range(size, dtype=tf.int64)
-        # What lies after a row's length is not looked at.
-        index = tf.minimum(index, tf.size(tokens, tf.int64) - 1)
-        row_tokens = tf.gather(tokens, index)
-        token_ids, segment_ids, padding_mask = windows.assemble(
-            xp,
-            row_tokens,
-            tf.cast(lengths, tf.int32),
-            tf.gather(line_start, index) > 0,
-            tf.gather(word_starts, row_tokens),
-            noise(1),
-            segments=options.segments,
-            cls_token_id=tokenizer.cls_token_id,
-            sep_token_id=tokenizer.sep_token_id,
-            pad_token_id=tokenizer.pad_token_id,
-        )
-        packed = token_ids * 2 + segment_ids
-        rows = tf.where(padding_mask, packed, _PADDING)
-        return tf.ensure_shape(rows, [None, options.sequence_length])
-
-    return block_to_rows
-
-
 def _shuffle_rows(options):
     """A buffer's rows in random order, the same for the same buffer."""
     # Dataset.shuffle would depend on TensorFlow's global seed as well.
@@ -205,7 +147,9 @@ def _rows_to_batch(tokenizer, options, rows, by_document):
     def rows_to_batch(step, packed):
         missing = rows - tf.shape(packed)[0]
         packed = tf.pad(
-            packed, [[0, missing], [0, 0]], constant_values=_PADDING
+            packed,
+            [[0, missing], [0, 0]],
+            constant_values=streaming_rows.PADDING,
         )
         packed = tf.ensure_shape(packed, [rows, options.sequence_length])
         noise = tf.random.stateless_uniform(
@@ -216,7 +160,11 @@ def _rows_to_batch(tokenizer, options, rows, by_document):
             packed = packed[worker::workers]
             noise = noise[:, worker::workers]
         padding_mask = packed >= 0
-        token_ids = tf.where(padding_mask, packed // 2, tokenizer.pad_token_id)
+        base = streaming_rows.base(options)
+        numbers = tf.where(padding_mask, packed % base, 0)
+        token_ids = tf.where(
+            padding_mask, packed // base, tokenizer.pad_token_id
+        )
         masked = mask_tokens(
             xp,
             token_ids,
@@ -227,10 +175,17 @@ def _rows_to_batch(tokenizer, options, rows, by_document):
             excluded_ids=tokenizer.special_token_ids,
             word_start=tf.gather(word_starts, token_ids),
         )
+        if options.segments == "documents":
+            groups = {
+                "segment_ids": tf.zeros_like(numbers),
+                "document_ids": numbers,
+            }
+        else:
+            groups = {"segment_ids": numbers}
         return {
             "token_ids": token_ids,
-            "segment_ids": tf.where(padding_mask, packed % 2, 0),
             "padding_mask": padding_mask,
+            **groups,
             **masked,
         }
 

@@ -15,7 +15,7 @@ SHORT_RATE = 0.05
 # Splitting one window in two gives two short ones.
 _SPLIT_RATE = SHORT_RATE / (2 - SHORT_RATE)
 
-SEGMENTS = ("pair", "packed")
+SEGMENTS = ("pair", "packed", "documents")
 
 
 def capacity(sequence_length, segments):

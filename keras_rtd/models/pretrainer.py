@@ -48,6 +48,8 @@ class ElectraPretrainer(PretrainerTraining, SubclassedTask):
     bool or int32 (batch, length); `mask_positions`, `mask_ids` int32 and
     `mask_weights` float32 (batch, count). `sampled_ids` (batch, count) or
     `corrupted_token_ids` (batch, length), where given, replace the draw.
+    `document_ids` int32 (batch, length), where given, say which tokens of a row
+    are of one document and attend to each other.
 
     The output is a dict: `generator_logits` float32 (batch, count,
     vocabulary), `sampled_ids` int32 (batch, count), `corrupted_token_ids`
@@ -293,8 +295,11 @@ class ElectraPretrainer(PretrainerTraining, SubclassedTask):
 
 def encoder_inputs(batch, token_ids):
     """What an encoder takes: the batch with these tokens."""
-    return {
+    inputs = {
         "token_ids": token_ids,
         "segment_ids": batch["segment_ids"],
         "padding_mask": batch["padding_mask"],
     }
+    if "document_ids" in batch:
+        inputs["document_ids"] = batch["document_ids"]
+    return inputs

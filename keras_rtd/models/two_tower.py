@@ -17,7 +17,9 @@ class ElectraTwoTowerGenerator(keras.layers.Layer):
     of the position after it, so that the token itself is not seen. Source:
     google-research/electra, run_pretraining.py, `TwoTowerClozeTransformer`;
     as there, the first and the last position take the missing neighbour from
-    the other end of the row, where [CLS], [SEP] or padding stands.
+    the other end of the row, where [CLS], [SEP] or padding stands. Where
+    documents share a row, their [CLS] and [SEP] take it from the document
+    beside them.
 
     Args:
         embeddings: the `ElectraEmbedding` of both.

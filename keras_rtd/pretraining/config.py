@@ -3,6 +3,7 @@
 import dataclasses
 from typing import ClassVar
 
+from keras_rtd.data.windows import SEGMENTS
 from keras_rtd.layers.blocks import BLOCKS
 from keras_rtd.models.pretrainer_parts import SHARING
 from keras_rtd.objectives import OBJECTIVES
@@ -92,7 +93,10 @@ class PretrainConfig:
     sequence_length: int = setting(128, "tokens a window")
     mask_rate: float = setting(0.15, "share of tokens the generator fills")
     segments: str = setting(
-        "pair", "windows of two segments or one", choices=("pair", "packed")
+        "pair",
+        "windows of two segments, of one, or that documents share without "
+        "padding, each attending to itself alone",
+        choices=SEGMENTS,
     )
     seed: int = setting(0, "of weights, order, masks and draws")
     optimizer: str = setting(

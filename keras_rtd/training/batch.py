@@ -11,7 +11,7 @@ REQUIRED = (
     "mask_weights",
     "masked_token_ids",
 )
-OPTIONAL = ("sampled_ids", "corrupted_token_ids")
+OPTIONAL = ("sampled_ids", "corrupted_token_ids", "document_ids")
 
 
 def unpack(data):

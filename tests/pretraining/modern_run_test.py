@@ -1,0 +1,75 @@
+"""Modern layers and documents that share rows, through a recipe."""
+
+import json
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from keras_rtd.models import ElectraPretrainer
+from keras_rtd.pretraining import PretrainConfig
+from keras_rtd.pretraining.ingredients import build_pretrainer
+
+RECIPE = pathlib.Path(__file__).parents[2] / "recipes" / "pretrain_tiny.py"
+
+
+def run(world, run_dir, *extra):
+    return subprocess.run(
+        [
+            sys.executable,
+            str(RECIPE),
+            f"--preset={world / 'preset'}",
+            f"--data={world / 'prepared'}",
+            f"--run_dir={run_dir}",
+            "--batch_size=4",
+            "--sequence_length=16",
+            "--checkpoint_every=3",
+            "--eval_every=3",
+            "--eval_batches=2",
+            "--train_steps=6",
+            *extra,
+        ],
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_a_run_of_modern_layers_on_shared_rows(world):
+    run_dir = world / "modern"
+    result = run(
+        world,
+        run_dir,
+        "--block=modern",
+        "--local_attention_window=4",
+        "--segments=documents",
+        # Over the preset's 32 positions, which modern layers do not mind.
+        "--sequence_length=48",
+    )
+    assert result.returncode == 0, result.stderr
+    text = (run_dir / "metrics.jsonl").read_text("utf-8")
+    rows = [json.loads(line) for line in text.splitlines()]
+    assert [row["step"] for row in rows] == [3, 6]
+    assert all(np.isfinite(v) for row in rows for v in row.values())
+    model = ElectraPretrainer.from_preset(str(run_dir / "preset"))
+    assert model.backbone.block == model.generator.block == "modern"
+    assert model.backbone.local_attention_window == 4
+    assert model.backbone.max_sequence_length == 48
+    assert (run_dir / "saved_model").is_dir()
+
+
+@pytest.mark.parametrize(
+    "settings, message",
+    [
+        ({"block": "post"}, "--block must be one of classic, modern"),
+        ({"local_attention_window": 4}, "for block='modern'"),
+        ({"block": "modern", "init_from": True}, "Pass load_weights=False"),
+    ],
+)
+def test_what_does_not_fit_is_named(world, settings, message):
+    settings = {"preset": str(world / "preset"), "data": ("x",), **settings}
+    if "init_from" in settings:
+        settings["init_from"] = settings["preset"]
+    with pytest.raises(ValueError, match=message):
+        build_pretrainer(PretrainConfig(**settings))
