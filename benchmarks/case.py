@@ -11,8 +11,9 @@ class Case:
     """One row of the table.
 
     `variant` says how a peer was run: `masked_head` or `full_head`, `eager`
-    or `compile`, joined by `+`. Ours is empty, `accumulate_steps=N`
-    or `remat`.
+    or `compile`, joined by `+`. Ours is empty, `accumulate_steps=N`, `remat`,
+    `frozen_generator`, `replacements` (its draws come with the batch) or
+    `muon`.
     """
 
     implementation: str

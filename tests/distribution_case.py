@@ -2,9 +2,9 @@
 
     python tests/distribution_case.py '{"strategy": "mirrored", ...}' OUT.npz
 
-Options: strategy, objective, model_devices, devices (virtual CPUs of this
-process), steps, dropout, given_draws (the generator's draws come with the
-batch), dtype,
+Options: strategy, objective, optimizer, model_devices, devices (virtual CPUs
+of this process), steps, dropout, given_draws (the generator's draws come with
+the batch), dtype,
 overflow (step at which the last row alone gives NaN), accumulate_steps,
 checkpoint (a directory to resume from and save to), kill_at (step at which the
 process of `kill_worker` kills itself).
@@ -19,6 +19,7 @@ import sys
 OPTIONS = {
     "strategy": "single",
     "objective": "electra",
+    "optimizer": "adamw",
     "devices": 1,
     "steps": 20,
     "dropout": 0.0,
@@ -66,7 +67,12 @@ def main(options, path):
     )
     keras.utils.set_random_seed(0)
     # Slow enough that rounding noise is not amplified to chaos.
-    optimizer = {"learning_rate": 1e-3, "warmup_steps": 2, "ema_momentum": 0.9}
+    optimizer = {
+        "optimizer": options["optimizer"],
+        "learning_rate": 1e-3,
+        "warmup_steps": 2,
+        "ema_momentum": 0.9,
+    }
     with strategy.scope():
         model = tiny.pretrainer(
             objective=options["objective"],

@@ -106,6 +106,14 @@ def test_other_objectives_too(tmp_path, objective):
     assert_same_training(one, train(tmp_path, "other", **case))
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("case", CASES, ids=NAMES)
+def test_muon_too(case, tmp_path):
+    one = train(tmp_path, "one", optimizer="muon", steps=5)
+    other = train(tmp_path, "other", **case, optimizer="muon", steps=5)
+    assert_same_training(one, other)
+
+
 # The other of 2 and 4, which shows nothing new, is slow.
 SLOW = {"mirrored-4", "data_parallel-2", "ddp-4"}
 

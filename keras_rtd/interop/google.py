@@ -20,6 +20,7 @@ from keras_rtd.models import ElectraMaskedLM
 from keras_rtd.models import ElectraPretrainer
 from keras_rtd.models import ElectraReplacedTokenDetector
 from keras_rtd.training import AdamW
+from keras_rtd.training import Muon
 
 STEP = "global_step"
 SLOTS = ("adam_m", "adam_v")
@@ -222,9 +223,10 @@ def _assign_slots(pretrainer, variables, where):
 
 
 def _read_slots(pretrainer):
-    """Adam's moments and the step, under the reference's names."""
+    """Adam's moments and the step, under the reference's names, where all
+    weights have them."""
     optimizer = pretrainer.optimizer
-    if not isinstance(optimizer, AdamW):
+    if not isinstance(optimizer, AdamW) or isinstance(optimizer, Muon):
         return {}
     slots = {STEP: np.int64(optimizer.iterations.numpy())}
     rows = pretrainer.backbone.vocabulary_size

@@ -47,12 +47,26 @@ class PretrainerTraining(TrainStep):
         )
         if hasattr(optimizer, "set_generator_variables"):
             optimizer.set_generator_variables(self.generator_variables)
+        if hasattr(optimizer, "set_kernels"):
+            optimizer.set_kernels(self.hidden_kernels)
         keras.Model.compile(
             self, optimizer=optimizer, jit_compile=jit_compile, **kwargs
         )
         self.prepare_optimizer(self.optimizer)
         averages.keep_apart(self.optimizer)
         self.optimizer.build(self.trainable_variables)
+
+    @property
+    def hidden_kernels(self):
+        """Trainable kernels of two axes of the encoders, without heads."""
+        encoders = (self.backbone, self.generator)
+        return [
+            variable
+            for encoder in encoders
+            if encoder is not None
+            for variable in encoder.trainable_variables
+            if variable.name == "kernel" and len(variable.shape) == 2
+        ]
 
     @property
     def generator_variables(self):

@@ -8,7 +8,9 @@ from keras_rtd.layers.blocks import BLOCKS
 from keras_rtd.models.pretrainer_parts import SHARING
 from keras_rtd.objectives import OBJECTIVES
 from keras_rtd.objectives import option_names
+from keras_rtd.pretraining.config_checks import OBJECTIVE_OPTIONS
 from keras_rtd.pretraining.config_checks import check_frozen_generator
+from keras_rtd.pretraining.config_checks import check_objective_options
 from keras_rtd.pretraining.config_checks import check_ranges
 from keras_rtd.pretraining.phase import Phase
 from keras_rtd.pretraining.settings import ConfigError
@@ -31,18 +33,6 @@ FREE = (
     "strategy",
     "model_devices",
     "tpu",
-)
-
-
-# Settings that are options of objectives, where an objective has them.
-OBJECTIVE_OPTIONS = (
-    "discriminator_weight",
-    "masked_lm_weight",
-    "all_tokens_weight",
-    "temperature",
-    "final_temperature",
-    "temperature_steps",
-    "unigram_warmup_steps",
 )
 
 
@@ -101,7 +91,8 @@ class PretrainConfig:
     seed: int = setting(0, "of weights, order, masks and draws")
     optimizer: str = setting(
         "adamw",
-        "lamb is for large batches, and wants a --learning_rate of its own",
+        "lamb is for large batches, and wants a --learning_rate of its own; "
+        "muon moves the encoders' kernels, adamw the rest",
         choices=tuple(OPTIMIZERS),
     )
     learning_rate: float | None = setting(None, "peak rate")
@@ -110,6 +101,14 @@ class PretrainConfig:
     )
     generator_clipnorm: float | None = setting(
         None, "clip of the generator's own gradients (default: all jointly)"
+    )
+    generator_schedule: str | None = setting(
+        None,
+        "how the rate of the generator's own weights falls (default as all)",
+        choices=tuple(SCHEDULES),
+    )
+    generator_warmup_steps: int | None = setting(
+        None, "warmup of the generator's own weights (default as all)"
     )
     warmup_steps: int | None = setting(None, "steps of linear warmup")
     schedule: str = setting(
@@ -143,13 +142,11 @@ class PretrainConfig:
     )
     frozen_generator: str | None = setting(
         None,
-        "preset or run directory whose masked language model draws, and does "
-        "not learn",
+        "preset or run directory whose masked LM draws, and does not learn",
     )
     replacements: str | None = setting(
         None,
-        "with --frozen_generator: its draws, made beforehand by `python -m "
-        "keras_rtd.pretraining.draw_replacements`",
+        "folder that keras_rtd.pretraining.draw_replacements wrote for it",
     )
     generator_num_layers: int | None = setting(None, "generator's layers")
     generator_hidden_dim: int | None = setting(
@@ -228,14 +225,7 @@ class PretrainConfig:
             object.__setattr__(self, "dtype", fast_dtype())
 
     def _check_objective_options(self):
-        known = option_names(self.objective)
-        fields = {field.name: field for field in dataclasses.fields(self)}
-        for name in OBJECTIVE_OPTIONS:
-            self.check(
-                name,
-                name in known or getattr(self, name) == fields[name].default,
-                f"left out: --objective={self.objective} has no such option",
-            )
+        check_objective_options(self, [self.objective])
 
     def objective_config(self):
         """The options of the objective, as `ElectraPretrainer` takes them."""
@@ -283,10 +273,14 @@ class PretrainConfig:
             "learning_rate",
             "generator_learning_rate",
             "generator_clipnorm",
+            "generator_schedule",
+            "generator_warmup_steps",
             "warmup_steps",
             "ema_momentum",
         )
         given = {name: getattr(self, name) for name in names}
+        if self.optimizer == "muon" and self.dtype == "mixed_bfloat16":
+            given["product_dtype"] = "bfloat16"
         return {
             **{k: v for k, v in given.items() if v is not None},
             "optimizer": self.optimizer,

@@ -3,6 +3,18 @@
 import dataclasses
 
 from keras_rtd.objectives import OBJECTIVES
+from keras_rtd.objectives import option_names
+
+# Settings that are options of objectives, where an objective has them.
+OBJECTIVE_OPTIONS = (
+    "discriminator_weight",
+    "masked_lm_weight",
+    "all_tokens_weight",
+    "temperature",
+    "final_temperature",
+    "temperature_steps",
+    "unigram_warmup_steps",
+)
 
 
 def check_ranges(config):
@@ -36,11 +48,9 @@ def check_ranges(config):
         config.check(name, value is None or value > 0, "above 0")
     for name in ("seed", "unigram_warmup_steps", "discriminator_weight"):
         config.check(name, getattr(config, name) >= 0, "0 or more")
-    config.check(
-        "warmup_steps",
-        config.warmup_steps is None or config.warmup_steps >= 0,
-        "0 or more",
-    )
+    for name in ("warmup_steps", "generator_warmup_steps"):
+        value = getattr(config, name)
+        config.check(name, value is None or value >= 0, "0 or more")
     config.check(
         "ema_momentum",
         config.ema_momentum is None or 0 < config.ema_momentum < 1,
@@ -129,6 +139,8 @@ def check_frozen_generator(config):
         "embedding_sharing",
         "generator_learning_rate",
         "generator_clipnorm",
+        "generator_schedule",
+        "generator_warmup_steps",
         "generator_dropout",
         "generator_num_layers",
         "generator_hidden_dim",
@@ -140,4 +152,25 @@ def check_frozen_generator(config):
             "replacements",
             len(config.phases()) == 1,
             "left out with two phases: their windows differ",
+        )
+
+
+def check_objective_options(config, objectives):
+    """Refuse options that no objective of a command has.
+
+    Args:
+        config: `PretrainConfig`.
+        objectives: list of names.
+
+    Raises:
+        ConfigError: the first such setting.
+    """
+    known = {name for o in objectives for name in option_names(o)}
+    defaults = config.defaults()
+    for name in OBJECTIVE_OPTIONS:
+        config.check(
+            name,
+            name in known or getattr(config, name) == defaults[name],
+            f"left out: --objective={' or '.join(objectives)} has no such "
+            "option",
         )

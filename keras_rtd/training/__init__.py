@@ -5,6 +5,7 @@ from keras_rtd.training.checkpoint import Checkpoint
 from keras_rtd.training.checkpoint import CheckpointError
 from keras_rtd.training.fine_tuning_optimizer import make_fine_tuning_optimizer
 from keras_rtd.training.lamb import Lamb
+from keras_rtd.training.muon import Muon
 from keras_rtd.training.optimizers import make_optimizer
 from keras_rtd.training.schedules import WarmupCosineDecay
 from keras_rtd.training.schedules import WarmupPolynomialDecay
@@ -18,6 +19,7 @@ __all__ = [
     "Checkpoint",
     "CheckpointError",
     "Lamb",
+    "Muon",
     "Strategy",
     "StrategyError",
     "WarmupCosineDecay",

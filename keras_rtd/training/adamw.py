@@ -85,9 +85,11 @@ class AdamW(keras.optimizers.Optimizer):
         self._factors = [self._factors_by_id.get(id(v), 1.0) for v in variables]
         self._decays = [v.name not in NOT_DECAYED for v in variables]
         self._is_generator = [id(v) in self._generator_ids for v in variables]
-        self._momentums, self._velocities = self.add_optimizer_variables(
-            variables, ["momentum", "velocity"]
-        )
+        self._momentums, self._velocities = self.make_moments(variables)
+
+    def make_moments(self, variables):
+        """Two lists of `keras.Variable`: each variable's moments."""
+        return self.add_optimizer_variables(variables, ["momentum", "velocity"])
 
     def moments(self, variable):
         """Adam's two moments of a variable: the mean of its gradients and of

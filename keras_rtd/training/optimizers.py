@@ -2,10 +2,11 @@
 
 from keras_rtd.training.adamw import AdamW
 from keras_rtd.training.lamb import Lamb
+from keras_rtd.training.muon import Muon
 from keras_rtd.training.schedules import SCHEDULES
 from keras_rtd.training.schedules import TwoPhases
 
-OPTIMIZERS = {"adamw": AdamW, "lamb": Lamb}
+OPTIMIZERS = {"adamw": AdamW, "lamb": Lamb, "muon": Muon}
 
 
 def make_optimizer(
@@ -19,6 +20,8 @@ def make_optimizer(
     optimizer="adamw",
     phase2_steps=0,
     phase2_learning_rate=None,
+    generator_warmup_steps=None,
+    generator_schedule=None,
     **kwargs,
 ):
     """An optimizer with a schedule, from plain numbers.
@@ -26,19 +29,23 @@ def make_optimizer(
     Args:
         learning_rate: float. Peak rate. Defaults to 5e-4.
         generator_learning_rate: float or `None`. Peak rate of the generator's
-            own weights, same schedule.
+            own weights. Defaults to `learning_rate`.
         warmup_steps: int. Defaults to 10,000.
         train_steps: int or `None`. `None` means no decay.
         schedule: `"polynomial"`, `"cosine"` or `"stable"`.
         decay_power: float. Of the polynomial schedule. Defaults to 1.0.
         ema_momentum: float below 1 or `None`. Keeps exponential moving
             averages of the weights, see `ElectraPretrainer.averaged_weights`.
-        optimizer: `"adamw"` or `"lamb"`.
+        optimizer: `"adamw"`, `"lamb"` or `"muon"`.
         phase2_steps: int. The last of `train_steps`, which have a schedule of
             their own if `phase2_learning_rate` is given. Defaults to 0.
         phase2_learning_rate: float or `None`. Peak rate of these steps; the
             generator's changes in proportion, and so does the warmup.
-        **kwargs: for `AdamW` or `Lamb`.
+        generator_warmup_steps: int or `None`. Warmup of the generator's own
+            weights. Defaults to `warmup_steps`.
+        generator_schedule: string or `None`. Their schedule. Defaults to
+            `schedule`.
+        **kwargs: for `AdamW`, `Lamb` or `Muon`.
 
     Raises:
         ValueError: an unknown optimizer or schedule, or a second phase that
@@ -56,38 +63,43 @@ def make_optimizer(
             f"`train_steps`. Received: phase2_steps={phase2_steps}, "
             f"train_steps={train_steps}"
         )
-    if schedule not in SCHEDULES:
-        raise ValueError(
-            f"Unknown schedule {schedule!r}. Known: {', '.join(SCHEDULES)}"
-        )
+    for name in (schedule, generator_schedule):
+        if name not in (*SCHEDULES, None):
+            raise ValueError(
+                f"Unknown schedule {name!r}. Known: {', '.join(SCHEDULES)}"
+            )
 
-    options = {"power": decay_power} if schedule == "polynomial" else {}
+    def scheduled(peak, schedule, warmup):
+        options = {"power": decay_power} if schedule == "polynomial" else {}
 
-    def scheduled(peak):
+        def one(peak, warmup, steps):
+            return SCHEDULES[schedule](
+                peak, warmup_steps=warmup, train_steps=steps, **options
+            )
+
         if phase2_learning_rate is None:
-            return one(peak, warmup_steps, train_steps)
+            return one(peak, warmup, train_steps)
         first = train_steps - phase2_steps
         return TwoPhases(
-            one(peak, warmup_steps, first),
+            one(peak, warmup, first),
             one(
                 peak * phase2_learning_rate / learning_rate,
-                round(warmup_steps * phase2_steps / first),
+                round(warmup * phase2_steps / first),
                 phase2_steps,
             ),
             first_steps=first,
         )
 
-    def one(peak, warmup, steps):
-        return SCHEDULES[schedule](
-            peak, warmup_steps=warmup, train_steps=steps, **options
+    own = (generator_learning_rate, generator_schedule, generator_warmup_steps)
+    if own != (None, None, None):
+        common = (learning_rate, schedule, warmup_steps)
+        generator_learning_rate = scheduled(
+            *(b if a is None else a for a, b in zip(own, common))
         )
-
-    if generator_learning_rate is not None:
-        generator_learning_rate = scheduled(generator_learning_rate)
     if ema_momentum is not None:
         kwargs |= {"use_ema": True, "ema_momentum": ema_momentum}
     return OPTIMIZERS[optimizer](
-        learning_rate=scheduled(learning_rate),
+        learning_rate=scheduled(learning_rate, schedule, warmup_steps),
         generator_learning_rate=generator_learning_rate,
         **kwargs,
     )

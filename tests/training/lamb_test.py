@@ -91,7 +91,7 @@ def test_two_phases_each_warm_up_and_decay():
 @pytest.mark.parametrize(
     "options, message",
     [
-        ({"optimizer": "adagrad"}, "Known: adamw, lamb"),
+        ({"optimizer": "adagrad"}, "Known: adamw, lamb, muon"),
         ({"phase2_learning_rate": 1.0}, "needs `phase2_steps`"),
     ],
 )

@@ -161,3 +161,29 @@ def test_schedules_refuse_nonsense(arguments):
 def test_unknown_schedule_names_the_known():
     with pytest.raises(ValueError, match="polynomial, cosine, stable"):
         make_optimizer(schedule="steps")
+
+
+def test_the_generator_has_a_schedule_of_its_own():
+    def rates(**options):
+        optimizer = make_optimizer(
+            4.0, warmup_steps=4, train_steps=8, schedule="stable", **options
+        )
+        return [
+            [float(rate(step)) for step in range(8)]
+            for rate in (
+                optimizer._learning_rate,
+                optimizer.generator_learning_rate or optimizer._learning_rate,
+            )
+        ]
+
+    common, same = rates()
+    assert same == common
+    kept, own = rates(generator_schedule="polynomial", generator_warmup_steps=2)
+    assert kept == common
+    assert own == pytest.approx(
+        [4.0 * (1 - t / 8) * min(1, t / 2) for t in range(1, 9)]
+    )
+    _, halved = rates(generator_learning_rate=2.0)
+    assert halved == pytest.approx([rate / 2 for rate in common])
+    with pytest.raises(ValueError, match="Unknown schedule 'linear'"):
+        make_optimizer(generator_schedule="linear")
