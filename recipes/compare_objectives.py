@@ -1,20 +1,28 @@
-"""Objectives beside each other, each with the same compute and seeds.
+"""Objectives, or other settings, beside each other with the same compute.
 
     python recipes/compare_objectives.py --data=corpus/prepared \\
         --objectives electra mlm all_tokens_mlm electra_15 --seeds 0 1 \\
-        --flops=1e14 --run_dir=runs/compare
+        --flops=1e14 --run_dir=runs/compare --workers=2
 
-Every objective trains for as many steps as the budget allows: FLOPs are those
-of the matrix products that it computes, backward counted as twice forward, so
-an objective without a generator takes more steps. The same command again
-skips what is finished and continues what was killed. Written are
-`OBJECTIVE-SEED/` (a run directory each), `comparison.md`, `comparison.json`
-and `comparison.svg`. --blimp adds the scores of detectors (sum of
+    python recipes/compare_objectives.py --data=corpus/prepared \\
+        --variants "adamw:" "muon: --optimizer=muon" \\
+        "separate: --embedding_sharing=separate" --flops=1e14
+
+A variant is a name and flags of the pre-training recipes; flags beside them are
+for all. Every run trains for as many steps as the budget allows: FLOPs are
+those of the matrix products of its forward and backward pass, backward counted
+as twice forward, so an objective without a generator takes more steps. What an
+optimizer computes, and what a frozen generator's training took, is not counted.
+
+--workers=2 trains two runs at a time, each in a process with one thread, which
+on CPUs is more than one after the other with two threads. The same command
+again skips what is finished and continues what was killed. Written are
+`NAME-SEED/` (a run directory each), `comparison.md`, `comparison.json` and
+`comparison.svg`. --blimp adds the scores of detectors (sum of
 log-probabilities of "original") and of mlm (pseudo-log-likelihood); --glue
 fine-tunes every encoder on the tasks whose files are there.
 """
 
-import dataclasses
 import gc
 import json
 import pathlib
@@ -24,154 +32,109 @@ import keras
 
 from keras_rtd import objectives
 from keras_rtd.evaluation import evaluate
-from keras_rtd.evaluation.glue import TASKS
-from keras_rtd.layers.masking import MaskingOptions
-from keras_rtd.pretraining import PretrainConfig
 from keras_rtd.pretraining import comparison
 from keras_rtd.pretraining import pretrain
-from keras_rtd.pretraining import setting
-from keras_rtd.pretraining.config import OBJECTIVE_OPTIONS
-from keras_rtd.pretraining.ingredients import build_pretrainer
+from keras_rtd.pretraining.comparison_plan import CompareConfig
 from keras_rtd.pretraining.report import read_metrics
 from keras_rtd.pretraining.run import run_safely
 from keras_rtd.pretraining.run_directory import RunDirectory
-from keras_rtd.pretraining.settings import ConfigError
 from keras_rtd.pretraining.settings import parse_arguments
-from keras_rtd.utils.flops import training_flops
+from keras_rtd.pretraining.workers import end_with_parent
+from keras_rtd.pretraining.workers import run_side_by_side
 
-DECIDED = ("objective", "seed", "train_steps")
-
-
-@dataclasses.dataclass(frozen=True)
-class CompareConfig(PretrainConfig):
-    remote_run_dir = False
-
-    preset: str = setting("electra_tiny_uncased_en", "bundled preset or folder")
-    run_dir: str = setting("runs/compare", "where everything is written")
-    objectives: tuple = setting(
-        ("electra", "mlm", "all_tokens_mlm", "electra_15"),
-        "what is compared",
-        nargs="+",
-    )
-    seeds: tuple = setting((0,), "a run of each objective a seed", nargs="+")
-    flops: float = setting(1e13, "compute of each run, in counted FLOPs")
-    blimp: str | None = setting(None, "folder of BLiMP's files to score with")
-    glue: str | None = setting(None, "folder of GLUE's files to fine-tune on")
-    glue_tasks: tuple = setting(
-        (), "which of its tasks (default: all that are there)", nargs="+"
-    )
-    batch_size: int = setting(32, "windows a step")
-    checkpoint_every: int = setting(500, "steps between checkpoints")
-    eval_every: int = setting(500, "steps between evaluations")
-
-    def __post_init__(self):
-        for name in ("objectives", "seeds", "glue_tasks"):
-            object.__setattr__(self, name, tuple(getattr(self, name)))
-        for name in self.objectives:
-            known = objectives.OBJECTIVES
-            self.check(
-                "objectives", name in known, f"some of {', '.join(known)}"
-            )
-        good = all(str(seed).isdigit() for seed in self.seeds)
-        self.check("seeds", good, "numbers from 0")
-        object.__setattr__(self, "seeds", tuple(map(int, self.seeds)))
-        for name in self.glue_tasks:
-            self.check("glue_tasks", name in TASKS, f"of {', '.join(TASKS)}")
-        self.check("flops", self.flops > 0, "above 0")
-        for name in DECIDED:
-            self.check(
-                name,
-                getattr(self, name) == self.defaults()[name],
-                "left out: --objectives, --seeds and --flops decide it",
-            )
-        super().__post_init__()
-
-    def _check_objective_options(self):
-        known = {
-            option
-            for name in self.objectives
-            for option in objectives.option_names(name)
-        }
-        for name in OBJECTIVE_OPTIONS:
-            self.check(
-                name,
-                name in known or getattr(self, name) == self.defaults()[name],
-                "left out: none of the objectives has such an option",
-            )
-
-    def run(self, objective, seed):
-        """(settings of one run, FLOPs of a token); what the run's objective
-        has not is left out."""
-        known = objectives.option_names(objective)
-        values = {
-            field.name: getattr(self, field.name)
-            for field in dataclasses.fields(PretrainConfig)
-        }
-        for name in OBJECTIVE_OPTIONS:
-            if name not in known:
-                values[name] = self.defaults()[name]
-        if objectives.OBJECTIVES[objective].generator is None:
-            for name in values:
-                if name.startswith("generator_"):
-                    values[name] = None
-            values["embedding_sharing"] = "shared"
-        folder = pathlib.Path(self.run_dir) / f"{objective}-{seed}"
-        values |= {
-            "objective": objective,
-            "seed": seed,
-            "run_dir": str(folder),
-        }
-        config = PretrainConfig(**values)
-        per_token = flops_per_token(config)
-        step = per_token * config.batch_size * config.sequence_length
-        steps = int(self.flops // step)
-        if steps < 1:
-            raise ConfigError(
-                f"--flops {self.flops:g} is less than one step of {objective}, "
-                f"{step:.3g}"
-            )
-        return dataclasses.replace(config, train_steps=steps), per_token
+SUITES = "suites.json"
 
 
-def flops_per_token(config):
-    """Counted FLOPs of one token of a run's training."""
-    model = build_pretrainer(config)
-    slots = MaskingOptions(mask_rate=config.mask_rate).num_slots(
-        config.sequence_length
-    )
-    return training_flops(model, config.sequence_length, slots)
-
-
-def compare(config):
+def compare(config, argv):
     """All runs, then the table and the picture of what there is.
 
-    Returns:
-        bool. Whether all runs are finished.
+    Raises:
+        ValueError: some runs ended with an error.
     """
-    folder = pathlib.Path(config.run_dir)
-    runs = []
-    for seed in config.seeds:
-        for objective in config.objectives:
-            run, per_token = config.run(objective, seed)
-            pretrain(run)
-            keras.utils.clear_session()
-            gc.collect()
-            if not RunDirectory(run.run_dir).finished:
-                return False
-            runs.append(result(run, per_token, config))
-            write(folder, runs)
-    print(comparison.table(runs))
-    print(f"{folder}: comparison.md, comparison.json, comparison.svg")
+    if config.only is not None:
+        run, _ = config.run(*config.runs()[config.only])
+        train(run, config)
+        return
+    plan = {key: config.run(*pair) for key, pair in config.runs().items()}
+    statuses = {}
+    if config.workers > 1:
+        statuses = train_side_by_side(plan, config, argv)
+    done = []
+    for key, (run, per_token) in plan.items():
+        if config.workers == 1 and not train(run, config):
+            break
+        if finished(run):
+            done.append(result(key, run, per_token, config))
+            write(pathlib.Path(config.run_dir), done)
+    if done:
+        print(comparison.table(done))
+        print(
+            f"{config.run_dir}: comparison.md, comparison.json, comparison.svg"
+        )
+    wrong = [f"{key} (status {s})" for key, s in statuses.items() if s]
+    if wrong:
+        raise ValueError(
+            f"These runs ended with an error: {', '.join(wrong)}. What they "
+            "said stands above; the same command goes on."
+        )
+    if len(done) < len(plan):
+        print(
+            f"{len(plan) - len(done)} of {len(plan)} runs are not finished: "
+            "the same command continues them"
+        )
+
+
+def train(run, config):
+    """One run to its end, with its scores; returns whether it came there."""
+    pretrain(run)
+    keras.utils.clear_session()
+    gc.collect()
+    if not finished(run):
+        return False
+    suites(pathlib.Path(run.run_dir), run.objective, config)
     return True
 
 
-def result(run, per_token, config):
+def train_side_by_side(plan, config, argv):
+    """The runs that are not finished, each by a process of this recipe.
+
+    Returns:
+        dict of run to exit status.
+    """
+    commands = {
+        key: [sys.executable, "-u", __file__, *argv, f"--only={key}"]
+        for key, (run, _) in plan.items()
+        if not complete(run, config)
+    }
+    return run_side_by_side(
+        commands, config.workers, lambda line: print(line, flush=True)
+    )
+
+
+def finished(run):
+    """Whether a run's training ended, everything written."""
+    return RunDirectory(run.run_dir).finished
+
+
+def complete(run, config):
+    """Whether nothing is left to do, suites included."""
+    if not finished(run):
+        return False
+    found = set(read_suites(pathlib.Path(run.run_dir)))
+    scores = config.blimp and scorer_of(run.objective) is not None
+    return not (scores and "BLiMP" not in found) and not (
+        config.glue and not found - {"BLiMP"}
+    )
+
+
+def result(key, run, per_token, config):
     """What `keras_rtd.pretraining.comparison` takes of a finished run."""
     folder = pathlib.Path(run.run_dir)
     rows = read_metrics(folder / "metrics.jsonl")
     for row in rows:
         row["flops"] = row["tokens"] * per_token
     return {
+        "name": key.removesuffix(f"-{run.seed}"),
         "objective": run.objective,
         "seed": run.seed,
         "steps": run.train_steps,
@@ -184,9 +147,7 @@ def result(run, per_token, config):
 
 def suites(folder, objective, config):
     """Scores of a finished run's preset; kept in its folder."""
-    path, found = folder / "suites.json", {}
-    if path.exists():
-        found = json.loads(path.read_text("utf-8"))
+    path, found = folder / SUITES, read_suites(folder)
     preset, scorer = str(folder / "preset"), scorer_of(objective)
     if config.blimp and scorer is not None and "BLiMP" not in found:
         scores = evaluate(preset, "blimp", config.blimp, scorer=scorer)
@@ -205,6 +166,12 @@ def suites(folder, objective, config):
             found[name] = row["median"][row["metric"]]
         RunDirectory(folder).write_json(path, found)
     return found
+
+
+def read_suites(folder):
+    """Scores that a run has already: dict."""
+    path = folder / SUITES
+    return json.loads(path.read_text("utf-8")) if path.exists() else {}
 
 
 def scorer_of(objective):
@@ -228,8 +195,10 @@ def write(folder, runs):
 
 
 def main(argv=None):
+    argv = sys.argv[1:] if argv is None else argv
     config = parse_arguments(CompareConfig, __doc__, argv)
-    return run_safely(compare, config)
+    end_with_parent()
+    return run_safely(lambda config: compare(config, argv), config)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Runs of several objectives beside each other: a table and a picture."""
+"""Several runs beside each other: a table and a picture."""
 
 import html
 import statistics
@@ -55,19 +55,19 @@ svg { font: 12px system-ui, sans-serif; background: #fff; color: #1c1e21; }
 
 
 def summarise(runs):
-    """Final figures of each objective over its seeds.
+    """Final figures of each name over its seeds.
 
     Args:
-        runs: list of dicts of `objective`, `seed`, `steps`, `flops`,
+        runs: list of dicts of `name`, `seed`, `steps`, `flops`,
             `flops_per_token`, `rows` (dicts of `flops` and metrics, by rising
             step) and `suites` (dict of name to a figure, of the end).
 
     Returns:
-        dict of objective to a dict of `seeds`, `steps`, `flops`,
+        dict of name to a dict of `seeds`, `steps`, `flops`,
         `flops_per_token` and metrics: dicts of `median`, `low` and `high`.
     """
     result = {}
-    for objective, group in _groups(runs).items():
+    for label, group in _groups(runs).items():
         entry = {
             "seeds": [run["seed"] for run in group],
             **{
@@ -85,7 +85,7 @@ def summarise(runs):
                     "low": min(values),
                     "high": max(values),
                 }
-        result[objective] = entry
+        result[label] = entry
     return result
 
 
@@ -105,12 +105,12 @@ def table(runs):
         for name, title in columns(runs).items()
         if any(name in entry for entry in summary.values())
     ]
-    titles = ["objective", "FLOPs", "a token", "steps", "seeds"]
+    titles = ["run", "FLOPs", "a token", "steps", "seeds"]
     titles += [title for _, title in shown]
     lines = [_line(titles), _line(["---"] * len(titles))]
-    for objective, entry in summary.items():
+    for label, entry in summary.items():
         cells = [
-            objective,
+            label,
             f"{entry['flops']:.3g}",
             f"{entry['flops_per_token'] / 1e6:.1f} M",
             f"{entry['steps']:,}",
@@ -178,7 +178,7 @@ def picture(runs):
 def _groups(runs):
     groups: dict[str, list] = {}
     for run in runs:
-        groups.setdefault(run["objective"], []).append(run)
+        groups.setdefault(run["name"], []).append(run)
     return groups
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import shlex
 
 
 class ConfigError(ValueError):
@@ -21,6 +22,11 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"error: {message}\n")
 
 
+class _RaisingParser(argparse.ArgumentParser):
+    def error(self, message):
+        raise ConfigError(message)
+
+
 def parse_arguments(config_class, description, argv=None):
     """A config from the command line.
 
@@ -38,9 +44,39 @@ def parse_arguments(config_class, description, argv=None):
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+    _add_flags(parser, config_class)
+    values = vars(parser.parse_args(argv))
+    if isinstance(values["data"], list):
+        values["data"] = tuple(values["data"])
+    try:
+        return config_class(**values)
+    except ConfigError as e:
+        parser.error(str(e))
+
+
+def parse_flags(config_class, flags):
+    """Only the settings that flags give, as a dict.
+
+    Args:
+        config_class: `PretrainConfig` or a subclass.
+        flags: string, as on a command line.
+
+    Raises:
+        ConfigError: an unknown flag or a value of another type.
+    """
+    parser = _RaisingParser(
+        argument_default=argparse.SUPPRESS, allow_abbrev=False
+    )
+    _add_flags(parser, config_class, with_defaults=False)
+    return vars(parser.parse_args(shlex.split(flags)))
+
+
+def _add_flags(parser, config_class, with_defaults=True):
     for field in dataclasses.fields(config_class):
         metadata = field.metadata
-        keywords = {"default": field.default, "help": metadata["help"]}
+        keywords = {"help": metadata["help"]}
+        if with_defaults:
+            keywords["default"] = field.default
         if field.default not in (None, ()):
             keywords["help"] += f" (default {field.default})"
         if field.type is bool:
@@ -50,13 +86,6 @@ def parse_arguments(config_class, description, argv=None):
             keywords["choices"] = metadata["choices"]
             keywords["nargs"] = metadata["nargs"]
         parser.add_argument(f"--{field.name}", **keywords)
-    values = vars(parser.parse_args(argv))
-    if isinstance(values["data"], list):
-        values["data"] = tuple(values["data"])
-    try:
-        return config_class(**values)
-    except ConfigError as e:
-        parser.error(str(e))
 
 
 def _value_type(annotation):

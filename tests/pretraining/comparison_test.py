@@ -1,7 +1,9 @@
 """Objectives compared: the figures, the picture, and the recipe."""
 
 import json
+import os
 import pathlib
+import signal
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -9,6 +11,8 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 
 from keras_rtd.pretraining import comparison
+from keras_rtd.pretraining.comparison_plan import CompareConfig
+from keras_rtd.pretraining.settings import ConfigError
 
 RECIPE = pathlib.Path(__file__).parents[2] / "recipes" / "compare_objectives.py"
 
@@ -19,6 +23,7 @@ def run(objective, seed, values, metric="probe_auc", flops=2e12):
         for i, value in enumerate(values)
     ]
     return {
+        "name": objective,
         "objective": objective,
         "seed": seed,
         "steps": len(rows),
@@ -66,22 +71,24 @@ def test_the_picture_draws_means_over_seeds():
     assert "TFLOP" in texts and "electra" in texts
 
 
+def command(world, folder, *extra):
+    return [
+        sys.executable,
+        str(RECIPE),
+        f"--preset={world / 'preset'}",
+        f"--data={world / 'prepared'}",
+        f"--run_dir={folder}",
+        "--batch_size=4",
+        "--sequence_length=16",
+        "--eval_every=4",
+        "--eval_batches=2",
+        *extra,
+    ]
+
+
 def compare(world, folder, *extra):
     return subprocess.run(
-        [
-            sys.executable,
-            str(RECIPE),
-            f"--preset={world / 'preset'}",
-            f"--data={world / 'prepared'}",
-            f"--run_dir={folder}",
-            "--batch_size=4",
-            "--sequence_length=16",
-            "--eval_every=4",
-            "--eval_batches=2",
-            *extra,
-        ],
-        capture_output=True,
-        text=True,
+        command(world, folder, *extra), capture_output=True, text=True
     )
 
 
@@ -105,16 +112,118 @@ def test_the_recipe_spends_the_same_on_each_and_resumes(world, tmp_path):
 
 
 @pytest.mark.slow
-def test_bad_settings_are_named(world, tmp_path):
-    for flags, message in (
-        (["--objectives", "bert"], "--objectives must be some of electra, mlm"),
-        (["--train_steps=5"], "--train_steps must be left out"),
-        (["--flops=0"], "--flops must be above 0"),
-        (["--flops=10"], "--flops 10 is less than one step of electra"),
-        (
-            ["--objectives", "mlm", "--temperature=2"],
-            "--temperature must be left out: none of the objectives",
+def test_workers_share_the_runs_and_go_on_after_a_kill(world, tmp_path):
+    extra = (
+        "--variants",
+        "plain:",
+        "muon: --optimizer=muon --learning_rate=1e-3",
+        "apart: --embedding_sharing=separate",
+        "--flops=4e7",
+        "--workers=2",
+        "--checkpoint_every=2",
+    )
+    running = subprocess.Popen(
+        command(world, tmp_path, *extra), stdout=subprocess.PIPE, text=True
+    )
+    killed = None
+    for line in running.stdout:
+        if killed is None and line.startswith("[plain-0] held out"):
+            lock = tmp_path / "plain-0" / "run.lock"
+            killed = int(lock.read_text())
+            os.kill(killed, signal.SIGKILL)
+        if line.startswith("[plain-0] killed by signal 9"):
+            killed = True
+    assert running.wait() == 0 and killed is True
+    found = json.loads((tmp_path / "comparison.json").read_text("utf-8"))
+    assert list(found["summary"]) == ["plain", "muon", "apart"]
+    for one in found["runs"]:
+        assert one["rows"][-1]["step"] == one["steps"]
+    again = compare(world, tmp_path, *extra)
+    assert again.returncode == 0 and "[plain-0]" not in again.stdout
+
+
+def plan(**values):
+    return CompareConfig(data=("x",), **values)
+
+
+def test_a_variant_is_a_name_and_flags():
+    config = plan(
+        variants=(
+            "plain:",
+            "muon: --optimizer=muon --learning_rate=1e-3",
+            "mlm: --objective=mlm",
         ),
-    ):
-        result = compare(world, tmp_path, *flags)
-        assert result.returncode == 2 and message in result.stderr
+        objectives=("electra",),
+        seeds=("0", "1"),
+    )
+    assert config.entries() == {
+        "electra": {"objective": "electra"},
+        "plain": {},
+        "muon": {"optimizer": "muon", "learning_rate": 1e-3},
+        "mlm": {"objective": "mlm"},
+    }
+    assert list(config.runs())[3:5] == ["mlm-0", "electra-1"]
+    assert list(plan().entries()) == [
+        "electra",
+        "mlm",
+        "all_tokens_mlm",
+        "electra_15",
+    ]
+
+
+def test_runs_spend_the_same_with_settings_of_their_own():
+    config = plan(
+        variants=(
+            "large: --batch_size=64",
+            "mlm: --objective=mlm",
+            "frozen: --frozen_generator=electra_tiny_uncased_en",
+        ),
+        temperature=2.0,
+        flops=1e13,
+    )
+    steps = {}
+    for name in config.entries():
+        run, per_token = config.run(name, 3)
+        assert (run.seed, run.data) == (3, ("x",))
+        assert run.run_dir.endswith(f"{name}-3")
+        step = per_token * run.batch_size * run.sequence_length
+        assert 1e13 - step < step * run.train_steps <= 1e13
+        steps[name] = run.train_steps
+        assert run.temperature == (1.0 if name == "mlm" else 2.0)
+    # 8.2 and 6.5 MFLOP a token; of a frozen generator a third of 2.6.
+    assert steps["mlm"] / steps["large"] == pytest.approx(
+        2 * 8.2 / 6.5, rel=0.02
+    )
+    assert steps["frozen"] / steps["large"] == pytest.approx(
+        2 * 8.2 / (5.6 + 2.6 / 3), rel=0.02
+    )
+
+
+@pytest.mark.parametrize(
+    "values, message",
+    [
+        ({"objectives": ("bert",)}, "--objectives must be some of electra"),
+        ({"train_steps": 5}, "--train_steps must be left out"),
+        ({"flops": 0.0}, "--flops must be above 0"),
+        ({"workers": 0}, "--workers must be at least 1"),
+        (
+            {"objectives": ("mlm",), "temperature": 2.0},
+            "--temperature must be left out",
+        ),
+        ({"variants": ("muon",)}, "must be of the form NAME: --flag=value"),
+        ({"variants": ("a:", "a:")}, "--variants must be of different names"),
+        ({"variants": ("a: --seed=1",)}, "a: --seed must be left out"),
+        ({"variants": ("a: --speed=1",)}, "a: unrecognized arguments: --speed"),
+        ({"only": "electra-7"}, "--only must be one of electra-0, mlm-0"),
+    ],
+)
+def test_bad_settings_are_named(values, message):
+    with pytest.raises(ConfigError, match=message):
+        plan(**values)
+
+
+def test_too_little_compute_is_named():
+    with pytest.raises(ConfigError, match="less than one step of electra"):
+        plan(flops=10.0).run("electra", 0)
+    with pytest.raises(ConfigError, match="bad: --learning_rate must be above"):
+        plan(variants=("bad: --learning_rate=0",)).run("bad", 0)

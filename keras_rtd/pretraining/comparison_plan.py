@@ -1,0 +1,197 @@
+"""Which runs a comparison has, each with the same compute."""
+
+import dataclasses
+import pathlib
+import re
+
+from keras_rtd import objectives
+from keras_rtd.evaluation.glue import TASKS
+from keras_rtd.layers.masking import MaskingOptions
+from keras_rtd.pretraining.config import PretrainConfig
+from keras_rtd.pretraining.config_checks import OBJECTIVE_OPTIONS
+from keras_rtd.pretraining.config_checks import check_objective_options
+from keras_rtd.pretraining.ingredients import build_pretrainer
+from keras_rtd.pretraining.settings import ConfigError
+from keras_rtd.pretraining.settings import parse_flags
+from keras_rtd.pretraining.settings import setting
+from keras_rtd.utils.flops import training_flops
+
+# What the comparison decides, and what a variant may not.
+DECIDED = ("objective", "seed", "train_steps")
+NOT_VARIED = ("seed", "train_steps", "run_dir")
+
+DEFAULT_OBJECTIVES = ("electra", "mlm", "all_tokens_mlm", "electra_15")
+
+
+@dataclasses.dataclass(frozen=True)
+class CompareConfig(PretrainConfig):
+    """Settings of a comparison: those of its runs, and what differs.
+
+    Raises:
+        ConfigError: a value out of range.
+    """
+
+    remote_run_dir = False
+
+    preset: str = setting("electra_tiny_uncased_en", "bundled preset or folder")
+    run_dir: str = setting("runs/compare", "where everything is written")
+    objectives: tuple = setting(
+        (),
+        "objectives to compare (default without --variants: "
+        f"{' '.join(DEFAULT_OBJECTIVES)})",
+        nargs="+",
+    )
+    variants: tuple = setting(
+        (),
+        'settings to compare, each "NAME: --flag=value ...", e.g. "plain:" '
+        '"muon: --optimizer=muon"; what they leave out is as given here',
+        nargs="+",
+    )
+    seeds: tuple = setting((0,), "a run of each a seed", nargs="+")
+    flops: float = setting(1e13, "compute of each run, in counted FLOPs")
+    workers: int = setting(
+        1, "runs side by side, each a process of one thread (1: no processes)"
+    )
+    only: str | None = setting(
+        None, "one of the runs, NAME-SEED, and no comparison: for several hosts"
+    )
+    blimp: str | None = setting(None, "folder of BLiMP's files to score with")
+    glue: str | None = setting(None, "folder of GLUE's files to fine-tune on")
+    glue_tasks: tuple = setting(
+        (), "which of its tasks (default: all that are there)", nargs="+"
+    )
+    batch_size: int = setting(32, "windows a step")
+    checkpoint_every: int = setting(500, "steps between checkpoints")
+    eval_every: int = setting(500, "steps between evaluations")
+
+    def __post_init__(self):
+        for name in ("objectives", "variants", "seeds", "glue_tasks"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        if not self.objectives and not self.variants:
+            object.__setattr__(self, "objectives", DEFAULT_OBJECTIVES)
+        for name in self.objectives:
+            known = objectives.OBJECTIVES
+            self.check(
+                "objectives", name in known, f"some of {', '.join(known)}"
+            )
+        good = all(str(seed).isdigit() for seed in self.seeds)
+        self.check("seeds", good, "numbers from 0")
+        object.__setattr__(self, "seeds", tuple(map(int, self.seeds)))
+        for name in self.glue_tasks:
+            self.check("glue_tasks", name in TASKS, f"of {', '.join(TASKS)}")
+        self.check("flops", self.flops > 0, "above 0")
+        self.check("workers", self.workers >= 1, "at least 1")
+        for name in DECIDED:
+            self.check(
+                name,
+                getattr(self, name) == self.defaults()[name],
+                "left out: --objectives, --seeds and --flops decide it",
+            )
+        super().__post_init__()
+        names = list(self.entries())
+        self.check(
+            "only",
+            self.only is None or self.only in self.runs(),
+            f"one of {', '.join(self.runs())}",
+        )
+        self.check(
+            "variants",
+            len(names) == len(self.objectives) + len(self.variants),
+            "of different names",
+        )
+
+    def _check_objective_options(self):
+        used = [
+            flags.get("objective", self.objective)
+            for flags in self.entries().values()
+        ]
+        check_objective_options(self, used)
+
+    def entries(self):
+        """What is compared: dict of name to the settings of its own."""
+        found: dict[str, dict] = {
+            name: {"objective": name} for name in self.objectives
+        }
+        for text in self.variants:
+            name, colon, flags = text.partition(":")
+            if not colon or not re.fullmatch(r"[\w.+-]+", name):
+                raise ConfigError(
+                    "--variants must be of the form NAME: --flag=value ..., "
+                    f"with a name of letters and digits. Received: {text!r}"
+                )
+            try:
+                given = parse_flags(PretrainConfig, flags)
+            except ConfigError as e:
+                raise ConfigError(f"--variants, {name}: {e}") from e
+            for flag in NOT_VARIED:
+                if flag in given:
+                    raise ConfigError(
+                        f"--variants, {name}: --{flag} must be left out"
+                    )
+            found[name] = given
+        return found
+
+    def runs(self):
+        """All runs: dict of NAME-SEED to (name, seed), seed by seed."""
+        return {
+            f"{name}-{seed}": (name, seed)
+            for seed in self.seeds
+            for name in self.entries()
+        }
+
+    def run(self, name, seed):
+        """(settings of one run, FLOPs of a token); what is given for all runs
+        and its objective has not is left out."""
+        own = self.entries()[name]
+        values = {
+            field.name: getattr(self, field.name)
+            for field in dataclasses.fields(PretrainConfig)
+        }
+        objective = own.get("objective", self.objective)
+        known = objectives.option_names(objective)
+        defaults = self.defaults()
+        for option in OBJECTIVE_OPTIONS:
+            if option not in known:
+                values[option] = defaults[option]
+        alone = objectives.OBJECTIVES[objective].generator is None
+        for option in values:
+            of_generator = "generator" in option or option in (
+                "embedding_sharing",
+                "replacements",
+            )
+            if alone and of_generator:
+                values[option] = defaults[option]
+        values |= {
+            "objective": objective,
+            "seed": seed,
+            "run_dir": str(pathlib.Path(self.run_dir) / f"{name}-{seed}"),
+            **own,
+        }
+        values["data"] = tuple(values["data"])
+        try:
+            config = PretrainConfig(**values)
+        except ConfigError as e:
+            raise ConfigError(f"{name}: {e}") from e
+        per_token = flops_per_token(config)
+        step = per_token * config.batch_size * config.sequence_length
+        steps = int(self.flops // step)
+        if steps < 1:
+            raise ConfigError(
+                f"--flops {self.flops:g} is less than one step of {name}, "
+                f"{step:.3g}"
+            )
+        return dataclasses.replace(config, train_steps=steps), per_token
+
+
+def flops_per_token(config):
+    """Counted FLOPs of one token of a run's training."""
+    model = build_pretrainer(config)
+    slots = MaskingOptions(mask_rate=config.mask_rate).num_slots(
+        config.sequence_length
+    )
+    return training_flops(
+        model,
+        config.sequence_length,
+        slots,
+        given_draws=config.replacements is not None,
+    )
