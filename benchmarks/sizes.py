@@ -18,6 +18,8 @@ class Encoder:
     intermediate_dim: int
     num_heads: int
     max_sequence_length: int = 512
+    block: str = "classic"
+    local_attention_window: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)
