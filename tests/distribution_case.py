@@ -4,8 +4,8 @@
 
 Options: strategy, objective, optimizer, model_devices, devices (virtual CPUs
 of this process), steps, dropout, given_draws (the generator's draws come with
-the batch), dtype,
-overflow (step at which the last row alone gives NaN), accumulate_steps,
+the batch), dtype, jit_compile, overflow (step at which the last row alone gives
+NaN), accumulate_steps,
 checkpoint (a directory to resume from and save to), kill_at (step at which the
 process of `kill_worker` kills itself).
 Process 0 writes logs, weights before and after, and what the replicas drew.
@@ -28,6 +28,7 @@ OPTIONS = {
     "model_devices": None,
     "overflow": None,
     "accumulate_steps": 1,
+    "jit_compile": None,
     "checkpoint": None,
     "kill_at": None,
     "kill_worker": 1,
@@ -80,7 +81,10 @@ def main(options, path):
             dtype=options["dtype"],
             optimizer_config=optimizer,
         )
-        model.compile(accumulate_steps=options["accumulate_steps"])
+        model.compile(
+            accumulate_steps=options["accumulate_steps"],
+            jit_compile=options["jit_compile"],
+        )
         if options["dtype"] == "mixed_float16":
             # So low that no step overflows by itself.
             model.optimizer.dynamic_scale.assign(1.0)
@@ -204,4 +208,6 @@ def replica_draws(strategy, model, batch):
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    from keras_rtd.pretraining.run import run_safely
+
+    sys.exit(run_safely(lambda arguments: main(*arguments), sys.argv[1:]))

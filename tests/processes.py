@@ -31,6 +31,13 @@ def environments(strategy, processes):
                 "MASTER_ADDR": "127.0.0.1",
                 "MASTER_PORT": str(port),
             }
+        elif strategy in ("data_parallel", "model_parallel"):
+            if processes > 1:
+                own = {
+                    "JAX_COORDINATOR_ADDRESS": f"127.0.0.1:{port}",
+                    "JAX_NUM_PROCESSES": str(processes),
+                    "JAX_PROCESS_ID": str(i),
+                }
         elif strategy == "multi_worker":
             hosts = [f"127.0.0.1:{port}"]
             hosts += [f"127.0.0.1:{free_port()}" for _ in range(processes - 1)]

@@ -30,6 +30,8 @@ class PretrainerTraining(TrainStep):
                 fastest: always compiled on JAX; on TensorFlow only with an
                 accelerator, as on a CPU XLA's matrix products are slower
                 than oneDNN's; never on PyTorch, whose compiler needs minutes.
+                Under `tf.distribute`, forward and backward pass of each
+                replica are compiled, and what replicas exchange is not.
             accumulate_steps: int. Parts into which a step divides its batch,
                 one after the other, to need less memory: the update, the
                 schedule and the metrics are those of the whole batch.
@@ -50,7 +52,10 @@ class PretrainerTraining(TrainStep):
         if hasattr(optimizer, "set_kernels"):
             optimizer.set_kernels(self.hidden_kernels)
         keras.Model.compile(
-            self, optimizer=optimizer, jit_compile=jit_compile, **kwargs
+            self,
+            optimizer=optimizer,
+            jit_compile=self.jit_compile_of_keras(jit_compile),
+            **kwargs,
         )
         self.prepare_optimizer(self.optimizer)
         averages.keep_apart(self.optimizer)

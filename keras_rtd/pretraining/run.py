@@ -45,7 +45,8 @@ def run_safely(work, config):
     """`work(config)`, with one line for what a person can mend.
 
     Returns:
-        int, the exit status.
+        int, the exit status. When another process of the run is lost, this
+        one ends here: JAX's own way out waits for the lost one, and aborts.
     """
     try:
         work(config)
@@ -54,7 +55,10 @@ def run_safely(work, config):
     except FloatingPointError as e:
         return _fail(e, status=3)
     except LostWorkerError as e:
-        return _fail(e, status=4)
+        status = _fail(e, status=4)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
     except (ValueError, OSError, ImportError) as e:
         if os.environ.get("KERAS_RTD_TRACEBACK"):
             raise

@@ -37,6 +37,10 @@ class StepInterface:
         """Whether XLA makes this backend's step faster on its devices."""
         raise NotImplementedError
 
+    def jit_compile_of_keras(self, jit_compile):
+        """What Keras is told of `jit_compile`; called before it compiles."""
+        return jit_compile
+
     def prepare_optimizer(self, optimizer):
         """Called with the optimizer when compiled, before it is built."""
 

@@ -11,8 +11,24 @@ from keras_rtd.utils import replicas
 class TrainStep(StepInterface):
     """Gives a model `train_step` and `test_step`; see `training.step`."""
 
+    # Whether XLA compiles what each replica does by itself.
+    _compiles_replicas = False
+
     def best_jit_compile(self):
         return bool(tf.config.list_logical_devices("GPU"))
+
+    def jit_compile_of_keras(self, jit_compile):
+        # Keras compiles the step of all replicas as one program, which XLA
+        # refuses: it reads variables of several devices.
+        strategy = tf.distribute.get_strategy()
+        self._compiles_replicas = jit_compile is True and isinstance(
+            strategy,
+            (
+                tf.distribute.MirroredStrategy,
+                tf.distribute.MultiWorkerMirroredStrategy,
+            ),
+        )
+        return False if self._compiles_replicas else jit_compile
 
     def prepare_optimizer(self, optimizer):
         # Keras would add up what is added up already.
@@ -35,15 +51,17 @@ class TrainStep(StepInterface):
 
     def _forward_backward(self, batch):
         """(gradients, loss, what the metrics add) of the whole batch."""
-        if self.accumulate_steps == 1:
-            result = self._part(batch, None)
-        else:
-            result = self._accumulated(batch)
-        gradients, loss, measured = result
+        # Apart, because XLA compiles nothing that replicas exchange.
+        counts = self.objective.counts(batch)
+        of_replica = self._part
+        if self.accumulate_steps > 1:
+            of_replica = self._accumulated
+        if self._compiles_replicas:
+            of_replica = tf.function(of_replica, jit_compile=True)
+        gradients, loss, measured = of_replica(batch, counts)
         return replicas.total(gradients), loss, measured
 
-    def _accumulated(self, batch):
-        counts = self.objective.counts(batch)
+    def _accumulated(self, batch, counts):
         parts = self.in_parts(batch)
 
         def add_part(i, total):

@@ -4,13 +4,16 @@ import os
 
 import jax
 import keras
+from jax.experimental import multihost_utils
 
 from keras_rtd.training.strategy import Strategy
 from keras_rtd.training.strategy import StrategyError
 
-# Set by the launchers of several processes that JAX knows by itself, and by
-# hand where there is none.
+# Of process 0; "auto" where JAX knows the launcher: Slurm, Open MPI, Cloud TPU.
 COORDINATOR = "JAX_COORDINATOR_ADDRESS"
+# Seconds after which a silent process is given up, and for which those that
+# are done wait for the one that writes a run's results.
+TIMEOUTS = {"heartbeat_timeout_seconds": 30, "shutdown_timeout_seconds": 3600}
 
 
 class DataParallel(Strategy):
@@ -33,6 +36,18 @@ class DataParallel(Strategy):
             devices=jax.devices(), auto_shard_dataset=False
         )
 
+    def batches(self, batches):
+        rows = len(batches[0]["token_ids"]) // self.workers
+        mine = slice(self.worker * rows, (self.worker + 1) * rows)
+        return super().batches(
+            [{k: v[mine] for k, v in batch.items()} for batch in batches]
+        )
+
+    def any(self, flag):
+        if self.workers == 1:
+            return bool(flag)
+        return bool(multihost_utils.process_allgather(flag).any())
+
     def devices(self):
         kind = jax.devices()[0].device_kind
         hosts = f" of {self.workers} hosts" if self.workers > 1 else ""
@@ -49,6 +64,15 @@ class ModelParallel(DataParallel):
 
     def _distribution(self, model_devices=None, **options):
         count = jax.device_count()
+        if self.workers > 1:
+            # Checkpoints and presets are written by one process, which would
+            # have to gather every weight from the others.
+            raise StrategyError(
+                "The strategy 'model_parallel' divides weights among the "
+                f"devices of one process. Here are {self.workers}: use "
+                "--strategy=data_parallel, with --accumulate_steps and --remat "
+                "where memory is short."
+            )
         if model_devices is None:
             model_devices = count
         if model_devices < 1 or count % model_devices:
@@ -89,11 +113,24 @@ def _connect():
     """Join the other processes, if there are any."""
     if COORDINATOR not in os.environ or jax.distributed.is_initialized():
         return
+    if os.environ[COORDINATOR] == "auto":
+        # JAX would take it for the address.
+        del os.environ[COORDINATOR]
+        try:
+            jax.distributed.initialize(**TIMEOUTS)
+        except ValueError as e:
+            raise StrategyError(
+                f"{COORDINATOR}=auto, but JAX sees no launcher that it knows: "
+                "give the address of process 0, JAX_NUM_PROCESSES and "
+                f"JAX_PROCESS_ID. ({e})"
+            ) from e
+        return
     try:
         jax.distributed.initialize(
             coordinator_address=os.environ[COORDINATOR],
             num_processes=int(os.environ["JAX_NUM_PROCESSES"]),
             process_id=int(os.environ["JAX_PROCESS_ID"]),
+            **TIMEOUTS,
         )
     except (KeyError, ValueError) as e:
         raise StrategyError(

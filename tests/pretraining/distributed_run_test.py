@@ -15,7 +15,7 @@ RECIPE = pathlib.Path(__file__).parents[2] / "recipes" / "pretrain_tiny.py"
 BACKEND = keras.config.backend()
 STRATEGY, PROCESSES = {
     "tensorflow": ("multi_worker", 2),
-    "jax": ("data_parallel", 1),
+    "jax": ("data_parallel", 2),
     "torch": ("ddp", 2),
 }[BACKEND]
 TIMEOUT = 240
@@ -47,7 +47,9 @@ def start(world, run_dir, *extra, strategy=STRATEGY, processes=PROCESSES):
             ],
             env={
                 **environment,
-                "XLA_FLAGS": "--xla_force_host_platform_device_count=2",
+                # One device a process, and two of a process alone.
+                "XLA_FLAGS": "--xla_force_host_platform_device_count="
+                f"{3 - processes}",
             },
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -78,8 +80,9 @@ def test_a_preempted_run_saves_everywhere_and_continues(world, tmp_path):
     first = outputs[0]
     assert "the state is saved, the same command continues" in first
     assert "2 " in first and "4 of 8 windows each" in first
-    # Only the chief speaks and writes.
-    assert not any(outputs[1:])
+    # Only the chief speaks and writes, but for JAX's library.
+    for output in outputs[1:]:
+        assert all(x.startswith("[Gloo]") for x in output.splitlines())
     assert len(list((run_dir / "checkpoints").iterdir())) >= 1
     outputs, _ = finish(start(world, run_dir))
     assert "continuing at step" in outputs[0]
@@ -110,6 +113,33 @@ def test_what_several_devices_cannot_do_is_refused(
     world, tmp_path, option, message
 ):
     running = start(world, tmp_path / "run", option)
+    for process in running:
+        _, errors = process.communicate(timeout=TIMEOUT)
+        assert process.returncode == 2
+        assert message in errors
+
+
+@pytest.mark.skipif(BACKEND != "jax", reason="JAX's")
+@pytest.mark.parametrize(
+    "strategy, environment, message",
+    [
+        ("model_parallel", {}, "weights among the devices of one process"),
+        (
+            "data_parallel",
+            {"JAX_COORDINATOR_ADDRESS": "auto"},
+            "JAX sees no launcher that it knows",
+        ),
+    ],
+)
+def test_what_processes_of_jax_cannot_do_is_refused(
+    world, tmp_path, monkeypatch, strategy, environment, message
+):
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    processes = 1 if environment else 2
+    running = start(
+        world, tmp_path / "run", strategy=strategy, processes=processes
+    )
     for process in running:
         _, errors = process.communicate(timeout=TIMEOUT)
         assert process.returncode == 2
