@@ -5,7 +5,6 @@ same, bit for bit, as those of an uninterrupted run.
 """
 
 import fcntl
-import json
 import os
 
 import numpy as np
@@ -16,9 +15,12 @@ from keras_rtd.data import holdout
 from keras_rtd.data import storage
 from keras_rtd.data.encoding import default_workers
 from keras_rtd.data.encoding import encode_blocks
-from keras_rtd.data.files import file_facts
-from keras_rtd.data.files import resolve_files
+from keras_rtd.data.manifest import check_positive
+from keras_rtd.data.manifest import check_same
+from keras_rtd.data.manifest import preparation_options
+from keras_rtd.data.manifest import write_manifest
 from keras_rtd.data.shards import ShardWriter
+from keras_rtd.utils.remote import is_remote
 
 
 def prepare_corpus(
@@ -67,39 +69,30 @@ def prepare_corpus(
         OSError: The disk is full (finished shards are kept), or another
             process is preparing the same directory.
     """
-    for name, value in (
-        ("shard_tokens", shard_tokens),
-        ("num_workers", 1 if num_workers is None else num_workers),
-    ):
-        if not isinstance(value, int) or value < 1:
-            raise ValueError(
-                f"`{name}` must be a positive integer. "
-                f"Received: {name}={value!r}"
-            )
-    corpus.check_reading(documents, text_field, errors)
-    holdout.check_validation_fraction(validation_fraction)
+    if num_workers is not None:
+        check_positive("num_workers", num_workers)
     output = os.fspath(output)
-    files = resolve_files(patterns)
-    facts = [file_facts(path) for path in files]
-    options = {
-        "format_version": storage.FORMAT_VERSION,
-        "documents": documents,
-        "errors": errors,
-        "shard_tokens": shard_tokens,
-        "text_field": text_field,
-        "tokenizer": tokenizer.fingerprint(),
-        "validation_fraction": validation_fraction,
-        "sources": [
-            {"path": path, "bytes": size}
-            for path, (size, _) in zip(files, facts)
-        ],
-    }
+    if is_remote(output):
+        raise ValueError(
+            f"{output} is not a folder of this machine: prepare the corpus in "
+            "one and copy that, or use --runner (Apache Beam)."
+        )
+    options, modified = preparation_options(
+        patterns,
+        tokenizer,
+        documents,
+        text_field,
+        errors,
+        validation_fraction,
+        shard_tokens,
+    )
+    files = [source["path"] for source in options["sources"]]
     os.makedirs(output, exist_ok=True)
     with _only_process(output):
         storage.remove_leftovers(output)
         manifest = storage.load_json(output, storage.MANIFEST)
         if manifest is not None:
-            _check_same(output, manifest["options"], options)
+            check_same(output, manifest["options"], options)
             _remove_progress(output)
             return manifest
         state = storage.load_json(output, storage.PROGRESS)
@@ -114,15 +107,15 @@ def prepare_corpus(
             )
             state = {
                 "options": options,
-                "modified": [modified for _, modified in facts],
+                "modified": modified,
                 "threshold": scan.threshold,
                 "shards": [],
                 "numbers": 0,
                 "next": [0, 0],
             }
         else:
-            _check_same(output, state["options"], options)
-            _check_unchanged(output, files, facts, state["modified"])
+            check_same(output, state["options"], options)
+            _check_unchanged(output, files, modified, state["modified"])
             state["options"] = options
         storage.save_json(output, storage.PROGRESS, state)
         _write_shards(output, tokenizer, state, num_workers, progress)
@@ -173,58 +166,13 @@ def _finish(output, tokenizer, state):
     """Counts the shards' tokens and writes the manifest."""
     size = tokenizer.vocabulary_size()
     unigrams = {split: np.zeros(size, np.int64) for split in storage.SPLITS}
-    counts = {
-        split: {"documents": 0, "lines": 0, "tokens": 0, "shards": 0}
-        for split in storage.SPLITS
-    }
     for shard in state["shards"]:
         path = os.path.join(output, shard["files"]["tokens"]["file"])
         tokens = np.load(path, mmap_mode="r")
         unigrams[shard["split"]] += np.bincount(tokens, minlength=size)
-        of_split = counts[shard["split"]]
-        of_split["shards"] += 1
-        for kind in ("documents", "lines", "tokens"):
-            of_split[kind] += shard[kind]
-    if not state["shards"]:
-        raise ValueError(
-            "The corpus is empty: the tokenizer finds no token in it."
-        )
-    for split, of_split in counts.items():
-        unknown = unigrams[split][tokenizer.unk_token_id]
-        of_split["unknown_tokens"] = int(unknown)
-    config = tokenizer.get_config()
-    # Keras numbers names within a process: they say nothing about the data.
-    config.pop("name", None)
-    manifest = {
-        "format_version": storage.FORMAT_VERSION,
-        "options": state["options"],
-        "tokenizer": {
-            "config": json.loads(json.dumps(config, default=str)),
-            "fingerprint": tokenizer.fingerprint(),
-            "vocabulary_size": size,
-            **{
-                f"{name}_token_id": int(getattr(tokenizer, f"{name}_token_id"))
-                for name in ("cls", "sep", "pad", "mask", "unk")
-            },
-        },
-        "counts": counts,
-        "shards": state["shards"],
-        "files": {
-            "unigram_counts": storage.save_array(
-                output, storage.UNIGRAM_COUNTS, unigrams["train"]
-            ),
-            "vocabulary": storage.save_text(
-                output,
-                storage.VOCABULARY,
-                "\n".join(tokenizer.get_vocabulary()) + "\n",
-            ),
-            "word_start": storage.save_array(
-                output, storage.WORD_START, np.asarray(tokenizer.is_word_start)
-            ),
-        },
-    }
-    storage.save_json(output, storage.MANIFEST, manifest)
-    return manifest
+    return write_manifest(
+        output, tokenizer, state["options"], state["shards"], unigrams
+    )
 
 
 class _only_process:
@@ -248,26 +196,8 @@ class _only_process:
         os.close(self._descriptor)
 
 
-def _check_same(output, before, now):
-    differing = {name for name in now if before.get(name) != now[name]}
-    # Text that was read without complaint reads the same under "replace".
-    if before.get("errors") == "strict":
-        differing.discard("errors")
-    if differing:
-        details = "; ".join(
-            "other input files or sizes"
-            if name == "sources"
-            else f"{name} was {before.get(name)!r}, now {now[name]!r}"
-            for name in sorted(differing)
-        )
-        raise ValueError(
-            f"{output} was prepared with other options: {details}. Use the "
-            "same options, or another output directory."
-        )
-
-
-def _check_unchanged(output, files, facts, modified):
-    for path, (_, now), before in zip(files, facts, modified):
+def _check_unchanged(output, files, modified, modified_before):
+    for path, now, before in zip(files, modified, modified_before):
         if now != before:
             raise ValueError(
                 f"{path} has changed since preparing {output} began. Use "

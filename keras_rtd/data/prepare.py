@@ -6,6 +6,10 @@
 `--preset` takes the tokenizer of a preset instead. Interrupted at any moment,
 the same command continues where it was. See
 `keras_rtd.data.prepare_corpus`.
+
+With `--runner`, Apache Beam does the work, on many machines; what is not an
+option here goes to Beam: `--runner=DataflowRunner --project=…`. The files are
+the same.
 """
 
 import argparse
@@ -22,20 +26,12 @@ def main(arguments=None):
         int, exit status: 0, 2 if something is wrong (one line on stderr), or
         130 if it was interrupted.
     """
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options, others = parser.parse_known_args(arguments)
+    if others and options.runner is None:
+        parser.error(f"unrecognized arguments: {' '.join(others)}")
     try:
-        manifest = prepare_corpus(
-            options.input,
-            options.output,
-            _tokenizer(options),
-            documents=options.documents,
-            text_field=options.text_field,
-            errors=options.errors,
-            validation_fraction=options.validation_fraction,
-            shard_tokens=options.shard_tokens,
-            num_workers=options.num_workers,
-            progress=True,
-        )
+        manifest = _prepare(options, others)
     except (ImportError, OSError, ValueError) as error:
         message = " ".join(str(error).split())
         print(f"keras_rtd.data.prepare: error: {message}", file=sys.stderr)
@@ -51,6 +47,36 @@ def main(arguments=None):
             f"{counts['shards']} shards"
         )
     return 0
+
+
+def _prepare(options, others):
+    what = (options.input, options.output, _tokenizer(options))
+    how = {
+        "documents": options.documents,
+        "text_field": options.text_field,
+        "errors": options.errors,
+        "validation_fraction": options.validation_fraction,
+        "shard_tokens": options.shard_tokens,
+    }
+    if options.runner is None:
+        return prepare_corpus(
+            *what, num_workers=options.num_workers, progress=True, **how
+        )
+    if options.num_workers is not None:
+        raise ValueError(
+            "--num_workers is of a run without --runner; Beam has options of "
+            "its own."
+        )
+    try:
+        from keras_rtd.data.beam_preparation import prepare_corpus_with_beam
+    except ImportError as error:
+        raise ImportError(
+            "--runner needs Apache Beam in an environment of its own, see "
+            f"docs/distributed.md ({error})"
+        ) from error
+    return prepare_corpus_with_beam(
+        *what, [f"--runner={options.runner}", *others], **how
+    )
 
 
 def _tokenizer(options):
@@ -115,6 +141,9 @@ def _parser():
     )
     parser.add_argument(
         "--num_workers", type=int, help="processes; all cores by default"
+    )
+    parser.add_argument(
+        "--runner", help="prepare with Apache Beam, e.g. DirectRunner"
     )
     return parser
 

@@ -54,6 +54,19 @@ class ShardWriter:
             )
         self.num_tokens += len(tokens)
 
+    def unigram_counts(self, vocabulary_size):
+        """How often each token was added: (V,) int64 per split."""
+        return {
+            split: sum(
+                (
+                    np.bincount(tokens, minlength=vocabulary_size)
+                    for tokens, *_ in parts
+                ),
+                np.zeros(vocabulary_size, np.int64),
+            )
+            for split, parts in self._parts.items()
+        }
+
     def commit(self, number):
         """Writes what was added as shard `number`, and forgets it.
 

@@ -4,6 +4,7 @@ import errno
 import hashlib
 import json
 import os
+import tempfile
 
 import numpy as np
 
@@ -61,6 +62,10 @@ def load_json(directory, name):
     """Returns the JSON value of a file, or None where there is no file."""
     path = os.path.join(directory, name)
     try:
+        if is_remote(directory):
+            with tempfile.TemporaryDirectory(prefix="keras_rtd-") as scratch:
+                RemoteFolder(directory).get(name, os.path.join(scratch, name))
+                return load_json(scratch, name)
         with open(path, encoding="utf-8") as file:
             return json.load(file)
     except FileNotFoundError:
@@ -134,6 +139,11 @@ class _HashingFile:
 
 def _write(directory, name, write):
     """Makes a file appear whole or not at all, and lasting."""
+    if is_remote(directory):
+        with tempfile.TemporaryDirectory(prefix="keras_rtd-") as scratch:
+            entry = _write(scratch, name, write)
+            RemoteFolder(directory).put(os.path.join(scratch, name), name)
+        return entry
     path = os.path.join(directory, name)
     temporary = path + _TEMPORARY
     try:

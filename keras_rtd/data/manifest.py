@@ -1,0 +1,145 @@
+"""What a prepared corpus says of itself: options, shards, tokenizer."""
+
+import json
+
+import numpy as np
+
+from keras_rtd.data import corpus
+from keras_rtd.data import holdout
+from keras_rtd.data import storage
+from keras_rtd.data.files import file_facts
+from keras_rtd.data.files import resolve_files
+
+
+def preparation_options(
+    patterns,
+    tokenizer,
+    documents="blank_line",
+    text_field="text",
+    errors="strict",
+    validation_fraction=0.01,
+    shard_tokens=1 << 25,
+):
+    """What decides the files of prepared data; arguments of `prepare_corpus`.
+
+    Returns:
+        tuple of dict, as the manifest holds it, and list of int, when each
+        file was modified.
+
+    Raises:
+        ValueError: A bad argument, or no files.
+    """
+    check_positive("shard_tokens", shard_tokens)
+    corpus.check_reading(documents, text_field, errors)
+    holdout.check_validation_fraction(validation_fraction)
+    files = resolve_files(patterns)
+    facts = [file_facts(path) for path in files]
+    options = {
+        "format_version": storage.FORMAT_VERSION,
+        "documents": documents,
+        "errors": errors,
+        "shard_tokens": shard_tokens,
+        "text_field": text_field,
+        "tokenizer": tokenizer.fingerprint(),
+        "validation_fraction": validation_fraction,
+        "sources": [
+            {"path": path, "bytes": size}
+            for path, (size, _) in zip(files, facts)
+        ],
+    }
+    return options, [modified for _, modified in facts]
+
+
+def check_positive(name, value):
+    """Raises ValueError unless it is an int of at least 1."""
+    if not isinstance(value, int) or value < 1:
+        raise ValueError(
+            f"`{name}` must be a positive integer. Received: {name}={value!r}"
+        )
+
+
+def write_manifest(output, tokenizer, options, shards, unigrams):
+    """Writes what makes shards a prepared corpus.
+
+    Args:
+        output: str, directory.
+        tokenizer: `keras_rtd.tokenizers.ElectraTokenizer`.
+        options: dict, see `preparation_options`.
+        shards: list of dict, what `ShardWriter.commit` returned, in order.
+        unigrams: dict of (V,) int64 per split.
+
+    Returns:
+        dict, the manifest.
+
+    Raises:
+        ValueError: There are no shards.
+    """
+    size = tokenizer.vocabulary_size()
+    counts = {
+        split: {"documents": 0, "lines": 0, "tokens": 0, "shards": 0}
+        for split in storage.SPLITS
+    }
+    for shard in shards:
+        of_split = counts[shard["split"]]
+        of_split["shards"] += 1
+        for kind in ("documents", "lines", "tokens"):
+            of_split[kind] += shard[kind]
+    if not shards:
+        raise ValueError(
+            "The corpus is empty: the tokenizer finds no token in it."
+        )
+    for split, of_split in counts.items():
+        unknown = unigrams[split][tokenizer.unk_token_id]
+        of_split["unknown_tokens"] = int(unknown)
+    config = tokenizer.get_config()
+    # Keras numbers names within a process: they say nothing about the data.
+    config.pop("name", None)
+    manifest = {
+        "format_version": storage.FORMAT_VERSION,
+        "options": options,
+        "tokenizer": {
+            "config": json.loads(json.dumps(config, default=str)),
+            "fingerprint": tokenizer.fingerprint(),
+            "vocabulary_size": size,
+            **{
+                f"{name}_token_id": int(getattr(tokenizer, f"{name}_token_id"))
+                for name in ("cls", "sep", "pad", "mask", "unk")
+            },
+        },
+        "counts": counts,
+        "shards": shards,
+        "files": {
+            "unigram_counts": storage.save_array(
+                output, storage.UNIGRAM_COUNTS, unigrams["train"]
+            ),
+            "vocabulary": storage.save_text(
+                output,
+                storage.VOCABULARY,
+                "\n".join(tokenizer.get_vocabulary()) + "\n",
+            ),
+            "word_start": storage.save_array(
+                output, storage.WORD_START, np.asarray(tokenizer.is_word_start)
+            ),
+        },
+    }
+    storage.save_json(output, storage.MANIFEST, manifest)
+    return manifest
+
+
+def check_same(output, before, now):
+    """Raises ValueError where prepared data has other options than `now`."""
+    differing = {name for name in now if before.get(name) != now[name]}
+    # Text that was read without complaint reads the same under "replace".
+    if before.get("errors") == "strict":
+        differing.discard("errors")
+    if differing:
+        details = "; ".join(
+            "other input files or sizes"
+            if name == "sources"
+            else f"{name} was {before.get(name)!r}, now {now[name]!r}"
+            for name in sorted(differing)
+        )
+        raise ValueError(
+            f"{output} was prepared with other options: {details}. Use the "
+            "same options, or another output directory."
+        )
