@@ -40,6 +40,7 @@ RUN_ONCE = (
     "evaluation/tagging_test.py",
     "pretraining/remote_run_test.py",
     "pretraining/report_test.py",
+    "pretraining/workers_test.py",
     "serve/http_test.py",
     "serve/page_test.py",
     "tokenizers/graph_*",

@@ -98,6 +98,14 @@ def load_masked_lm(path, **kwargs):
     inside = os.path.join(path, "preset")
     if os.path.isdir(inside):
         path = inside
+    found = presets.read_task_name(path)
+    if found not in (presets.PRETRAINER, MASKED_LM):
+        # KerasHub would give a bare encoder a head with fresh weights.
+        raise ValueError(
+            f"{str(path)!r} holds {found or 'a bare encoder'}, not a masked "
+            "language model. Convert one of another library with `python -m "
+            "keras_rtd.interop convert`."
+        )
     masked_lm = keras.saving.get_registered_object(MASKED_LM)
     return masked_lm.from_preset(path, **kwargs)
 

@@ -9,6 +9,7 @@ from keras_rtd.interop import google
 from keras_rtd.models import ElectraMaskedLM
 from keras_rtd.models import ElectraPretrainer
 from keras_rtd.models.frozen_generator import fingerprint
+from keras_rtd.models.frozen_generator import load_masked_lm
 from keras_rtd.objectives import OBJECTIVES
 from keras_rtd.objectives import get
 
@@ -165,7 +166,18 @@ def test_presets_round_trip(saved, tmp_path):
     assert google.to_variables(model.replaced_token_detector())
 
 
-def test_what_has_no_meaning_is_refused(saved):
+def test_what_has_no_meaning_is_refused(saved, tmp_path):
+    encoder = frozen(saved)
+    encoder.replaced_token_detector().save_to_preset(str(tmp_path / "detector"))
+    encoder.backbone.save_to_preset(str(tmp_path / "encoder"))
+    for name, found in (("detector", "Detector"), ("encoder", "a bare enc")):
+        with pytest.raises(ValueError, match=f"{found}.*not a masked"):
+            load_masked_lm(str(tmp_path / name))
+    encoder.masked_lm().save_to_preset(str(tmp_path / "masked_lm"))
+    again = load_masked_lm(str(tmp_path / "masked_lm"))
+    assert fingerprint(again.backbone, again.masked_lm_head) == fingerprint(
+        encoder.generator, encoder.masked_lm_head
+    )
     for options, message in (
         ({"generator_dropout": 0.1}, "leave out generator_dropout"),
         ({"embedding_sharing": "shared"}, "leave out embedding_sharing"),
