@@ -36,11 +36,11 @@ def start(path, strategy="single", processes=1, **options):
     ]
 
 
-def train(folder, name, **options):
+def train(folder, name, timeout=TIMEOUT, **options):
     """What a run of distribution_case.py wrote."""
     path = folder / f"{name}.npz"
     running = start(path, **options)
-    outputs = [p.communicate(timeout=TIMEOUT)[0] for p in running]
+    outputs = [p.communicate(timeout=timeout)[0] for p in running]
     assert [p.returncode for p in running] == [0] * len(running), outputs
     with np.load(path) as archive:
         return dict(archive)
@@ -142,7 +142,9 @@ def test_mirrored_replicas_compiled_by_xla_equal_plain_ones(tmp_path):
     # XLA has random numbers of its own, so these are given.
     options = {"strategy": "mirrored", "devices": 2, "steps": 5}
     plain = train(tmp_path, "plain", **options)
-    compiled = train(tmp_path, "compiled", jit_compile=True, **options)
+    # Compiling takes a minute of both cores.
+    options |= {"jit_compile": True, "timeout": 4 * TIMEOUT}
+    compiled = train(tmp_path, "compiled", **options)
     assert_same_training(plain, compiled)
 
 
