@@ -28,9 +28,11 @@ from keras_rtd.data.prepared import PreparedCorpus
 from keras_rtd.data.replacements import data_settings
 from keras_rtd.data.replacements import uniform_of
 from keras_rtd.data.replacements import write_replacements
+from keras_rtd.data.windows import SEGMENTS
 from keras_rtd.layers import vocabulary_axis
 from keras_rtd.layers.masking import MaskingOptions
 from keras_rtd.models.frozen_generator import load_masked_lm
+from keras_rtd.models.pretrainer import encoder_inputs
 from keras_rtd.pretraining.config import DTYPES
 from keras_rtd.pretraining.replacements import generator_settings
 from keras_rtd.pretraining.run import run_safely
@@ -60,9 +62,7 @@ class ReplacementsConfig:
     seed: int = setting(0, "the run's")
     sequence_length: int = setting(128, "tokens a window")
     mask_rate: float = setting(0.15, "share of tokens the generator fills")
-    segments: str = setting(
-        "pair", "windows of two segments or one", choices=("pair", "packed")
-    )
+    segments: str = setting("pair", "as the run's", choices=SEGMENTS)
     temperature: float = setting(1.0, "of the draws")
     final_temperature: float | None = setting(
         None, "where the temperature goes within --temperature_steps"
@@ -178,11 +178,7 @@ class _Draws(keras.Model):
 
     def call(self, inputs):
         encoded = self.encoder(
-            {
-                name: inputs[name]
-                for name in ("token_ids", "segment_ids", "padding_mask")
-            },
-            training=False,
+            encoder_inputs(inputs, inputs["token_ids"]), training=False
         )
         positions = inputs["mask_positions"]
         features = self.head.features(encoded["sequence_output"], positions)
@@ -199,10 +195,10 @@ def _draw_batch(draws, batches, step, config, slots):
     """(ROWS, slots) ids for the examples of a step."""
     batch = batches.batch(step)
     example = step * ROWS + np.arange(ROWS)
+    inputs = encoder_inputs(batch, batch["masked_token_ids"])
     return draws.predict_on_batch(
         {
-            "token_ids": batch["masked_token_ids"],
-            "segment_ids": batch["segment_ids"],
+            **inputs,
             "padding_mask": batch["padding_mask"].astype("int32"),
             "mask_positions": batch["mask_positions"],
             "temperature": _temperatures(config, example),

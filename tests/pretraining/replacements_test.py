@@ -78,30 +78,37 @@ def by_hand(logits, uniform):
     return np.array(ids)
 
 
-@pytest.mark.parametrize("temperature", [1.0, 3.0])
-def test_draws_are_the_generators(world, tmp_path, temperature):
-    assert not draw(flags(world, tmp_path, f"--temperature={temperature}"))
+@pytest.mark.parametrize(
+    "temperature, segments", [(1.0, "pair"), (3.0, "documents")]
+)
+def test_draws_are_the_generators(world, tmp_path, temperature, segments):
+    more = [f"--temperature={temperature}", f"--segments={segments}"]
+    assert not draw(flags(world, tmp_path, *more))
     found = Replacements(tmp_path)
     batch = as_numpy(
         next(
             iterate(
                 pretraining_dataset(
-                    str(world / "prepared"), sequence_length=16, batch_size=64
+                    str(world / "prepared"),
+                    sequence_length=16,
+                    batch_size=64,
+                    segments=segments,
                 )
             )
         )
     )
     slots = batch["mask_positions"].shape[1]
     masked_lm = ElectraMaskedLM.from_preset(str(world / "preset"))
-    logits = masked_lm(
-        {
-            "token_ids": batch["masked_token_ids"],
-            "segment_ids": batch["segment_ids"],
-            "padding_mask": batch["padding_mask"].astype("int32"),
-            "mask_positions": batch["mask_positions"],
-        },
-        training=False,
-    )
+    inputs = {
+        "token_ids": batch["masked_token_ids"],
+        "segment_ids": batch["segment_ids"],
+        "padding_mask": batch["padding_mask"].astype("int32"),
+    }
+    if segments == "documents":
+        inputs["document_ids"] = batch["document_ids"]
+        assert batch["document_ids"].max() > 1
+    encoded = masked_lm.backbone(inputs, training=False)["sequence_output"]
+    logits = masked_lm.masked_lm_head(encoded, batch["mask_positions"])
     logits = ops.convert_to_numpy(logits).reshape(64 * slots, -1)
     example = np.arange(64)
     expected = by_hand(logits / temperature, uniform_of(0, example, slots))
