@@ -71,11 +71,11 @@ class Trace:
 
     def batch(self, step):
         """What a pretrainer is fed at a step."""
-        from keras_rtd.training.batch import OPTIONAL
         from keras_rtd.training.batch import REQUIRED
 
         recorded = self.group(f"step{step}")
-        return {name: recorded[name] for name in REQUIRED + OPTIONAL}
+        names = (*REQUIRED, "sampled_ids", "corrupted_token_ids")
+        return {name: recorded[name] for name in names}
 
     def special_ids(self):
         """[CLS], [SEP] and [MASK], by where they stand."""
