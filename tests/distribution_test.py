@@ -115,8 +115,13 @@ def test_muon_too(case, tmp_path):
     assert_same_training(one, other)
 
 
+def slow_on_tensorflow(test):
+    """Marks what takes half a minute of graph building there."""
+    return pytest.mark.slow(test) if BACKEND == "tensorflow" else test
+
+
 # The other of 2 and 4, which shows nothing new, is slow.
-SLOW = {"mirrored-4", "data_parallel-2", "ddp-4p"}
+SLOW = {"mirrored-4", "data_parallel-2", "data_parallel-4", "ddp-4p"}
 
 
 @pytest.mark.parametrize(
@@ -130,6 +135,7 @@ def test_devices_equal_one(case, one_device, tmp_path):
     assert_same_training(one_device, train(tmp_path, "many", **case))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES[:1], ids=NAMES[:1])
 def test_parts_on_many_devices_equal_one(case, one_device, tmp_path):
     many = train(tmp_path, "many", accumulate_steps=2, **case)
@@ -148,6 +154,7 @@ def test_mirrored_replicas_compiled_by_xla_equal_plain_ones(tmp_path):
     assert_same_training(plain, compiled)
 
 
+@slow_on_tensorflow
 @pytest.mark.parametrize("case", CASES[:1], ids=NAMES[:1])
 def test_a_run_repeats_and_replicas_draw_their_own(case, tmp_path):
     options = {"dropout": 0.1, "given_draws": False, "steps": 5, **case}
@@ -161,6 +168,7 @@ def test_a_run_repeats_and_replicas_draw_their_own(case, tmp_path):
         assert np.abs(mine - other).max() > 1e-3
 
 
+@slow_on_tensorflow
 @pytest.mark.parametrize("case", CASES[:1], ids=NAMES[:1])
 def test_an_overflow_on_one_replica_skips_the_step_on_all(case, tmp_path):
     run = train(

@@ -93,6 +93,7 @@ def test_serves_strings_without_keras_rtd_and_equals_the_model(tmp_path):
     )
 
 
+@pytest.mark.run_once
 def test_a_bare_encoder_exports_encode_only(tmp_path):
     model = tiny.pretrainer(with_tokenizer=True)
     model.backbone.save_to_preset(str(tmp_path / "encoder"))
@@ -103,6 +104,7 @@ def test_a_bare_encoder_exports_encode_only(tmp_path):
     assert set(serve(path, {})) - {"serving_default"} == {"encode"}
 
 
+@pytest.mark.run_once
 def test_exporting_again_replaces_and_leaves_nothing_behind(tmp_path):
     model = tiny.pretrainer(with_tokenizer=True)
     model.save_to_preset(str(tmp_path / "mine"))
@@ -123,6 +125,7 @@ def test_what_cannot_be_exported_is_said(tmp_path):
     assert not (tmp_path / "saved").exists()
 
 
+@pytest.mark.run_once
 def test_a_model_trained_in_bfloat16_serves_in_float32(tmp_path):
     model = tiny.pretrainer(with_tokenizer=True, dtype="mixed_bfloat16")
     model.save_to_preset(str(tmp_path / "mine"))

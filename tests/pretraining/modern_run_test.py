@@ -36,6 +36,7 @@ def run(world, run_dir, *extra):
     )
 
 
+@pytest.mark.run_once
 def test_a_run_of_modern_layers_on_shared_rows(world):
     run_dir = world / "modern"
     result = run(

@@ -190,6 +190,7 @@ def test_a_killed_run_goes_on_to_the_same_weights(world, drawn, tmp_path):
         )
 
 
+@pytest.mark.run_once
 def test_stale_replacements_end_with_one_line(world, drawn, tmp_path, capsys):
     def run(name, **more):
         values = settings(world, tmp_path / name, replacements=str(drawn))
@@ -224,6 +225,7 @@ def test_stale_replacements_end_with_one_line(world, drawn, tmp_path, capsys):
     )
 
 
+@pytest.mark.run_once
 def test_a_falling_temperature_needs_all_of_its_steps(world, tmp_path, capsys):
     falling = {"final_temperature": 1.0, "temperature_steps": 4}
     more = [f"--{name}={value}" for name, value in falling.items()]

@@ -175,6 +175,7 @@ def test_a_run_killed_again_and_again(world, finished, tmp_path, seed):
     kill_and_resume(world, finished, tmp_path / "killed", 4, seed=seed)
 
 
+@pytest.mark.slow
 def test_sigterm_saves_and_exits_0(world, finished, tmp_path):
     process = subprocess.Popen(
         command(world, tmp_path / "run", "--checkpoint_every=1000"),
@@ -196,6 +197,7 @@ def test_sigterm_saves_and_exits_0(world, finished, tmp_path):
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.run_once
 def test_text_files_train_too(world, tmp_path):
     result = subprocess.run(
         [
@@ -211,6 +213,7 @@ def test_text_files_train_too(world, tmp_path):
     assert [row["step"] for row in rows(tmp_path / "run")] == [10]
 
 
+@pytest.mark.run_once
 @pytest.mark.parametrize(
     "extra, message",
     [
@@ -249,6 +252,7 @@ def test_a_line_cut_by_a_kill_is_forgotten(tmp_path):
     assert [row["step"] for row in rows(tmp_path)] == [10, 20]
 
 
+@pytest.mark.run_once
 def test_parts_that_cannot_share_the_batch_are_refused(world, tmp_path):
     result = run(world, tmp_path / "run", "--accumulate_steps=3")
     assert result.returncode == 2
@@ -256,6 +260,7 @@ def test_parts_that_cannot_share_the_batch_are_refused(world, tmp_path):
     assert "--accumulate_steps must divide the 4 windows" in last
 
 
+@pytest.mark.run_once
 def test_a_run_older_than_a_setting_has_its_default(world, finished):
     run_dir, _ = finished
     path = run_dir / "config.json"

@@ -102,6 +102,7 @@ def test_a_run_killed_in_phase_2_equals_one_that_was_not(world, tmp_path):
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.run_once
 @pytest.mark.parametrize(
     "extra, message",
     [

@@ -170,6 +170,7 @@ def test_a_model_learns():
     assert losses[-1] < 0.9 * losses[0]
 
 
+@pytest.mark.slow
 def test_a_resumed_run_is_the_same(tmp_path):
     def run(folder, steps):
         keras.utils.set_random_seed(3)

@@ -26,6 +26,7 @@ def graphs(function):
         yield inner.signature.name, inner.node_def
 
 
+@pytest.mark.slow
 def test_the_step_compiles_whole_with_static_shapes_and_no_host():
     import tensorflow as tf
 
