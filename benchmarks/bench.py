@@ -54,7 +54,9 @@ class Worker:
             text=True,
             env=case.environment(),
         )
-        self.first_step_seconds = self._answer()["first_step_seconds"]
+        started = self._answer()
+        self.first_step_seconds = started["first_step_seconds"]
+        self.imports_memory = started["imports_memory_bytes"]
 
     def _answer(self):
         line = self.process.stdout.readline()
@@ -86,6 +88,7 @@ class Worker:
             "tokens_per_second": speed,
             "first_step_seconds": self.first_step_seconds,
             "peak_memory_bytes": self.peak_memory,
+            "imports_memory_bytes": self.imports_memory,
             "matmul_fraction": speed * flops / matmul[case.dtype],
         }
 
@@ -108,23 +111,46 @@ def matmul_rates():
     return json.loads(output.splitlines()[-1])
 
 
-def measure_group(cases, matmul):
-    """Rows of some cases, measured in turns."""
-    workers, rows = [], []
-    for case in cases:
-        print(f"  starting {case}", flush=True)
-        try:
-            workers.append(Worker(case))
-        except WorkerError as e:
-            print(f"  {case} failed:\n{e}", flush=True)
+def measure_groups(lists, matmul):
+    """Rows of lists of cases; those of one list are measured in turns.
+
+    A case of the next list too keeps its process, so that it starts once.
+    """
+    running, rows = {}, []
     try:
-        for _ in range(ROUNDS):
-            for worker in workers:
-                worker.measure()
-        rows = [worker.row(matmul) for worker in workers]
+        for i, cases in enumerate(lists):
+            for case in cases:
+                if case not in running:
+                    running[case] = _start(case)
+            workers = [running[c] for c in cases if running[c]]
+            rows += _measure_in_turns(workers, matmul)
+            following = lists[i + 1] if i + 1 < len(lists) else []
+            for case in cases:
+                if case not in following and running[case]:
+                    running.pop(case).close()
     finally:
-        for worker in workers:
+        for worker in filter(None, running.values()):
             worker.close()
+    return rows
+
+
+def _start(case):
+    """A worker, or `None` where it fails."""
+    print(f"  starting {case}", flush=True)
+    try:
+        return Worker(case)
+    except WorkerError as e:
+        print(f"  {case} failed:\n{e}", flush=True)
+        return None
+
+
+def _measure_in_turns(workers, matmul):
+    for worker in workers:
+        worker.times = []
+    for _ in range(ROUNDS):
+        for worker in workers:
+            worker.measure()
+    rows = [worker.row(matmul) for worker in workers]
     for row in rows:
         print(f"  {table.line(row)}", flush=True)
     return rows
@@ -138,26 +164,19 @@ def groups(model, length, batch_size, backends, full):
             implementation, backend, model, dtype, batch_size, length, variant
         )
 
-    eager = "masked_head+eager"
     result = []
-    for backend in backends:
-        for dtype in ("float32", "bfloat16"):
+    for dtype in ("float32", "bfloat16"):
+        eager = case("huggingface", "torch", dtype, "masked_head+eager")
+        for backend in backends:
+            ours = case("keras_rtd", backend, dtype)
+            result.append([ours, case("keras_hub", backend, dtype), eager])
+        # Once, in float32, is enough to place the other peers.
+        if full or dtype == "float32":
+            others = ("full_head+eager", "masked_head+compile")
             result.append(
-                [
-                    case("keras_rtd", backend, dtype),
-                    case("keras_hub", backend, dtype),
-                    case("huggingface", "torch", dtype, eager),
-                ]
+                [eager]
+                + [case("huggingface", "torch", dtype, v) for v in others]
             )
-    peers = [
-        case("huggingface", "torch", dtype, variant)
-        for variant in (eager, "full_head+eager", "masked_head+compile")
-        for dtype in ("float32", "bfloat16")
-    ]
-    if not full:
-        # Once, in float32, is enough to place them.
-        peers = [p for p in peers if p.dtype == "float32"]
-    result.append(peers)
     return result
 
 
@@ -200,10 +219,10 @@ def main(argv=None):
     for model in models:
         for length in lengths:
             print(f"{model}, {tokens // length} x {length}")
-            for cases in groups(
-                model, length, tokens // length, backends, args.full
-            ):
-                result["rows"] += measure_group(cases, matmul)
+            result["rows"] += measure_groups(
+                groups(model, length, tokens // length, backends, args.full),
+                matmul,
+            )
     if not args.gpu:
         print("input pipeline")
         result["pipeline"] = pipeline.measure()

@@ -11,7 +11,8 @@ def line(row):
     return (
         f"{_name(row):<46} {row['tokens_per_second']:>9,.0f} tokens/s"
         f"{row['first_step_seconds']:>7.1f} s"
-        f"{row['peak_memory_bytes'] / 2**30:>7.2f} GiB"
+        f"{row['peak_memory_bytes'] / 2**30:>7.2f} GiB, "
+        f"imports {row['imports_memory_bytes'] / 2**30:.2f}"
         f"{row['matmul_fraction']:>7.1%}"
     )
 
@@ -24,7 +25,7 @@ def render(result):
         lines.append(f"{model}, {batch_size} x {length}")
         lines.append(
             f"{'':<46} {'training step':>18} {'first':>7} {'memory':>10} "
-            f"{'peak':>6}"
+            f"{'':>13} {'peak':>6}"
         )
         rows = [row for row in result["rows"] if _model(row) == key]
         lines += [line(row) for row in rows]
@@ -66,11 +67,17 @@ def _ratios(rows):
     for row, peer in comparisons(rows):
         speed = row["tokens_per_second"] / peer["tokens_per_second"]
         memory = row["peak_memory_bytes"] / peer["peak_memory_bytes"]
+        training = _beyond_imports(row) / _beyond_imports(peer)
         yield (
             f"{row['backend']} {row['dtype']}: {speed:.2f}x the tokens/s "
-            f"and {memory:.2f}x the memory of {peer['implementation']} "
-            f"{peer['variant']}".rstrip()
+            f"and {memory:.2f}x the memory ({training:.2f}x without imports) "
+            f"of {peer['implementation']} {peer['variant']}".rstrip()
         )
+
+
+def _beyond_imports(row):
+    """Bytes that the model and its training take."""
+    return row["peak_memory_bytes"] - row["imports_memory_bytes"]
 
 
 def _leads(rows):
