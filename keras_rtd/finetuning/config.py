@@ -8,7 +8,7 @@ from keras_rtd.pretraining.settings import setting
 from keras_rtd.utils.hardware import fast_dtype
 
 # What may change between the runs of one directory.
-FREE = ("run_dir", "seeds", "checkpoint_every")
+FREE = ("run_dir", "seeds", "checkpoint_every", "profile")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,6 +61,9 @@ class FineTuneConfig:
         None, "training examples used, the first of the file (default all)"
     )
     checkpoint_every: int = setting(500, "steps between checkpoints")
+    profile: bool = setting(
+        False, "measure where a step's time goes, write a trace, and stop"
+    )
 
     def __post_init__(self):
         for name in ("epochs", "batch_size", "seeds", "checkpoint_every"):

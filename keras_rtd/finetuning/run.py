@@ -1,5 +1,6 @@
 """A fine-tuning from settings to a table of scores."""
 
+import itertools
 import os
 import pathlib
 import signal
@@ -11,6 +12,7 @@ import numpy as np
 import tqdm
 
 from keras_rtd.finetuning.batches import Batches
+from keras_rtd.finetuning.profile import profile
 from keras_rtd.finetuning.table import markdown
 from keras_rtd.models.presets import DESCRIPTIONS
 from keras_rtd.pretraining.run_directory import RunDirectory
@@ -20,6 +22,7 @@ from keras_rtd.pretraining.settings import parse_arguments
 from keras_rtd.training import Checkpoint
 from keras_rtd.training import CheckpointError
 from keras_rtd.training import make_fine_tuning_optimizer
+from keras_rtd.utils import step_times
 
 
 class Stopped(Exception):
@@ -78,7 +81,7 @@ def finetune(config, problem):
     Returns:
         dict: `task`, `metric`, `runs` (a dict of metrics each, in the order of
         the seeds), and `median` and `spread` (largest minus smallest) of each
-        metric.
+        metric; `None` where a step was only profiled.
 
     Raises:
         ConfigError: the directory holds runs with other settings.
@@ -95,6 +98,9 @@ def finetune(config, problem):
         }
         _check_same(run, settings)
         run.write_json(run.config, settings)
+        if config.profile:
+            _profile(config, problem, run)
+            return None
         results = {"task": problem.name, "metric": problem.main_metric}
         results["runs"] = [
             _one_seed(config, problem, run, seed, settings)
@@ -155,24 +161,9 @@ def _one_seed(config, problem, run, seed, settings):
     if inner.finished:
         return inner.read_finished()
     directory.mkdir(parents=True, exist_ok=True)
-    keras.utils.set_random_seed(seed)
-    model = build(config, problem)
-    x, y, weights = problem.training(model)
-    options = {"batch_size": config.batch_size, "seed": seed}
+    model, (x, y, weights), options = _compiled(config, problem, seed)
     steps = len(Batches(x, y, weights, **options))
     total = steps * config.epochs
-    model.compile(
-        optimizer=make_fine_tuning_optimizer(
-            model,
-            learning_rate=config.learning_rate,
-            layer_decay=config.layer_decay,
-            reference_exponent=config.reference_exponent,
-            train_steps=total,
-            warmup_steps=int(total * config.warmup_fraction),
-            weight_decay=config.weight_decay,
-        ),
-    )
-    model.optimizer.build(model.trainable_variables)
     checkpoint = Checkpoint(
         directory / "checkpoints",
         every=config.checkpoint_every,
@@ -218,6 +209,37 @@ def _one_seed(config, problem, run, seed, settings):
     for path in checkpoint.paths():
         path.unlink()
     return result
+
+
+def _compiled(config, problem, seed):
+    """(model, arrays of its training data, how these are batched)."""
+    keras.utils.set_random_seed(seed)
+    model = build(config, problem)
+    arrays = problem.training(model)
+    options = {"batch_size": config.batch_size, "seed": seed}
+    total = len(Batches(*arrays, **options)) * config.epochs
+    model.compile(
+        optimizer=make_fine_tuning_optimizer(
+            model,
+            learning_rate=config.learning_rate,
+            layer_decay=config.layer_decay,
+            reference_exponent=config.reference_exponent,
+            train_steps=total,
+            warmup_steps=int(total * config.warmup_fraction),
+            weight_decay=config.weight_decay,
+        ),
+    )
+    model.optimizer.build(model.trainable_variables)
+    return model, arrays, options
+
+
+def _profile(config, problem, run):
+    model, arrays, options = _compiled(config, problem, config.seed)
+    data = Batches(*arrays, **options)
+    batches = (data[i % len(data)] for i in itertools.count())
+    folder = run.path / "profile"
+    print(step_times.table(profile(model, batches, folder)))
+    print(f"trace: tensorboard --logdir {folder}")
 
 
 def _keep_if_best(run, problem, model, result):

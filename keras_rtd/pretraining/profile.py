@@ -1,10 +1,10 @@
 """Where a training step's time goes."""
 
-import contextlib
-import time
-
-import keras
-from keras import ops
+from keras_rtd.training.programs import compile_function
+from keras_rtd.utils.step_times import fastest
+from keras_rtd.utils.step_times import total
+from keras_rtd.utils.step_times import trace
+from keras_rtd.utils.step_times import waits
 
 REPEATS = 5
 
@@ -31,21 +31,17 @@ def profile(pretrainer, batches, folder, repeats=REPEATS):
         `losses` (and what else the objective predicts with), `backward`,
         `optimizer_and_metrics`, `input_wait` and `step`.
     """
-    waits, batch = [], None
-    for _ in range(repeats):
-        start = time.perf_counter()
-        batch = next(batches)
-        waits.append(time.perf_counter() - start)
+    wait, batch = waits(batches, repeats)
     programs = {
-        name: _fastest(pretrainer.compile_function(function), batch, repeats)
+        name: fastest(compile_function(pretrainer, function), batch, repeats)
         for name, function in _programs(pretrainer, batch).items()
     }
-    step = _fastest(
+    step = fastest(
         lambda batch: pretrainer.train_on_batch(batch, return_dict=True),
         batch,
         repeats,
     )
-    with _trace(str(folder)):
+    with trace(str(folder)):
         for _ in range(3):
             pretrainer.train_on_batch(batch)
     seconds = {}
@@ -62,30 +58,13 @@ def profile(pretrainer, batches, folder, repeats=REPEATS):
         - programs["discriminator"],
         "backward": programs["gradients"] - programs["forward"],
         "optimizer_and_metrics": step - programs["gradients"],
-        "input_wait": sorted(waits)[len(waits) // 2],
+        "input_wait": wait,
         "step": step,
     }
     return {name: max(0.0, value) for name, value in seconds.items()}
 
 
-def table(seconds):
-    """The result of `profile` as lines of text."""
-    step = seconds["step"]
-    lines = ["a step's time"]
-    for name, value in seconds.items():
-        bar = "#" * round(40 * value / step)
-        lines.append(
-            f"  {name.replace('_', ' '):<30}{1e3 * value:>9.1f} ms"
-            f"{value / step:>7.1%}  {bar}"
-        )
-    return "\n".join(lines)
-
-
 def _programs(model, batch):
-    def total(*tensors):
-        # One number to wait for, that needs all of the result.
-        return sum(ops.sum(ops.cast(t, "float32")) for t in tensors)
-
     everywhere = model.objective.generator == "two_tower"
 
     def generator(batch):
@@ -135,42 +114,3 @@ def _programs(model, batch):
 def _generator_runs(model, batch):
     given = model.objective.frozen_generator and "sampled_ids" in batch
     return model.generator is not None and not given
-
-
-def _fastest(function, batch, repeats):
-    def run():
-        start = time.perf_counter()
-        result = function(batch)
-        if not isinstance(result, dict):
-            # Reading it waits for the devices.
-            float(ops.convert_to_numpy(result))
-        else:
-            float(result["loss"])
-        return time.perf_counter() - start
-
-    run()
-    return min(run() for _ in range(repeats))
-
-
-@contextlib.contextmanager
-def _trace(folder):
-    """The backend's own profiler, in TensorBoard's format."""
-    backend = keras.config.backend()
-    if backend == "tensorflow":
-        import tensorflow as tf
-
-        tf.profiler.experimental.start(folder)
-        yield
-        tf.profiler.experimental.stop()
-    elif backend == "jax":
-        import jax
-
-        with jax.profiler.trace(folder):
-            yield
-    else:
-        from torch import profiler
-
-        with profiler.profile(
-            on_trace_ready=profiler.tensorboard_trace_handler(folder)
-        ):
-            yield

@@ -16,7 +16,6 @@ from keras_rtd.pretraining.ingredients import iterate
 from keras_rtd.pretraining.ingredients import token_counts
 from keras_rtd.pretraining.phase_trainer import PhaseTrainer
 from keras_rtd.pretraining.profile import profile
-from keras_rtd.pretraining.profile import table
 from keras_rtd.pretraining.remote_run_directory import open_run_directory
 from keras_rtd.pretraining.report import write_report
 from keras_rtd.pretraining.run_directory import RunDirectoryError
@@ -29,6 +28,7 @@ from keras_rtd.training import Checkpoint
 from keras_rtd.training import CheckpointError
 from keras_rtd.training import get_strategy
 from keras_rtd.training.strategy import LostWorkerError
+from keras_rtd.utils.step_times import table
 
 
 def main(config_class, description, argv=None):

@@ -44,21 +44,14 @@ class StepInterface:
     def prepare_optimizer(self, optimizer):
         """Called with the optimizer when compiled, before it is built."""
 
-    def compile_function(self, function):
-        """`function(batch)` as this backend runs it in a step.
-
-        `function` returns tensors; what it changes of the model may or may
-        not stay changed.
-        """
-        raise NotImplementedError
-
     def training_scope(self):
         """A context in which layers run as in the training step."""
         return contextlib.nullcontext()
 
     def gradients(self, batch):
         """Gradients of the scaled loss of the whole batch, in the order of
-        `trainable_variables`; called within `compile_function`."""
+        `trainable_variables`; called within
+        `keras_rtd.training.programs.compile_function`."""
         raise NotImplementedError
 
     def measured_loss(self, batch, counts=None, training=None):

@@ -14,15 +14,6 @@ class TrainStep(StepInterface):
     def best_jit_compile(self):
         return True
 
-    def compile_function(self, function):
-        @jax.jit
-        def run(values, batch):
-            mapping = list(zip(self.variables, values))
-            with keras.StatelessScope(state_mapping=mapping):
-                return function(batch)
-
-        return lambda batch: run([v.value for v in self.variables], batch)
-
     def gradients(self, batch):
         trainable, non_trainable, optimizer = (
             [v.value for v in variables]

@@ -40,9 +40,6 @@ class TrainStep(StepInterface):
         # replicas, which fails for booleans and in several processes.
         pass
 
-    def compile_function(self, function):
-        return tf.function(function, jit_compile=self.jit_compile)
-
     def training_scope(self):
         return islands_tensorflow.active()
 

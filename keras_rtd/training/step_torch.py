@@ -1,8 +1,6 @@
 """The training step on PyTorch."""
 
-import keras
 import torch
-from keras import ops
 
 from keras_rtd.training.batch import unpack
 from keras_rtd.training.step_interface import StepInterface
@@ -15,15 +13,6 @@ class TrainStep(StepInterface):
 
     def best_jit_compile(self):
         return False
-
-    def compile_function(self, function):
-        self._keep_memory()
-
-        def run(batch):
-            batch = keras.tree.map_structure(ops.convert_to_tensor, batch)
-            return function(batch)
-
-        return run
 
     def _keep_memory(self):
         if self.trainable_variables[0].value.device.type == "cpu":

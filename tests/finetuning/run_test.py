@@ -195,3 +195,21 @@ def test_other_settings_in_one_directory_are_refused(world, tmp_path):
     finetune(settings(world, tmp_path / "run", epochs=1), problem)
     with pytest.raises(ValueError, match="epochs: 1 there, 2 now"):
         finetune(settings(world, tmp_path / "run", epochs=2), problem)
+
+
+def test_a_profile_says_where_a_step_goes_and_runs_nothing(
+    world, tmp_path, capsys
+):
+    config = settings(world, tmp_path / "run", profile=True)
+    assert finetune(config, Glue("sst2", str(world))) is None
+    lines = capsys.readouterr().out.splitlines()
+    start = lines.index("a step's time")
+    parts = ("encoder", "head and loss", "backward", "optimizer", "input wait")
+    for line, name in zip(lines[start + 1 :], (*parts, "step"), strict=False):
+        assert line.strip().startswith(name) and " ms" in line
+    traces = [p for p in (tmp_path / "run/profile").rglob("*") if p.is_file()]
+    assert traces and all(path.stat().st_size for path in traces)
+    assert not (tmp_path / "run" / "results.json").exists()
+    # The run itself is still to come.
+    config = settings(world, tmp_path / "run")
+    assert finetune(config, Glue("sst2", str(world)))["runs"]

@@ -6,7 +6,8 @@ import tiny
 from keras import ops
 
 from keras_rtd.pretraining.profile import profile
-from keras_rtd.pretraining.profile import table
+from keras_rtd.training.programs import compile_function
+from keras_rtd.utils.step_times import table
 
 
 def test_parts_of_a_step_and_a_trace(tmp_path):
@@ -40,8 +41,8 @@ def test_gradients_of_the_profile_are_those_of_the_step():
     batch["sampled_ids"] = batch["mask_ids"][:, ::-1].copy()
     variable = model.detection_head.logits.bias
     place = [v is variable for v in model.trainable_variables].index(True)
-    gradient = model.compile_function(
-        lambda batch: model.gradients(batch)[place]
+    gradient = compile_function(
+        model, lambda batch: model.gradients(batch)[place]
     )(batch)
     gradient = float(ops.convert_to_numpy(gradient)[0])
 
