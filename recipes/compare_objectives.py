@@ -161,6 +161,7 @@ def suites(folder, objective, config):
             config.glue,
             run_dir=str(folder / "glue"),
             tasks=list(config.glue_tasks) or None,
+            **config.glue_settings(),
         )
         for name, row in scores["tasks"].items():
             found[name] = row["median"][row["metric"]]

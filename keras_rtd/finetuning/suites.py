@@ -169,11 +169,12 @@ def _run(suite, problems, model, directory, run_dir, settings, epochs):
             f"The suite {suite!r} trains: give `run_dir`, where it may write."
         )
     known = {field.name for field in dataclasses.fields(FineTuneConfig)}
-    unknown = sorted(set(settings) - known | set(settings) & {"init_from"})
+    known -= {"init_from", "profile"}
+    unknown = sorted(set(settings) - known)
     if unknown:
         raise ValueError(
             f"The suite {suite!r} does not take {unknown[0]!r}. It takes "
-            f"`tasks` and {', '.join(sorted(known - {'init_from'}))}."
+            f"`tasks` and {', '.join(sorted(known))}."
         )
     run_dir = pathlib.Path(run_dir)
     configs = {

@@ -60,6 +60,11 @@ class CompareConfig(PretrainConfig):
     glue_tasks: tuple = setting(
         (), "which of its tasks (default: all that are there)", nargs="+"
     )
+    glue_epochs: int | None = setting(
+        None,
+        "passes over a task's training data (default as published: 3, "
+        "10 for RTE and STS-B)",
+    )
     batch_size: int = setting(32, "windows a step")
     checkpoint_every: int = setting(500, "steps between checkpoints")
     eval_every: int = setting(500, "steps between evaluations")
@@ -79,6 +84,11 @@ class CompareConfig(PretrainConfig):
         object.__setattr__(self, "seeds", tuple(map(int, self.seeds)))
         for name in self.glue_tasks:
             self.check("glue_tasks", name in TASKS, f"of {', '.join(TASKS)}")
+        self.check(
+            "glue_epochs",
+            self.glue_epochs is None or self.glue_epochs >= 1,
+            "at least 1",
+        )
         self.check("flops", self.flops > 0, "above 0")
         self.check("workers", self.workers >= 1, "at least 1")
         for name in DECIDED:
@@ -106,6 +116,12 @@ class CompareConfig(PretrainConfig):
             for flags in self.entries().values()
         ]
         check_objective_options(self, used)
+
+    def glue_settings(self):
+        """What differs from a fine-tuning's defaults."""
+        if self.glue_epochs is None:
+            return {}
+        return {"epochs": self.glue_epochs}
 
     def entries(self):
         """What is compared: dict of name to the settings of its own."""

@@ -53,6 +53,14 @@ def test_the_table_has_the_median_and_the_range():
     assert lines[3] == "| mlm | 3e+12 | 3.0 M | 3 | 1 |  | 4.000 |"
 
 
+def test_tasks_are_fine_tuned_as_asked():
+    assert CompareConfig(data=("x",)).glue_settings() == {}
+    config = CompareConfig(data=("x",), glue_epochs=2)
+    assert config.glue_settings() == {"epochs": 2}
+    with pytest.raises(ConfigError, match="--glue_epochs must be at least 1"):
+        CompareConfig(data=("x",), glue_epochs=0)
+
+
 def test_suites_are_columns_of_their_own():
     runs = [{**r, "suites": {"BLiMP": 50.0 + i}} for i, r in enumerate(RUNS)]
     lines = comparison.table(runs).splitlines()
