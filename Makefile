@@ -4,7 +4,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-BACKENDS := tensorflow jax torch
+# PyTorch first: it runs what does not depend on the backend, and compiles
+# nothing.
+BACKENDS := torch tensorflow jax
 
 # The quickstart needs one backend only; with everything there, it uses that.
 QUICK_VENV := $(if $(wildcard $(STAMP)),$(VENV),.venv-quickstart)
