@@ -10,6 +10,7 @@ from keras_rtd.training.fit import fit
 from keras_rtd.training.optimizers import make_optimizer
 from keras_rtd.training.step import TrainStep
 from keras_rtd.training.step_interface import check_accumulate_steps
+from keras_rtd.training.step_interface import check_steps_per_execution
 
 
 class PretrainerTraining(TrainStep):
@@ -19,7 +20,12 @@ class PretrainerTraining(TrainStep):
     """
 
     def compile(
-        self, optimizer=None, jit_compile=None, accumulate_steps=1, **kwargs
+        self,
+        optimizer=None,
+        jit_compile=None,
+        accumulate_steps=1,
+        steps_per_execution=1,
+        **kwargs,
     ):
         """Configure training.
 
@@ -36,9 +42,19 @@ class PretrainerTraining(TrainStep):
                 one after the other, to need less memory: the update, the
                 schedule and the metrics are those of the whole batch.
                 Defaults to 1.
+            steps_per_execution: int. Training steps of one call of `fit`, one
+                program on JAX and one graph on TensorFlow: the host's work
+                between small steps is saved, and callbacks see every
+                `steps_per_execution`-th step. Not on PyTorch, which runs
+                each operation by itself, nor under `tf.distribute`. Defaults
+                to 1.
             **kwargs: as for `keras.Model.compile`.
+
+        Raises:
+            ValueError: `steps_per_execution` where it is not possible.
         """
         check_accumulate_steps(accumulate_steps)
+        check_steps_per_execution(steps_per_execution)
         self.accumulate_steps = accumulate_steps
         if jit_compile is None:
             jit_compile = self.best_jit_compile()
@@ -55,6 +71,7 @@ class PretrainerTraining(TrainStep):
             self,
             optimizer=optimizer,
             jit_compile=self.jit_compile_of_keras(jit_compile),
+            steps_per_execution=steps_per_execution,
             **kwargs,
         )
         self.prepare_optimizer(self.optimizer)

@@ -99,9 +99,10 @@ class ProgressLine(keras.callbacks.Callback):
             self._last = (self.step, time.perf_counter())
 
     def on_train_batch_end(self, batch, logs=None):
-        self.step += 1
+        steps = self.model.steps_per_execution
+        self.step += steps
         step, since = self._last
-        if step == self.step - 1 and batch == 0:
+        if step == self.step - steps and batch == steps - 1:
             # Wait for it: compiling is not training speed.
             float(logs["loss"])
             self._last = (self.step, time.perf_counter())

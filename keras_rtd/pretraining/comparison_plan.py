@@ -191,10 +191,11 @@ class CompareConfig(PretrainConfig):
         per_token = flops_per_token(config)
         step = per_token * config.batch_size * config.sequence_length
         steps = int(self.flops // step)
+        steps -= steps % config.steps_per_execution
         if steps < 1:
             raise ConfigError(
-                f"--flops {self.flops:g} is less than one step of {name}, "
-                f"{step:.3g}"
+                f"--flops {self.flops:g} is less than one call of {name}, "
+                f"{step * config.steps_per_execution:.3g}"
             )
         return dataclasses.replace(config, train_steps=steps), per_token
 

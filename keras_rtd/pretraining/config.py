@@ -30,6 +30,7 @@ FREE = (
     "eval_every",
     "keep_checkpoints",
     "profile",
+    "steps_per_execution",
     "strategy",
     "model_devices",
     "tpu",
@@ -79,6 +80,11 @@ class PretrainConfig:
         1,
         "parts of a step's batch that are computed one after the other, to "
         "need less memory",
+    )
+    steps_per_execution: int = setting(
+        1,
+        "steps of one program, which saves the host's work between small "
+        "steps (TensorFlow on one device, JAX)",
     )
     sequence_length: int = setting(128, "tokens a window")
     mask_rate: float = setting(0.15, "share of tokens the generator fills")

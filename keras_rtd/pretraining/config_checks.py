@@ -30,12 +30,20 @@ def check_ranges(config):
         "train_steps",
         "batch_size",
         "accumulate_steps",
+        "steps_per_execution",
         "eval_batches",
         "checkpoint_every",
         "eval_every",
         "keep_checkpoints",
     ):
         config.check(name, getattr(config, name) >= 1, "at least 1")
+    each = config.steps_per_execution
+    for name in ("train_steps", "eval_every", "checkpoint_every"):
+        config.check(
+            name,
+            getattr(config, name) % each == 0,
+            f"a multiple of --steps_per_execution={each}",
+        )
     config.check("sequence_length", config.sequence_length >= 8, "at least 8")
     config.check("mask_rate", 0 < config.mask_rate < 1, "between 0 and 1")
     config.check("temperature", config.temperature > 0, "above 0")

@@ -73,7 +73,10 @@ def build_pretrainer(config):
         **pretrainer.optimizer_config,
         **config.optimizer_config(),
     }
-    pretrainer.compile(accumulate_steps=config.accumulate_steps)
+    pretrainer.compile(
+        accumulate_steps=config.accumulate_steps,
+        steps_per_execution=config.steps_per_execution,
+    )
     return pretrainer
 
 

@@ -39,6 +39,11 @@ class TwoPhaseConfig(PretrainConfig):
             f"0 or more, and fewer than the {self.train_steps} train_steps",
         )
         self.check(
+            "phase2_steps",
+            self.phase2_steps % self.steps_per_execution == 0,
+            f"a multiple of --steps_per_execution={self.steps_per_execution}",
+        )
+        self.check(
             "phase2_sequence_length",
             self.phase2_sequence_length >= 8,
             "at least 8",

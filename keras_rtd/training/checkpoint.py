@@ -172,7 +172,7 @@ class Checkpoint(keras.callbacks.Callback):
             variable.assign(value)
 
     def on_train_batch_end(self, batch, logs=None):
-        self.step += 1
+        self.step += self.model.steps_per_execution
         if self.step % self.every == 0:
             self.save()
 

@@ -29,9 +29,20 @@ def fit(model, *args, **kwargs):
     arguments["callbacks"] = callbacks
     # The data has its own order, which a resumed run must find again.
     arguments.setdefault("shuffle", False)
+    _check_multiple(model, arguments.get("steps_per_epoch"), "steps_per_epoch")
     if checkpoint is None:
         return keras.Model.fit(model, **arguments)
     return _resume(model, checkpoint, arguments)
+
+
+def _check_multiple(model, steps, what):
+    """Keras would train longer than it is told."""
+    each = model.steps_per_execution
+    if steps is not None and steps % each:
+        raise ValueError(
+            f"`{what}` must be a multiple of steps_per_execution={each}. "
+            f"Received: {steps}"
+        )
 
 
 def _resume(model, checkpoint, arguments):
@@ -43,6 +54,7 @@ def _resume(model, checkpoint, arguments):
             "`fit` with a Checkpoint needs `steps_per_epoch`: a checkpoint "
             "is a number of steps, and the data continues from there."
         )
+    _check_multiple(model, checkpoint.every, "Checkpoint(every=…)")
     data, epochs = arguments.pop("x"), arguments.pop("epochs", 1)
     done = checkpoint.restore(model)
     start = arguments.pop("initial_epoch", 0)
@@ -53,6 +65,7 @@ def _resume(model, checkpoint, arguments):
     if within and epoch < epochs:
         # The rest of the epoch in which the run was killed.
         arguments["steps_per_epoch"] = steps - within
+        _check_multiple(model, steps - within, "steps left of the epoch")
         history = keras.Model.fit(
             model,
             x=resume_at(data, done),

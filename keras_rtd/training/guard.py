@@ -21,8 +21,9 @@ class NonFiniteGuard(keras.callbacks.Callback):
         self.step = 0
 
     def on_train_batch_end(self, batch, logs=None):
-        self.step += 1
-        if self.step % self.every == 0:
+        before = self.step
+        self.step += self.model.steps_per_execution
+        if self.step // self.every > before // self.every:
             self.check()
 
     def on_epoch_end(self, epoch, logs=None):

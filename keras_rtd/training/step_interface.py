@@ -4,7 +4,10 @@ import contextlib
 from collections.abc import Callable
 from typing import Any
 
+import keras
 from keras import ops
+
+from keras_rtd.utils import replicas
 
 
 def check_accumulate_steps(number):
@@ -16,11 +19,36 @@ def check_accumulate_steps(number):
         )
 
 
+def check_steps_per_execution(number):
+    """Raise `ValueError` where so many steps cannot be one call."""
+    if not isinstance(number, int) or number < 1:
+        raise ValueError(
+            "`steps_per_execution` must be an int of at least 1. "
+            f"Received: steps_per_execution={number!r}"
+        )
+    if number == 1:
+        return
+    backend = keras.config.backend()
+    if backend == "torch":
+        raise ValueError(
+            "PyTorch runs a step operation by operation: "
+            "`steps_per_execution` is for TensorFlow and JAX. "
+            f"Received: steps_per_execution={number}"
+        )
+    if backend == "tensorflow" and replicas.count() > 1:
+        raise ValueError(
+            "Under a tf.distribute strategy every step is a call of its own. "
+            f"Received: steps_per_execution={number}; leave it out."
+        )
+
+
 class StepInterface:
     """Declares; a `keras.Model` and its subclass define."""
 
     # Parts into which a step divides its batch, one after the other.
     accumulate_steps = 1
+    # Steps of one call of `fit`.
+    steps_per_execution: int
     step: Any
     objective: Any
     optimizer: Any
@@ -30,6 +58,8 @@ class StepInterface:
     metrics_variables: Any
     variables: Any
     jit_compile: Any
+    train_function: Any
+    _get_state_sharding_spec: Any
     call: Callable[..., dict]
     run_objective: Callable[..., dict]
 

@@ -1,5 +1,8 @@
 """The training step on JAX, stateless."""
 
+import functools
+import itertools
+
 import jax
 import keras
 from jax import numpy as jnp
@@ -13,6 +16,37 @@ class TrainStep(StepInterface):
 
     def best_jit_compile(self):
         return True
+
+    def make_train_function(self, force=False):
+        if self.steps_per_execution == 1 or not self.jit_compile:
+            return keras.Model.make_train_function(self, force)
+        if self.train_function is None or force:
+            self.train_function = self._several_steps()
+        return self.train_function
+
+    def _several_steps(self):
+        """A function of the state and an iterator: `steps_per_execution`
+        steps in one program, where Keras calls one after the other."""
+        shardings = None
+        if keras.distribution.distribution() is not None:
+            shardings = (None, self._get_state_sharding_spec())
+
+        @functools.partial(jax.jit, donate_argnums=0, out_shardings=shardings)
+        def run(state, batches):
+            def step(state, batch):
+                logs, state = self.train_step(state, batch)
+                return state, logs
+
+            stacked = jax.tree.map(lambda *rows: jnp.stack(rows), *batches)
+            state, logs = jax.lax.scan(step, state, stacked)
+            return jax.tree.map(lambda value: value[-1], logs), state
+
+        def function(state, iterator):
+            first = next(iterator)
+            rest = itertools.islice(iterator, self.steps_per_execution - 1)
+            return run(state, [first, *rest])
+
+        return function
 
     def gradients(self, batch):
         trainable, non_trainable, optimizer = (

@@ -231,7 +231,7 @@ def test_bad_settings_are_named(values, message):
 
 
 def test_too_little_compute_is_named():
-    with pytest.raises(ConfigError, match="less than one step of electra"):
+    with pytest.raises(ConfigError, match="less than one call of electra"):
         plan(flops=10.0).run("electra", 0)
     with pytest.raises(ConfigError, match="bad: --learning_rate must be above"):
         plan(variants=("bad: --learning_rate=0",)).run("bad", 0)

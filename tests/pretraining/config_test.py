@@ -51,6 +51,15 @@ def test_a_bad_command_line_ends_with_one_line(argv, message, capsys):
     assert error.count("\n") == 1
 
 
+@pytest.mark.parametrize("name", ["train_steps", "eval_every"])
+def test_calls_of_several_steps_end_where_a_run_does(name):
+    values = {"train_steps": 8, "eval_every": 4, "checkpoint_every": 4}
+    PretrainConfig(data=("x",), steps_per_execution=4, **values)
+    values[name] = 6
+    with pytest.raises(ConfigError, match=f"--{name} must be a multiple of"):
+        PretrainConfig(data=("x",), steps_per_execution=4, **values)
+
+
 def test_command_line_sets_every_kind_of_value():
     config = parse_arguments(
         PretrainConfig,

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 
+import keras
 import numpy as np
 import pytest
 from tensorboard.backend.event_processing import event_accumulator
@@ -195,6 +196,22 @@ def test_sigterm_saves_and_exits_0(world, finished, tmp_path):
     straight, _ = finished
     for a, b in zip(weights(straight), weights(tmp_path / "run")):
         np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.slow
+def test_several_steps_a_call(world, finished, tmp_path):
+    result = run(world, tmp_path / "run", "--steps_per_execution=5")
+    if keras.config.backend() == "torch":
+        assert result.returncode == 2
+        assert "is for TensorFlow and JAX" in result.stderr
+        return
+    assert result.returncode == 0, result.stderr
+    both = rows(finished[0]), rows(tmp_path / "run")
+    for one, five in zip(*both, strict=True):
+        assert one["step"] == five["step"]
+        assert one["val_loss"] == pytest.approx(five["val_loss"], rel=1e-4)
+    for a, b in zip(weights(finished[0]), weights(tmp_path / "run")):
+        np.testing.assert_allclose(a, b, atol=1e-4)
 
 
 @pytest.mark.run_once
