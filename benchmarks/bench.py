@@ -216,6 +216,12 @@ def main(argv=None):
         "rows": [],
         "pipeline": [],
     }
+    output = pathlib.Path(
+        args.output
+        or HERE / "results" / f"{result['date']}-{result['machine']}.json"
+    )
+    previous = table.newest(HERE / "results", result["machine"])
+    output.parent.mkdir(parents=True, exist_ok=True)
     for model in models:
         for length in lengths:
             print(f"{model}, {tokens // length} x {length}")
@@ -223,18 +229,14 @@ def main(argv=None):
                 groups(model, length, tokens // length, backends, args.full),
                 matmul,
             )
+            # So far: a stopped bench keeps what it measured.
+            output.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
     if not args.gpu:
         print("input pipeline")
         result["pipeline"] = pipeline.measure()
     print("\n" + table.render(result))
-    previous = table.newest(HERE / "results", result["machine"])
     for warning in table.slower_than(previous, result):
         print(f"warning: {warning}")
-    output = pathlib.Path(
-        args.output
-        or HERE / "results" / f"{result['date']}-{result['machine']}.json"
-    )
-    output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
     print(f"written: {output}")
 

@@ -93,13 +93,17 @@ class ProgressLine(keras.callbacks.Callback):
         self._last = (first_step, 0.0)
         self._started = False
 
+    def on_train_begin(self, logs=None):
+        # Not at every step: on JAX a look at `model` syncs all its state.
+        self._steps_a_call = self.model.steps_per_execution
+
     def on_train_batch_begin(self, batch, logs=None):
         if not self._started:
             self._started = True
             self._last = (self.step, time.perf_counter())
 
     def on_train_batch_end(self, batch, logs=None):
-        steps = self.model.steps_per_execution
+        steps = self._steps_a_call
         self.step += steps
         step, since = self._last
         if step == self.step - steps and batch == steps - 1:

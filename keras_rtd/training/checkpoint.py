@@ -164,6 +164,8 @@ class Checkpoint(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         self.saved_step = self.step
+        # Not at every step: on JAX a look at `model` syncs all its state.
+        self._steps_a_call = self.model.steps_per_execution
 
     def on_epoch_begin(self, epoch, logs=None):
         # Only now, because `fit` has just reset all metrics.
@@ -172,7 +174,7 @@ class Checkpoint(keras.callbacks.Callback):
             variable.assign(value)
 
     def on_train_batch_end(self, batch, logs=None):
-        self.step += self.model.steps_per_execution
+        self.step += self._steps_a_call
         if self.step % self.every == 0:
             self.save()
 

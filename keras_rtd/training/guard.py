@@ -20,9 +20,13 @@ class NonFiniteGuard(keras.callbacks.Callback):
         self.every = every
         self.step = 0
 
+    def on_train_begin(self, logs=None):
+        # Not at every step: on JAX a look at `model` syncs all its state.
+        self.steps_a_call = self.model.steps_per_execution
+
     def on_train_batch_end(self, batch, logs=None):
         before = self.step
-        self.step += self.model.steps_per_execution
+        self.step += self.steps_a_call
         if self.step // self.every > before // self.every:
             self.check()
 
