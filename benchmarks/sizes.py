@@ -4,8 +4,6 @@ import dataclasses
 
 import numpy as np
 
-from keras_rtd import objectives
-
 
 @dataclasses.dataclass(frozen=True)
 class Encoder:
@@ -28,7 +26,13 @@ class Size:
 
     backbone: Encoder
     generator: Encoder
-    objective: objectives.base.Objective = objectives.get("electra")
+
+    @property
+    def objective(self):
+        # Here, because a peer's worker must not pay for our imports.
+        from keras_rtd import objectives
+
+        return objectives.get("electra")
 
 
 def _size(vocabulary_size, num_layers, embedding_dim, backbone, generator):

@@ -1,5 +1,6 @@
 import dataclasses
 import pathlib
+import subprocess
 import sys
 
 import pytest
@@ -82,3 +83,18 @@ def test_a_peer_of_the_next_group_is_not_started_again():
     # Ours on two backends and the other peers in float32, ours in bfloat16.
     assert [len(g) for g in groups] == [3, 3, 3, 3, 3]
     assert eager[0] == eager[1] == eager[2] != eager[3] == eager[4]
+
+
+@pytest.mark.run_once
+def test_a_peer_does_not_pay_for_our_imports():
+    code = (
+        "import sizes, steps.huggingface_step, sys;"
+        "print([m for m in ('keras', 'tensorflow') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT / "benchmarks",
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.strip() == "[]", done.stderr[-2000:]

@@ -9,7 +9,7 @@ from keras_rtd.layers.dropout import Dropout
 from keras_rtd.layers.initializers import TruncatedNormal
 from keras_rtd.layers.kernels import Dense
 from keras_rtd.layers.kernels import LayerNormalization
-from keras_rtd.layers.kernels import gelu
+from keras_rtd.layers.kernels import gelu_dense
 from keras_rtd.layers.kernels import project
 
 
@@ -132,11 +132,11 @@ class ElectraEncoderBlock(keras.layers.Layer):
         )
         attended = self.hidden_dropout(attended, training=training)
         x = self.attention_norm(x + attended)
-        hidden = gelu(
+        hidden = gelu_dense(
             self.intermediate(x),
+            self.output_dense,
             approximate=self.activation == "gelu_approximate",
         )
-        hidden = self.output_dense(hidden)
         hidden = self.hidden_dropout(hidden, training=training)
         return self.output_norm(x + hidden)
 

@@ -50,6 +50,29 @@ def gelu(x, approximate=False):
     return ops.gelu(x, approximate=approximate)
 
 
+def gelu_dense(x, dense, approximate=False):
+    """`dense(gelu(x))`, on PyTorch without keeping what GELU returned.
+
+    Args:
+        x: (..., input_dim).
+        dense: `Dense` with a bias and no activation.
+        approximate: bool. Defaults to `False`.
+
+    Returns:
+        (..., units).
+    """
+    if keras.config.backend() != "torch":
+        return dense(gelu(x, approximate))
+    from keras_rtd.layers.gelu_dense_torch import gelu_dense
+
+    return gelu_dense(
+        x,
+        ops.convert_to_tensor(dense.kernel),
+        ops.convert_to_tensor(dense.bias),
+        approximate,
+    )
+
+
 def tf_tensor(x):
     """A plain `tf.Tensor`: `tf.custom_gradient` refuses variables, which Keras
     hands out."""
@@ -93,8 +116,6 @@ class LayerNormalization(keras.layers.LayerNormalization):
             inputs,
             inputs.shape[-1:],
             ops.convert_to_tensor(self.gamma),
-            self.beta
-            if self.beta is None
-            else ops.convert_to_tensor(self.beta),
+            beta,
             self.epsilon,
         )
