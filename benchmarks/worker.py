@@ -7,6 +7,7 @@ workers can wait for each other and take turns on the same machine.
 import importlib
 import json
 import os
+import pathlib
 import resource
 import sys
 import time
@@ -64,8 +65,13 @@ def _peak_memory(case):
         statistics = jax.devices()[0].memory_stats()
         if statistics:
             return statistics["peak_bytes_in_use"]
-    # KiB on Linux.
-    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    status = pathlib.Path("/proc/self/status")
+    if not status.exists():
+        # In bytes on macOS.
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    # Linux's `ru_maxrss` starts with what the parent process had.
+    (line,) = (line for line in status.open() if line.startswith("VmHWM:"))
+    return 1024 * int(line.split()[1])
 
 
 if __name__ == "__main__":
