@@ -8,7 +8,8 @@ the batch), dtype, jit_compile, overflow (step at which the last row alone gives
 NaN), accumulate_steps,
 checkpoint (a directory to resume from and save to), kill_at (step at which the
 process of `kill_worker` kills itself).
-Process 0 writes logs, weights before and after, and what the replicas drew.
+Process 0 writes logs, weights before and after, and what the replicas drew;
+beside OUT.npz, OUT.npz.weights.h5 with the averages of the weights.
 """
 
 import json
@@ -136,6 +137,9 @@ def main(options, path):
                 verbose=0,
                 return_dict=True,
             )
+    with model.averaged_weights(), strategy.alone():
+        if strategy.is_chief:
+            model.save_weights(f"{path}.weights.h5")
     draws = replica_draws(strategy, model, tiny.batch(0, rows=2))
     if strategy.is_chief:
         scaled = hasattr(model.optimizer, "dynamic_scale")

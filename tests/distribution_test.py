@@ -9,6 +9,7 @@ import sys
 import keras
 import numpy as np
 import pytest
+import tiny
 from processes import environments
 
 TESTS = pathlib.Path(__file__).parent
@@ -132,7 +133,14 @@ SLOW = {"mirrored-4", "data_parallel-2", "data_parallel-4", "ddp-4p"}
     ],
 )
 def test_devices_equal_one(case, one_device, tmp_path):
-    assert_same_training(one_device, train(tmp_path, "many", **case))
+    many = train(tmp_path, "many", **case)
+    assert_same_training(one_device, many)
+    # One process wrote what all had.
+    model = tiny.pretrainer()
+    model.load_weights(tmp_path / "many.npz.weights.h5")
+    saved = [keras.ops.convert_to_numpy(v) for v in model.trainable_variables]
+    for i, weight in enumerate(saved):
+        np.testing.assert_array_equal(weight, many[f"average/{i}"])
 
 
 @pytest.mark.slow

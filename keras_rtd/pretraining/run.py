@@ -119,8 +119,11 @@ def _pretrain(config, strategy):
     try:
         with strategy.scope(), strategy.watch():
             pretrainer, complete = _train(config, run, settings, strategy)
-        if complete and strategy.is_chief:
-            _write_results(pretrainer, run)
+        if complete:
+            # Averages change places in every process: weights are global.
+            with pretrainer.averaged_weights(), strategy.alone():
+                if strategy.is_chief:
+                    _write_results(pretrainer, run)
         return pretrainer
     finally:
         run.release()
@@ -219,8 +222,7 @@ def _profile(pretrainer, config, run, strategy):
 
 
 def _write_results(pretrainer, run):
-    with pretrainer.averaged_weights():
-        run.replace_folder(run.preset, pretrainer.save_to_preset)
+    run.replace_folder(run.preset, pretrainer.save_to_preset)
     try:
         export.saved_model(str(run.preset), str(run.saved_model))
         print(f"SavedModel: {run.shown(run.saved_model)}")

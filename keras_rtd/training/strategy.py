@@ -172,6 +172,11 @@ class Strategy:
         """Whether one of `lost_errors` says that a process is lost."""
         return True
 
+    def alone(self):
+        """A context in which the chief does what the others do not wait for,
+        such as writing results."""
+        return contextlib.nullcontext()
+
     def close(self):
         """Leave the other processes in order."""
 

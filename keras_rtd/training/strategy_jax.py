@@ -1,5 +1,6 @@
 """`keras.distribution`: XLA divides one program among the devices."""
 
+import contextlib
 import os
 
 import jax
@@ -52,6 +53,16 @@ class DataParallel(Strategy):
         kind = jax.devices()[0].device_kind
         hosts = f" of {self.workers} hosts" if self.workers > 1 else ""
         return f"{jax.device_count()} {kind} devices{hosts}"
+
+    @contextlib.contextmanager
+    def alone(self):
+        # Otherwise any new variable is laid out over all processes, and JAX
+        # waits for the others to compare its value. Saving makes some.
+        keras.distribution.set_distribution(None)
+        try:
+            yield
+        finally:
+            keras.distribution.set_distribution(self.distribution)
 
     def close(self):
         keras.distribution.set_distribution(None)
