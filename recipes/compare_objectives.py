@@ -14,6 +14,11 @@ those of the matrix products of its forward and backward pass, backward counted
 as twice forward, so an objective without a generator takes more steps. What an
 optimizer computes, and what a frozen generator's training took, is not counted.
 
+Several budgets (--flops 3e13 1e14) train each entry once with each, in folders
+of their own, since a rate that falls to zero belongs to one budget. Then the
+picture has the ends of the runs against FLOPs, and below the table stands with
+how much less one reaches what another has in the end.
+
 --workers=2 trains two runs at a time, each in a process with one thread, which
 on CPUs is more than one after the other with two threads. The same command
 again skips what is finished and continues what was killed. Written are
@@ -52,10 +57,10 @@ def compare(config, argv):
         ValueError: some runs ended with an error.
     """
     if config.only is not None:
-        run, _ = config.run(*config.runs()[config.only])
+        run, _ = config.run(config.only)
         train(run, config)
         return
-    plan = {key: config.run(*pair) for key, pair in config.runs().items()}
+    plan = {key: config.run(key) for key in config.runs()}
     statuses = {}
     if config.workers > 1:
         statuses = train_side_by_side(plan, config, argv)
@@ -64,10 +69,11 @@ def compare(config, argv):
         if config.workers == 1 and not train(run, config):
             break
         if finished(run):
-            done.append(result(key, run, per_token, config))
+            name, _, _ = config.runs()[key]
+            done.append(result(name, run, per_token, config))
             write(pathlib.Path(config.run_dir), done)
     if done:
-        print(comparison.table(done))
+        print(comparison.report(done))
         print(
             f"{config.run_dir}: comparison.md, comparison.json, comparison.svg"
         )
@@ -127,14 +133,14 @@ def complete(run, config):
     )
 
 
-def result(key, run, per_token, config):
+def result(name, run, per_token, config):
     """What `keras_rtd.pretraining.comparison` takes of a finished run."""
     folder = pathlib.Path(run.run_dir)
     rows = read_metrics(folder / "metrics.jsonl")
     for row in rows:
         row["flops"] = row["tokens"] * per_token
     return {
-        "name": key.removesuffix(f"-{run.seed}"),
+        "name": name,
         "objective": run.objective,
         "seed": run.seed,
         "steps": run.train_steps,
@@ -191,7 +197,7 @@ def write(folder, runs):
         folder / "comparison.json",
         {"summary": comparison.summarise(runs), "runs": runs},
     )
-    files.write_text(folder / "comparison.md", comparison.table(runs))
+    files.write_text(folder / "comparison.md", comparison.report(runs))
     files.write_text(folder / "comparison.svg", comparison.picture(runs))
 
 

@@ -31,6 +31,7 @@ METRICS = (
         "of the part that is not kept, in nats",
     ),
 )
+LESS_IS_BETTER = ("val_masked_lm_loss", "val_generator_loss")
 COLORS = (
     "#1f5fbf",
     "#b4540a",
@@ -55,7 +56,7 @@ svg { font: 12px system-ui, sans-serif; background: #fff; color: #1c1e21; }
 
 
 def summarise(runs):
-    """Final figures of each name over its seeds.
+    """Final figures of each name and budget over its seeds.
 
     Args:
         runs: list of dicts of `name`, `seed`, `steps`, `flops`,
@@ -63,30 +64,71 @@ def summarise(runs):
             step) and `suites` (dict of name to a figure, of the end).
 
     Returns:
-        dict of name to a dict of `seeds`, `steps`, `flops`,
-        `flops_per_token` and metrics: dicts of `median`, `low` and `high`.
+        list of dicts of `name`, `seeds`, `steps`, `flops`, `flops_per_token`
+        and metrics: dicts of `median`, `mean`, `low` and `high`.
     """
-    result = {}
-    for label, group in _groups(runs).items():
+    result = []
+    for group in _groups(runs, "name", "flops").values():
         entry = {
-            "seeds": [run["seed"] for run in group],
             **{
                 name: group[0][name]
-                for name in ("steps", "flops", "flops_per_token")
+                for name in ("name", "steps", "flops", "flops_per_token")
             },
+            "seeds": [run["seed"] for run in group],
         }
         for name in columns(runs):
-            values: list = [
-                {**run["rows"][-1], **run["suites"]}.get(name) for run in group
-            ]
+            values: list = [_last(run).get(name) for run in group]
             if None not in values:
                 entry[name] = {
                     "median": statistics.median(values),
+                    "mean": statistics.fmean(values),
                     "low": min(values),
                     "high": max(values),
                 }
-        result[label] = entry
+        result.append(entry)
     return result
+
+
+def report(runs):
+    """`table`, and `reached` below it, in Markdown."""
+    lines = "".join(f"- {line}\n" for line in reached(runs))
+    return table(runs) + (lines and f"\n{lines}")
+
+
+def reached(runs):
+    """Who has with less compute what another has in the end: sentences.
+
+    Means over seeds at the ends of runs; nothing is interpolated.
+    """
+    entries = sorted(summarise(runs), key=lambda e: e["flops"])
+    best = {entry["name"]: entry for entry in entries}
+    lines = []
+    for metric, title in columns(runs).items():
+        if metric in LESS_IS_BETTER:
+            continue
+        for other in best.values():
+            if metric not in other:
+                continue
+            goal = other[metric]["mean"]
+            done = set()
+            for one in entries:
+                name, less = one["name"], one["flops"] / other["flops"]
+                if (
+                    name == other["name"]
+                    or name in done
+                    or metric not in one
+                    or less > 0.95
+                    or one[metric]["mean"] < goal
+                ):
+                    continue
+                done.add(name)
+                lines.append(
+                    f"{title}: {name} has "
+                    f"{format_value(one[metric]['mean'])} with {less:.2f} of "
+                    f"the FLOPs of {other['name']}, which ends at "
+                    f"{format_value(goal)}"
+                )
+    return lines
 
 
 def columns(runs):
@@ -103,14 +145,14 @@ def table(runs):
     shown = [
         (name, title)
         for name, title in columns(runs).items()
-        if any(name in entry for entry in summary.values())
+        if any(name in entry for entry in summary)
     ]
     titles = ["run", "FLOPs", "a token", "steps", "seeds"]
     titles += [title for _, title in shown]
     lines = [_line(titles), _line(["---"] * len(titles))]
-    for label, entry in summary.items():
+    for entry in summary:
         cells = [
-            label,
+            entry["name"],
             f"{entry['flops']:.3g}",
             f"{entry['flops_per_token'] / 1e6:.1f} M",
             f"{entry['steps']:,}",
@@ -123,17 +165,23 @@ def table(runs):
 
 
 def picture(runs):
-    """All metrics against FLOPs, means over seeds, as one SVG."""
-    groups = _groups(runs)
+    """All metrics against FLOPs, means over seeds, as one SVG.
+
+    With one budget, its evaluations from the first to the last; with several,
+    the ends of the runs.
+    """
+    groups = {name: group for (name,), group in _groups(runs, "name").items()}
     names = list(groups)
+    ends = len(_groups(runs, "name", "flops")) > len(names)
     largest = max(run["rows"][-1]["flops"] for run in runs)
     unit, label = next((u for u in UNITS if largest >= u[0]), (1.0, "FLOP"))
     charts = []
-    for metric, title, note in METRICS:
+    suites = [(name, name, "") for run in runs for name in run["suites"]]
+    for metric, title, note in (*METRICS, *dict.fromkeys(suites)):
         series = [
             Series(name, points, f"s{names.index(name)}")
             for name, group in groups.items()
-            if (points := _means(group, metric, unit))
+            if (points := _means(group, metric, unit, ends))
         ]
         if series:
             charts.append((title, note, series))
@@ -175,24 +223,31 @@ def picture(runs):
     return "\n".join([*parts, "</svg>\n"])
 
 
-def _groups(runs):
-    groups: dict[str, list] = {}
+def _groups(runs, *keys):
+    groups: dict[tuple, list] = {}
     for run in runs:
-        groups.setdefault(run["name"], []).append(run)
+        groups.setdefault(tuple(run[key] for key in keys), []).append(run)
     return groups
 
 
-def _means(group, metric, unit):
+def _last(run):
+    """Figures of a run's end."""
+    return {**run["rows"][-1], **run["suites"]}
+
+
+def _means(group, metric, unit, ends):
     """(FLOPs, mean over seeds) where all seeds have been evaluated."""
-    rows: dict[float, list] = {}
+    found: dict[float, list] = {}
+    seeds = {run["seed"] for run in group}
     for run in group:
-        for row in run["rows"]:
+        rows = [*run["rows"][:-1], _last(run)]
+        for row in rows[-1:] if ends else rows:
             if metric in row:
-                rows.setdefault(row["flops"], []).append(row[metric])
+                found.setdefault(row["flops"], []).append(row[metric])
     return [
         (flops / unit, statistics.fmean(values))
-        for flops, values in sorted(rows.items())
-        if len(values) == len(group)
+        for flops, values in sorted(found.items())
+        if ends or len(values) == len(seeds)
     ]
 
 

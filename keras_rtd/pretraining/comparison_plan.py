@@ -48,12 +48,19 @@ class CompareConfig(PretrainConfig):
         nargs="+",
     )
     seeds: tuple = setting((0,), "a run of each a seed", nargs="+")
-    flops: float = setting(1e13, "compute of each run, in counted FLOPs")
+    flops: tuple = setting(
+        (1e13,),
+        "compute of each run, in counted FLOPs; several: a run of each with "
+        "each, from the beginning",
+        nargs="+",
+    )
     workers: int = setting(
         1, "runs side by side, each a process of one thread (1: no processes)"
     )
     only: str | None = setting(
-        None, "one of the runs, NAME-SEED, and no comparison: for several hosts"
+        None,
+        "one of the runs, NAME-SEED (FLOPS/NAME-SEED with several budgets), "
+        "and no comparison: for several hosts",
     )
     blimp: str | None = setting(None, "folder of BLiMP's files to score with")
     glue: str | None = setting(None, "folder of GLUE's files to fine-tune on")
@@ -70,7 +77,8 @@ class CompareConfig(PretrainConfig):
     eval_every: int = setting(500, "steps between evaluations")
 
     def __post_init__(self):
-        for name in ("objectives", "variants", "seeds", "glue_tasks"):
+        lists = ("objectives", "variants", "seeds", "flops", "glue_tasks")
+        for name in lists:
             object.__setattr__(self, name, tuple(getattr(self, name)))
         if not self.objectives and not self.variants:
             object.__setattr__(self, "objectives", DEFAULT_OBJECTIVES)
@@ -89,7 +97,7 @@ class CompareConfig(PretrainConfig):
             self.glue_epochs is None or self.glue_epochs >= 1,
             "at least 1",
         )
-        self.check("flops", self.flops > 0, "above 0")
+        self._check_flops()
         self.check("workers", self.workers >= 1, "at least 1")
         for name in DECIDED:
             self.check(
@@ -108,6 +116,17 @@ class CompareConfig(PretrainConfig):
             "variants",
             len(names) == len(self.objectives) + len(self.variants),
             "of different names",
+        )
+
+    def _check_flops(self):
+        try:
+            object.__setattr__(self, "flops", tuple(map(float, self.flops)))
+        except ValueError:
+            self.check("flops", False, "numbers, such as 3e13")
+        self.check("flops", all(f > 0 for f in self.flops), "above 0")
+        names = {short(budget) for budget in self.flops}
+        self.check(
+            "flops", len(names) == len(self.flops), "different in three digits"
         )
 
     def _check_objective_options(self):
@@ -148,16 +167,24 @@ class CompareConfig(PretrainConfig):
         return found
 
     def runs(self):
-        """All runs: dict of NAME-SEED to (name, seed), seed by seed."""
+        """All runs: dict of NAME-SEED, with several budgets FLOPS/NAME-SEED,
+        to (name, seed, FLOPs), the smallest first, seed by seed."""
+        several = len(self.flops) > 1
         return {
-            f"{name}-{seed}": (name, seed)
+            (f"{short(budget)}/" if several else "") + f"{name}-{seed}": (
+                name,
+                seed,
+                budget,
+            )
+            for budget in sorted(self.flops)
             for seed in self.seeds
             for name in self.entries()
         }
 
-    def run(self, name, seed):
-        """(settings of one run, FLOPs of a token); what is given for all runs
-        and its objective has not is left out."""
+    def run(self, key):
+        """(settings of one of `runs`, FLOPs of a token); what is given for all
+        runs and its objective has not is left out."""
+        name, seed, budget = self.runs()[key]
         own = self.entries()[name]
         values = {
             field.name: getattr(self, field.name)
@@ -180,7 +207,7 @@ class CompareConfig(PretrainConfig):
         values |= {
             "objective": objective,
             "seed": seed,
-            "run_dir": str(pathlib.Path(self.run_dir) / f"{name}-{seed}"),
+            "run_dir": str(pathlib.Path(self.run_dir) / key),
             **own,
         }
         values["data"] = tuple(values["data"])
@@ -190,14 +217,19 @@ class CompareConfig(PretrainConfig):
             raise ConfigError(f"{name}: {e}") from e
         per_token = flops_per_token(config)
         step = per_token * config.batch_size * config.sequence_length
-        steps = int(self.flops // step)
+        steps = int(budget // step)
         steps -= steps % config.steps_per_execution
         if steps < 1:
             raise ConfigError(
-                f"--flops {self.flops:g} is less than one call of {name}, "
+                f"--flops {short(budget)} is less than one call of {name}, "
                 f"{step * config.steps_per_execution:.3g}"
             )
         return dataclasses.replace(config, train_steps=steps), per_token
+
+
+def short(flops):
+    """A budget in three digits: 1e14, 2.5e13."""
+    return f"{flops:.3g}".replace("e+", "e")
 
 
 def flops_per_token(config):

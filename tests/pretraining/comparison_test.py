@@ -43,8 +43,11 @@ RUNS = [
 
 def test_the_table_has_the_median_and_the_range():
     runs = [*RUNS, run("electra", 2, [0.5, 0.75])]
-    entry = comparison.summarise(runs)["electra"]
-    assert entry["probe_auc"] == {"median": 0.75, "low": 0.7, "high": 0.9}
+    entry = comparison.summarise(runs)[0]
+    figures = entry["probe_auc"]
+    assert figures.pop("mean") == pytest.approx((0.7 + 0.9 + 0.75) / 3)
+    assert figures == {"median": 0.75, "low": 0.7, "high": 0.9}
+    assert entry["name"] == "electra"
     assert entry["seeds"] == [0, 1, 2] and entry["flops"] == 4e12
     lines = comparison.table(runs).splitlines()
     assert lines[2] == (
@@ -77,6 +80,42 @@ def test_the_picture_draws_means_over_seeds():
     assert "electra, 2.0: 0.550" in titles and "electra, 4.0: 0.800" in titles
     texts = [e.text for e in svg.iter() if e.tag.endswith("}text")]
     assert "TFLOP" in texts and "electra" in texts
+
+
+def scored(name, seed, flops, score):
+    one = run(name, seed, [0.6, 0.6 + flops / 1e15], flops=flops / 2)
+    return {**one, "suites": {"stsb": score}}
+
+
+BUDGETS = [
+    scored("electra", 0, 3e13, 30.0),
+    scored("electra", 1, 3e13, 50.0),
+    scored("electra", 0, 1e14, 60.0),
+    scored("mlm", 0, 3e13, 10.0),
+    scored("mlm", 0, 1e14, 38.0),
+]
+
+
+def test_less_compute_for_the_same_score_is_said():
+    # Of the mean of both seeds, 40, at .3 of the compute.
+    report = comparison.report(BUDGETS)
+    assert report.endswith(
+        "\n- stsb: electra has 40.0 with 0.30 of the FLOPs of mlm, which ends "
+        "at 38.0\n"
+    )
+    assert [row.count("|") for row in report.splitlines()[:6]] == [8] * 6
+    assert comparison.reached(BUDGETS[2:]) == []
+
+
+def test_the_picture_of_several_budgets_has_the_ends():
+    svg = ElementTree.fromstring(comparison.picture(BUDGETS))
+    titles = [e.text for e in svg.iter() if e.tag.endswith("}title")]
+    assert [t for t in titles if t.startswith("electra")] == [
+        "electra, 30.0: 0.630",
+        "electra, 100.0: 0.700",
+        "electra, 30.0: 40.0",
+        "electra, 100.0: 60.0",
+    ]
 
 
 def command(world, folder, *extra):
@@ -112,8 +151,8 @@ def test_the_recipe_spends_the_same_on_each_and_resumes(world, tmp_path):
         assert one["rows"][-1]["step"] == one["steps"]
     electra, mlm = found["runs"]
     assert mlm["steps"] > electra["steps"]
-    assert "probe_auc" in found["summary"]["electra"]
-    assert "val_masked_lm_loss" in found["summary"]["mlm"]
+    assert "probe_auc" in found["summary"][0]
+    assert "val_masked_lm_loss" in found["summary"][1]
     assert "| mlm |" in (tmp_path / "comparison.md").read_text("utf-8")
     again = compare(world, tmp_path, *extra)
     assert again.stdout.count("nothing to do") == 2
@@ -143,7 +182,8 @@ def test_workers_share_the_runs_and_go_on_after_a_kill(world, tmp_path):
             killed = True
     assert running.wait() == 0 and killed is True
     found = json.loads((tmp_path / "comparison.json").read_text("utf-8"))
-    assert list(found["summary"]) == ["plain", "muon", "apart"]
+    names = [entry["name"] for entry in found["summary"]]
+    assert names == ["plain", "muon", "apart"]
     for one in found["runs"]:
         assert one["rows"][-1]["step"] == one["steps"]
     again = compare(world, tmp_path, *extra)
@@ -179,6 +219,20 @@ def test_a_variant_is_a_name_and_flags():
     ]
 
 
+def test_budgets_have_folders_of_their_own():
+    config = plan(
+        objectives=("electra", "mlm"), seeds=(0, 1), flops=("1e14", "2.5e13")
+    )
+    keys = list(config.runs())
+    assert keys[0] == "2.5e13/electra-0" and keys[-1] == "1e14/mlm-1"
+    assert len(keys) == 8
+    small, per_token = config.run(keys[0])
+    large, _ = config.run("1e14/electra-0")
+    assert small.run_dir.endswith("2.5e13/electra-0")
+    assert large.train_steps == pytest.approx(4 * small.train_steps, abs=4)
+    assert small.train_steps == int(2.5e13 // (per_token * 32 * 128))
+
+
 def test_runs_spend_the_same_with_settings_of_their_own():
     config = plan(
         variants=(
@@ -187,11 +241,12 @@ def test_runs_spend_the_same_with_settings_of_their_own():
             "frozen: --frozen_generator=electra_tiny_uncased_en",
         ),
         temperature=2.0,
-        flops=1e13,
+        flops=(1e13,),
+        seeds=(3,),
     )
     steps = {}
     for name in config.entries():
-        run, per_token = config.run(name, 3)
+        run, per_token = config.run(f"{name}-3")
         assert (run.seed, run.data) == (3, ("x",))
         assert run.run_dir.endswith(f"{name}-3")
         step = per_token * run.batch_size * run.sequence_length
@@ -212,7 +267,9 @@ def test_runs_spend_the_same_with_settings_of_their_own():
     [
         ({"objectives": ("bert",)}, "--objectives must be some of electra"),
         ({"train_steps": 5}, "--train_steps must be left out"),
-        ({"flops": 0.0}, "--flops must be above 0"),
+        ({"flops": ("0",)}, "--flops must be above 0"),
+        ({"flops": ("much",)}, "--flops must be numbers"),
+        ({"flops": ("3e13", "3e13")}, "--flops must be different"),
         ({"workers": 0}, "--workers must be at least 1"),
         (
             {"objectives": ("mlm",), "temperature": 2.0},
@@ -232,6 +289,6 @@ def test_bad_settings_are_named(values, message):
 
 def test_too_little_compute_is_named():
     with pytest.raises(ConfigError, match="less than one call of electra"):
-        plan(flops=10.0).run("electra", 0)
+        plan(flops=(10.0,)).run("electra-0")
     with pytest.raises(ConfigError, match="bad: --learning_rate must be above"):
-        plan(variants=("bad: --learning_rate=0",)).run("bad", 0)
+        plan(variants=("bad: --learning_rate=0",)).run("bad-0")
