@@ -53,23 +53,25 @@ for token, score in zip(tokens, scores):
 class QuickstartConfig(PretrainConfig):
     remote_run_dir = False
 
-    preset: str = setting("electra_tiny_uncased_en", "bundled preset or folder")
+    preset: str = setting(
+        "rtd_modern_tiny_uncased_en", "bundled preset or folder"
+    )
     run_dir: str = setting("runs/quickstart", "where everything is written")
     data: tuple = setting(
         ("python_docs",), "a corpus in place of Python's texts", nargs="+"
     )
-    train_steps: int = setting(1200, "optimiser steps of the whole run")
+    train_steps: int = setting(700, "optimiser steps of the whole run")
     batch_size: int = setting(32, "windows a step")
     learning_rate: float | None = setting(8e-4, "peak rate")
     unigram_warmup_steps: int = setting(
-        850, "steps until all replacements are the generator's"
+        350, "steps until all replacements are the generator's"
     )
     dtype: str = setting(
         "auto", "dtype policy; auto: mixed_bfloat16 where it is fast", DTYPES
     )
     validation_fraction: float = setting(0.05, "share of documents held out")
     checkpoint_every: int = setting(100, "steps between checkpoints")
-    eval_every: int = setting(200, "steps between evaluations")
+    eval_every: int = setting(100, "steps between evaluations")
 
 
 def run(argv=None):

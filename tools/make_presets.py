@@ -1,38 +1,52 @@
 """Writes the bundled presets: configs and vocabularies, no weights.
 
-    python tools/make_presets.py --uncased VOCAB_30522 --tiny VOCAB_8192
+    python tools/make_presets.py --uncased VOCAB_30522 --tiny VOCAB_8192 [NAME]
 
 The vocabularies come from `python -m keras_rtd.data.vocabulary`; the commands
 are in docs/presets.md. Sizes and rates are those of google-research/electra,
-configure_pretraining.py; tiny is ours.
+configure_pretraining.py; tiny is ours, and so are the layers of rtd_modern.
+What is there of a preset is removed, weights too.
 """
 
 import argparse
 import pathlib
 import shutil
 
+from keras_rtd.layers.blocks import inner_width
 from keras_rtd.models import ElectraBackbone
 from keras_rtd.models import ElectraPreprocessor
 from keras_rtd.models import ElectraPretrainer
 from keras_rtd.models import ElectraTokenizer
+from keras_rtd.models.presets import DESCRIPTIONS
 from keras_rtd.models.presets import DIRECTORY
 
-# name: layers, width, heads, embedding, generator's width, peak rate, steps
+# size: layers, width, heads, embedding, generator's width
 SIZES = {
-    "small": (12, 256, 4, 128, 64, 5e-4, 1_000_000),
-    "base": (12, 768, 12, 768, 256, 2e-4, 766_000),
-    "large": (24, 1024, 16, 1024, 256, 2e-4, 400_000),
+    "tiny": (4, 128, 2, 128, 64),
+    "small": (12, 256, 4, 128, 64),
+    "base": (12, 768, 12, 768, 256),
+    "large": (24, 1024, 16, 1024, 256),
+}
+# size: peak rate, steps
+SCHEDULES = {
+    "small": (5e-4, 1_000_000),
+    "base": (2e-4, 766_000),
+    "large": (2e-4, 400_000),
 }
 
 
-def encoder(vocabulary_size, layers, width, heads, embedding, **kwargs):
+def encoder(vocabulary_size, layers, width, heads, embedding, block, **kwargs):
+    inner = 4 * width
     return ElectraBackbone(
         vocabulary_size=vocabulary_size,
         num_layers=layers,
         num_heads=heads,
         hidden_dim=width,
         embedding_dim=embedding,
-        intermediate_dim=4 * width,
+        intermediate_dim=(
+            inner if block == "classic" else inner_width(inner, block)
+        ),
+        block=block,
         **kwargs,
     )
 
@@ -72,25 +86,37 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--uncased", required=True)
     parser.add_argument("--tiny", required=True)
+    parser.add_argument("names", nargs="*", help="which (default: all)")
     arguments = parser.parse_args()
-    tokenizer = ElectraTokenizer(arguments.uncased)
-    for size, (*sizes, rate, steps) in SIZES.items():
-        write(
-            f"electra_{size}_uncased_en",
-            tokenizer,
-            sizes,
-            {
-                "learning_rate": rate,
-                "warmup_steps": 10_000,
-                "train_steps": steps,
-            },
-            sequence_length=512,
-            dropout=0.1,
-        )
+    for family, block in (("electra", "classic"), ("rtd_modern", "modern")):
+        for size, sizes in SIZES.items():
+            name = f"{family}_{size}_uncased_en"
+            if name not in (arguments.names or DESCRIPTIONS):
+                continue
+            if size == "tiny":
+                write_tiny(name, arguments.tiny, sizes, block)
+                continue
+            rate, steps = SCHEDULES[size]
+            write(
+                name,
+                ElectraTokenizer(arguments.uncased),
+                sizes,
+                {
+                    "learning_rate": rate,
+                    "warmup_steps": 10_000,
+                    "train_steps": steps,
+                },
+                sequence_length=512,
+                dropout=0.1,
+                block=block,
+            )
+
+
+def write_tiny(name, vocabulary, sizes, block):
     write(
-        "electra_tiny_uncased_en",
-        ElectraTokenizer(arguments.tiny),
-        (4, 128, 2, 128, 64),
+        name,
+        ElectraTokenizer(vocabulary),
+        sizes,
         {
             "learning_rate": 1e-3,
             "warmup_steps": 100,
@@ -101,6 +127,7 @@ def main():
         sequence_length=128,
         dropout=0.0,
         kernel_stddev=0.08,
+        block=block,
     )
 
 

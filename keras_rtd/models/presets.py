@@ -32,6 +32,11 @@ DESCRIPTIONS = {
     "electra_small_uncased_en": "12 layers x 256, as published.",
     "electra_base_uncased_en": "12 layers x 768, as published.",
     "electra_large_uncased_en": "24 layers x 1024, as published.",
+    "rtd_modern_tiny_uncased_en": (
+        "electra_tiny_uncased_en with modern layers. Trained on 35 M words."
+    ),
+    "rtd_modern_small_uncased_en": "electra_small's sizes, modern layers.",
+    "rtd_modern_base_uncased_en": "electra_base's sizes, modern layers.",
 }
 
 preset_utils.register_presets(

@@ -260,8 +260,11 @@ def test_bundled_presets_have_the_published_sizes():
     }
     from keras_rtd.models.presets import read_task
 
-    for size, expected in published.items():
-        name = f"electra_{size}_uncased_en"
+    names = {f"electra_{size}_uncased_en": size for size in published}
+    for size in ("tiny", "small", "base"):
+        names[f"rtd_modern_{size}_uncased_en"] = size
+    for name, size in names.items():
+        expected = published[size]
         config = read_task(ElectraPretrainer, name)["config"]
         d = config["backbone"]["config"]
         g = config["generator"]["config"]
@@ -275,8 +278,13 @@ def test_bundled_presets_have_the_published_sizes():
             g["hidden_dim"],
             g["num_heads"],
         ) == expected
-        assert d["intermediate_dim"] == 4 * d["hidden_dim"]
-        assert g["intermediate_dim"] == 4 * g["hidden_dim"]
+        # GeGLU has three kernels where the classic layer has two.
+        modern = name.startswith("rtd_modern")
+        for encoder in (d, g):
+            block = encoder.get("block", "classic")
+            assert block == ("modern" if modern else "classic")
+            inner = 4 * encoder["hidden_dim"] * (2 / 3 if modern else 1)
+            assert abs(encoder["intermediate_dim"] - inner) <= 4
         assert name in ElectraBackbone.presets
 
 

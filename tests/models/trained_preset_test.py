@@ -1,4 +1,4 @@
-"""The bundled tiny preset has trained weights."""
+"""The bundled tiny presets have trained weights."""
 
 import keras
 import numpy as np
@@ -10,7 +10,9 @@ from keras_rtd.models import ElectraPretrainer
 from keras_rtd.models import ElectraReplacedTokenDetector
 from keras_rtd.models.presets import DIRECTORY
 
-NAME = "electra_tiny_uncased_en"
+NAMES = ("electra_tiny_uncased_en", "rtd_modern_tiny_uncased_en")
+
+pytestmark = pytest.mark.parametrize("name", NAMES)
 
 # A sentence, a word of it, and what stands there instead.
 SWAPPED = [
@@ -25,14 +27,14 @@ SWAPPED = [
 ]
 
 
-def test_the_files_are_small():
-    files = list((DIRECTORY / NAME).glob("*.h5"))
+def test_the_files_are_small(name):
+    files = list((DIRECTORY / name).glob("*.h5"))
     assert len(files) == 2
     assert sum(f.stat().st_size for f in files) < 10e6
 
 
-def test_the_detector_finds_words_that_do_not_belong():
-    detector = ElectraReplacedTokenDetector.from_preset(NAME)
+def test_the_detector_finds_words_that_do_not_belong(name):
+    detector = ElectraReplacedTokenDetector.from_preset(name)
     tokenizer = detector.preprocessor.tokenizer
     rises, ranks = [], []
     for sentence, word, other in SWAPPED:
@@ -47,8 +49,8 @@ def test_the_detector_finds_words_that_do_not_belong():
     assert np.mean(rises) > 0.8 and np.mean(ranks) > 0.8
 
 
-def test_the_generator_knows_words():
-    model = ElectraMaskedLM.from_preset(NAME)
+def test_the_generator_knows_words(name):
+    model = ElectraMaskedLM.from_preset(name)
     batch = model.preprocessor([s for s, _, _ in SWAPPED])
     batch = {k: np.asarray(v).astype("int32") for k, v in batch.items()}
     tokenizer = model.preprocessor.tokenizer
@@ -67,22 +69,22 @@ def test_the_generator_knows_words():
     assert nll < 6.5
 
 
-def test_weights_go_on_training_or_are_left_out():
-    trained = ElectraPretrainer.from_preset(NAME)
+def test_weights_go_on_training_or_are_left_out(name):
+    trained = ElectraPretrainer.from_preset(name)
     assert int(np.asarray(trained.step)) == 0
-    backbone = ElectraBackbone.from_preset(NAME)
+    backbone = ElectraBackbone.from_preset(name)
     for mine, its in zip(
         backbone.get_weights(), trained.backbone.get_weights()
     ):
         np.testing.assert_array_equal(mine, its)
-    fresh = ElectraPretrainer.from_preset(NAME, load_weights=False)
+    fresh = ElectraPretrainer.from_preset(name, load_weights=False)
     kernels = [
         m.backbone.transformer_layers[0].query.kernel for m in (trained, fresh)
     ]
     assert np.abs(np.asarray(kernels[0]) - np.asarray(kernels[1])).max() > 0.1
 
 
-def test_other_sizes_start_afresh_and_say_so():
+def test_other_sizes_start_afresh_and_say_so(name):
     with pytest.warns(UserWarning, match="num_layers.: starting from fresh"):
-        model = ElectraPretrainer.from_preset(NAME, num_layers=1)
+        model = ElectraPretrainer.from_preset(name, num_layers=1)
     assert len(model.backbone.transformer_layers) == 1
