@@ -6,6 +6,8 @@ import tensorflow as tf
 from keras_rtd.export.graph_packing import pack
 from keras_rtd.export.graph_packing import pack_pairs
 from keras_rtd.export.graph_packing import pack_texts
+from keras_rtd.export.graph_windows import make_windows
+from keras_rtd.export.graph_windows import shows_most
 from keras_rtd.models import ElectraBackbone
 from keras_rtd.models import ElectraQuestionAnswerer
 from keras_rtd.models import ElectraReplacedTokenDetector
@@ -154,68 +156,87 @@ def question_answerer(preset):
     """Of a question answerer: `serve`."""
     model = ElectraQuestionAnswerer.from_preset(preset, dtype="float32")
     preprocessor = model.preprocessor
-    tokenizer = preprocessor.tokenizer
-    vocabulary = tf.constant(tokenizer.get_vocabulary())
+    vocabulary = tf.constant(preprocessor.tokenizer.get_vocabulary())
 
     def serve(question, context):
-        question = tokenizer.tokenize(question)
-        question = question[:, : preprocessor.question_length]
-        context = tokenizer.tokenize(context)
-        room = preprocessor.sequence_length - 3 - question.row_lengths()
-        place = tf.ragged.range(context.row_lengths())
-        keep = place.values < tf.gather(room, context.value_rowids())
-        context = tf.ragged.boolean_mask(context, context.with_values(keep))
         # The beam wants as many positions.
-        batch = pack(tokenizer, [question, context], least=model.num_best)
-        outputs = model(batch, training=False)
-        first = tf.cast(question.row_lengths(), tf.int32)[:, None] + 2
-        end = first + tf.cast(context.row_lengths(), tf.int32)[:, None]
-        start, stop, score = _best_span(
-            outputs, first, end, model.max_answer_length
+        windows = make_windows(
+            preprocessor, question, context, least=model.num_best
         )
-        tokens = tf.gather(vocabulary, batch["token_ids"])
+        outputs = model(windows.batch, training=False)
+        found = _best_span(windows, outputs, model.max_answer_length)
+        row, start, stop, score = _best_window(windows, found)
+        tokens = tf.gather(
+            vocabulary, tf.gather(windows.batch["token_ids"], row)
+        )
         places = tf.range(tf.shape(tokens)[1])[None]
         inside = (places >= start[:, None]) & (places <= stop[:, None])
         text = tf.strings.reduce_join(
             tf.ragged.boolean_mask(tokens, inside), axis=1, separator=" "
         )
+        before = tf.gather(windows.begin - windows.passage, row)
         result = {
             "answers": tf.strings.regex_replace(text, " ##", ""),
             "scores": score,
-            "starts": start - first[:, 0],
-            "ends": stop - first[:, 0],
+            "starts": start + before,
+            "ends": stop + before,
         }
         if model.no_answer:
             result["no_answer_probabilities"] = tf.sigmoid(
-                outputs["no_answer_logits"]
+                tf.math.segment_min(
+                    outputs["no_answer_logits"], windows.example
+                )
             )
         return result
 
     return model, {
         "serve": (serve, [strings("question"), strings("context")]),
-        **encoding(model.backbone, tokenizer),
+        **encoding(model.backbone, preprocessor.tokenizer),
     }
 
 
-def _best_span(outputs, first, end, max_answer_length):
-    """(start, last, probability) of the best span of each row's passage;
-    an empty passage has the span (0, -1)."""
-    starts = outputs["starts"][:, :, None]
-    ends = outputs["ends"]
-    fits = (starts >= first[:, :, None]) & (ends < end[:, :, None])
+def _best_span(windows, outputs, max_answer_length):
+    """(first, last, log-probability) of the best span of each row; minus
+    infinity where it has none."""
+    passage = tf.cast(windows.batch["segment_ids"], tf.int32)
+    # Its [SEP] is counted with it.
+    end = (windows.passage + tf.reduce_sum(passage, axis=1) - 1)[:, None, None]
+    starts, ends = outputs["starts"], outputs["ends"]
+    token = starts + (windows.begin - windows.passage)[:, None]
+    shown = starts >= windows.passage[:, None]
+    fits = (shown & shows_most(windows, token))[:, :, None] & (ends < end)
+    starts = starts[:, :, None]
     fits &= (ends >= starts) & (ends - starts < max_answer_length)
     scores = outputs["start_scores"][:, :, None] + outputs["end_scores"]
     scores = tf.where(fits, scores, -float("inf"))
     rows, beam = tf.shape(scores)[0], tf.shape(scores)[2]
     flat = tf.reshape(scores, (rows, -1))
     best = tf.argmax(flat, axis=1, output_type=tf.int32)
-    score = tf.gather(flat, best, batch_dims=1)
-    start = tf.gather(outputs["starts"], best // beam, batch_dims=1)
-    stop = tf.gather(tf.reshape(ends, (rows, -1)), best, batch_dims=1)
-    none = tf.math.is_inf(score)
-    start = tf.where(none, first[:, 0], start)
-    stop = tf.where(none, first[:, 0] - 1, stop)
-    return start, stop, tf.exp(score)
+    return (
+        tf.gather(outputs["starts"], best // beam, batch_dims=1),
+        tf.gather(tf.reshape(ends, (rows, -1)), best, batch_dims=1),
+        tf.gather(flat, best, batch_dims=1),
+    )
+
+
+def _best_window(windows, found):
+    """(row, first, last, probability) of each question's best span; an empty
+    one before the context's first token where it has none."""
+    first, last, score = found
+    best = tf.math.segment_max(score, windows.example)
+    rows = tf.range(tf.size(score))
+    is_best = score == tf.gather(best, windows.example)
+    row = tf.math.segment_min(
+        tf.where(is_best, rows, tf.size(score)), windows.example
+    )
+    none = tf.math.is_inf(best)
+    passage = tf.gather(windows.passage, row)
+    return (
+        row,
+        tf.where(none, passage, tf.gather(first, row)),
+        tf.where(none, passage - 1, tf.gather(last, row)),
+        tf.exp(best),
+    )
 
 
 # Registered name of a preset's task -> function of the preset that returns

@@ -45,13 +45,14 @@ def saved_model(preset, path):
       `answers`, the tokens of the answer joined, `starts` and `ends`, int32
       (batch,), its first and last token of the context, `scores`, float32
       (batch,), and where it was trained on them `no_answer_probabilities`.
+      Contexts longer than a row are read in windows, as `predict` does.
 
     A preset without a detector, such as one of the objective `"mlm"`, has
     `encode` alone.
 
     It computes in float32, whatever the model was trained in. Rows start with
     [CLS], end with [SEP], and are padded with "" to the longest of the batch;
-    a text longer than a row is cut.
+    another text longer than a row is cut.
 
     Args:
         preset: string. A preset directory with weights.

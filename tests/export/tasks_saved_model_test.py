@@ -112,17 +112,29 @@ def test_question_answerer(tmp_path):
         no_answer=True,
         no_answer_threshold=1.0,
         preprocessor=ElectraQuestionAnswererPreprocessor(
-            tiny.tokenizer(), sequence_length=24
+            tiny.tokenizer(), sequence_length=24, stride=5
         ),
     )
+    # Some are longer than a row: several windows, whose answers compete.
+    words = np.random.default_rng(0).choice(tiny.WORDS, 90)
+    long = [" ".join(words[a:b]) for a, b in ((0, 90), (7, 31), (20, 60))]
     data = {
-        "question": ["who was first", "how", "when"],
-        "context": ["the people who made it, they were", "times now", ""],
+        "question": ["who was first", "how", "when", "how", "who", "when"],
+        "context": [
+            "the people who made it, they were",
+            "times now",
+            "",
+            *long,
+        ],
     }
     (found,) = serve(model, tmp_path, ("serve", data))
     for i, answer in enumerate(model.predict(data)):
         joined = " ".join(w for w in answer["text"].replace(",", " ,").split())
         assert found["answers"][i] == joined
+        if i >= 3:  # Every token of these contexts is a word.
+            words = data["context"][i].split()
+            first, last = found["starts"][i], found["ends"][i]
+            assert " ".join(words[first : last + 1]) == joined
         np.testing.assert_allclose(
             found["scores"][i],
             answer["n_best"][0]["score"] if answer["n_best"] else 0.0,
