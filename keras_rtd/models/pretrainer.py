@@ -222,12 +222,22 @@ class ElectraPretrainer(PretrainerTraining, SubclassedTask):
             encoded = encoded["sequence_output"]
         return encoded
 
-    def encode(self, batch, token_ids, training=None):
-        """The encoder's vectors for `token_ids`: (batch, length, width)."""
-        encoded = self.backbone(
-            encoder_inputs(batch, token_ids), training=training
+    def generator_encode_depths(self, batch, training=None):
+        """The generator's vectors after each of the objective's depths, for
+        the masked tokens: list of (batch, length, width)."""
+        return self.generator.encode_in_groups(
+            encoder_inputs(batch, batch["masked_token_ids"]),
+            self.objective.depths(self.generator.num_layers),
+            training=training,
         )
-        return encoded["sequence_output"]
+
+    def encode(self, batch, token_ids, training=None, token_terms=None):
+        """The encoder's vectors for `token_ids`: (batch, length, width).
+        `token_terms` are added to the tokens' embeddings."""
+        inputs = encoder_inputs(batch, token_ids)
+        if token_terms is not None:
+            inputs["token_terms"] = token_terms
+        return self.backbone(inputs, training=training)["sequence_output"]
 
     # === Saving ===
 

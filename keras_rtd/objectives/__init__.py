@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from keras_rtd.objectives.amos import Amos
 from keras_rtd.objectives.electra import Electra
 from keras_rtd.objectives.electra import Electra15
 from keras_rtd.objectives.electric import Electric
@@ -20,6 +21,7 @@ OBJECTIVES = {
         Electra15,
         Electric,
         CorrectiveLM,
+        Amos,
     )
 }
 

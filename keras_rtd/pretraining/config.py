@@ -182,6 +182,19 @@ class PretrainConfig:
     all_tokens_weight: float | None = setting(
         None, "weight of all_tokens_mlm's prediction of all tokens"
     )
+    generator_depths: tuple | None = setting(
+        None,
+        "layers of amos' generator that predict (default: each third)",
+        nargs="+",
+    )
+    mixture_temperature: float | None = setting(
+        None, "of amos' softened draw (default 0.3)"
+    )
+    mixture_gradient: float | None = setting(
+        None,
+        "what detection's gradient to amos' mixture is multiplied by "
+        "(default -1)",
+    )
     unigram_warmup_steps: int = setting(
         0,
         "first steps whose replacements move from the corpus's word "
@@ -217,6 +230,16 @@ class PretrainConfig:
     )
 
     def __post_init__(self):
+        if self.generator_depths is not None:
+            depths = tuple(map(str, self.generator_depths))
+            self.check(
+                "generator_depths",
+                all(d.isdigit() and int(d) > 0 for d in depths),
+                "numbers from 1",
+            )
+            object.__setattr__(
+                self, "generator_depths", tuple(map(int, depths))
+            )
         check_ranges(self)
         check_frozen_generator(self)
         self._check_objective_options()

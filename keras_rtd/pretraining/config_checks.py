@@ -10,6 +10,9 @@ OBJECTIVE_OPTIONS = (
     "discriminator_weight",
     "masked_lm_weight",
     "all_tokens_weight",
+    "generator_depths",
+    "mixture_temperature",
+    "mixture_gradient",
     "temperature",
     "final_temperature",
     "temperature_steps",
@@ -92,6 +95,8 @@ def check_ranges(config):
         == (config.final_temperature is None),
         "given together with --final_temperature",
     )
+    value = config.mixture_temperature
+    config.check("mixture_temperature", value is None or value > 0, "above 0")
     for name in ("masked_lm_weight", "all_tokens_weight"):
         value = getattr(config, name)
         config.check(name, value is None or value >= 0, "0 or more")
