@@ -38,14 +38,18 @@ RUN_ONCE = (
     "evaluation/glue_test.py",
     "evaluation/squad_test.py",
     "evaluation/tagging_test.py",
+    "finetuning/suites_test.py",
     "pretraining/remote_run_test.py",
     "pretraining/report_test.py",
     "pretraining/workers_test.py",
     "serve/http_test.py",
     "serve/page_test.py",
+    "tokenizers/electra_tokenizer_test.py",
     "tokenizers/graph_*",
     "tokenizers/normalizer_test.py",
     "tokenizers/vocabulary_file_test.py",
+    "training/remote_checkpoint_test.py",
+    "utils/host_memory_test.py",
 )
 
 

@@ -95,10 +95,11 @@ class PretrainConfig:
         choices=SEGMENTS,
     )
     seed: int = setting(0, "of weights, order, masks and draws")
-    optimizer: str = setting(
-        "adamw",
+    optimizer: str | None = setting(
+        None,
         "lamb is for large batches, and wants a --learning_rate of its own; "
-        "muon moves the encoders' kernels, adamw the rest",
+        "muon moves the encoders' kernels, adamw the rest (default the "
+        "preset's)",
         choices=tuple(OPTIMIZERS),
     )
     learning_rate: float | None = setting(None, "peak rate")
@@ -299,6 +300,7 @@ class PretrainConfig:
     def optimizer_config(self):
         """Arguments of `make_optimizer` that the settings decide."""
         names = (
+            "optimizer",
             "learning_rate",
             "generator_learning_rate",
             "generator_clipnorm",
@@ -308,11 +310,8 @@ class PretrainConfig:
             "ema_momentum",
         )
         given = {name: getattr(self, name) for name in names}
-        if self.optimizer == "muon" and self.dtype == "mixed_bfloat16":
-            given["product_dtype"] = "bfloat16"
         return {
             **{k: v for k, v in given.items() if v is not None},
-            "optimizer": self.optimizer,
             "schedule": self.schedule,
             "train_steps": self.train_steps,
         }

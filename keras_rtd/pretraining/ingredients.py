@@ -69,15 +69,41 @@ def build_pretrainer(config):
                 f"--{name} {phase.sequence_length} is over the model's "
                 f"max_sequence_length {longest}"
             )
-    pretrainer.optimizer_config = {
-        **pretrainer.optimizer_config,
-        **config.optimizer_config(),
-    }
+    pretrainer.optimizer_config = optimizer_config(
+        config, pretrainer.optimizer_config
+    )
     pretrainer.compile(
         accumulate_steps=config.accumulate_steps,
         steps_per_execution=config.steps_per_execution,
     )
     return pretrainer
+
+
+def optimizer_config(config, preset):
+    """Arguments of `make_optimizer`: the settings, over the preset's.
+
+    Args:
+        config: `PretrainConfig`.
+        preset: dict, the preset's own.
+
+    Raises:
+        ConfigError: AdamW with the rate of a preset for Muon, which is too
+            high for it.
+    """
+    own = preset.get("optimizer", "adamw")
+    made = {"optimizer": own, **preset, **config.optimizer_config()}
+    config.check(
+        "learning_rate",
+        own != "muon"
+        or made["optimizer"] == own
+        or config.learning_rate is not None,
+        f"given with --optimizer={made['optimizer']}, as the preset's "
+        f"{preset.get('learning_rate')} is for {own}",
+    )
+    made.pop("product_dtype", None)
+    if made["optimizer"] == "muon" and config.dtype == "mixed_bfloat16":
+        made["product_dtype"] = "bfloat16"
+    return made
 
 
 def datasets(config, phase, pretrainer, strategy):

@@ -49,6 +49,7 @@ def softmax(logits):
     return p / p.sum(-1, keepdims=True)
 
 
+@pytest.mark.run_once
 def test_text_classifier(tmp_path):
     model = ElectraTextClassifier(
         tiny.pretrainer().backbone,

@@ -64,6 +64,7 @@ def test_what_keras_hub_wrote_is_loaded(tmp_path, embedding_dim):
     )
 
 
+@pytest.mark.run_once
 def test_keras_hub_loads_what_was_saved_without_this_package(tmp_path):
     ours = encoder("gelu_approximate")
     keras_hub.save(ours, tmp_path / "preset", tokenizer=tiny.tokenizer())

@@ -316,6 +316,7 @@ def test_another_tokenizer_sets_the_vocabulary(tmp_path):
     assert copy.tokenizer.get_vocabulary() == tiny.VOCABULARY
 
 
+@pytest.mark.run_once
 def test_classes_with_weights_to_load_refuse_a_preset_without():
     for cls in (
         ElectraBackbone,

@@ -1,5 +1,6 @@
 """Modern layers and documents that share rows, through a recipe."""
 
+import dataclasses
 import json
 import pathlib
 import subprocess
@@ -11,6 +12,8 @@ import pytest
 from keras_rtd.models import ElectraPretrainer
 from keras_rtd.pretraining import PretrainConfig
 from keras_rtd.pretraining.ingredients import build_pretrainer
+from keras_rtd.training.adamw import AdamW
+from keras_rtd.training.muon import Muon
 
 RECIPE = pathlib.Path(__file__).parents[2] / "recipes" / "pretrain_tiny.py"
 
@@ -74,3 +77,33 @@ def test_what_does_not_fit_is_named(world, settings, message):
         settings["init_from"] = settings["preset"]
     with pytest.raises(ValueError, match=message):
         build_pretrainer(PretrainConfig(**settings))
+
+
+def test_the_optimizer_is_the_presets_unless_another_is_named():
+    name = "rtd_modern_tiny_uncased_en"
+    config = PretrainConfig(preset=name, data=("x",), train_steps=1_000)
+    assert kind_and_rate(config) == (Muon, 4e-3)
+    config = dataclasses.replace(config, optimizer="adamw")
+    with pytest.raises(ValueError, match="--learning_rate must be given with"):
+        build_pretrainer(config)
+    config = dataclasses.replace(config, learning_rate=1e-3)
+    assert kind_and_rate(config) == (AdamW, 1e-3)
+
+
+def kind_and_rate(config):
+    optimizer = build_pretrainer(config).optimizer
+    schedule = optimizer.get_config()["learning_rate"]["config"]
+    return type(optimizer), schedule["learning_rate"]
+
+
+@pytest.mark.parametrize(
+    "dtype, products", [("float32", "float32"), ("mixed_bfloat16", "bfloat16")]
+)
+def test_muons_products_have_the_runs_type(dtype, products):
+    config = PretrainConfig(
+        preset="rtd_modern_tiny_uncased_en",
+        data=("x",),
+        train_steps=10,
+        dtype=dtype,
+    )
+    assert build_pretrainer(config).optimizer.product_dtype == products

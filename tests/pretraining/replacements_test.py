@@ -159,6 +159,7 @@ def test_a_run_reads_them_and_gets_what_a_live_one_gets(world, drawn, tmp_path):
     assert losses[0] == losses[1]
 
 
+@pytest.mark.run_once
 def test_a_killed_run_goes_on_to_the_same_weights(world, drawn, tmp_path):
     path = str(drawn)
     whole = pretrain(
