@@ -60,11 +60,10 @@ class QuickstartConfig(PretrainConfig):
     data: tuple = setting(
         ("python_docs",), "a corpus in place of Python's texts", nargs="+"
     )
-    train_steps: int = setting(700, "optimiser steps of the whole run")
+    train_steps: int = setting(500, "optimiser steps of the whole run")
     batch_size: int = setting(32, "windows a step")
-    learning_rate: float | None = setting(8e-4, "peak rate")
     unigram_warmup_steps: int = setting(
-        350, "steps until all replacements are the generator's"
+        450, "steps until all replacements are the generator's"
     )
     dtype: str = setting(
         "auto", "dtype policy; auto: mixed_bfloat16 where it is fast", DTYPES

@@ -40,6 +40,9 @@ COLORS = (
     "#b0235f",
     "#6a7078",
     "#8a7000",
+    "#00797a",
+    "#7a3b10",
+    "#2c3e63",
 )
 UNITS = ((1e18, "EFLOP"), (1e15, "PFLOP"), (1e12, "TFLOP"), (1e9, "GFLOP"))
 COLUMNS = 2
