@@ -26,7 +26,7 @@ from keras_rtd.pretraining.config import DTYPES
 from keras_rtd.pretraining.samples import terminal_lines
 from keras_rtd.pretraining.settings import parse_arguments
 
-SENTENCE = "Return a list of all the banana in the current directory."
+SENTENCE = "Return a list of all the with in the current directory."
 
 COLUMNS = {
     "probe_auc": "probe auc",

@@ -23,9 +23,11 @@ step() {
 step lint "$MAKE" --no-print-directory lint
 once=""
 for backend in $BACKENDS; do
-    # What does not depend on the backend runs under the first one only.
+    # What does not depend on the backend runs under the first one only;
+    # worksteal keeps most of a file, its fixtures and what it compiled, on
+    # one worker.
     step "$backend" env KERAS_BACKEND="$backend" \
-        "$BIN/python" -m pytest -q -n 2 -m "($fast)$once" tests
+        "$BIN/python" -m pytest -q -n 2 --dist worksteal -m "($fast)$once" tests
     once=" and not run_once"
 done
 
