@@ -198,8 +198,7 @@ def test_bfloat16_stays_near_one_device(case, tmp_path):
     np.testing.assert_allclose(many["log/loss"], one["log/loss"], rtol=1e-2)
 
 
-# TensorFlow and JAX compile in six processes for minutes.
-@(lambda test: test if BACKEND == "torch" else pytest.mark.slow(test))
+@pytest.mark.slow
 def test_a_killed_worker_stops_the_others_and_all_continue(tmp_path):
     case = {
         "strategy": {

@@ -40,6 +40,7 @@ def changed(tmp_path, **arrays):
     return path
 
 
+@pytest.mark.run_once
 def test_a_wrong_loss_fails(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("KERAS_BACKEND", backend())
     path = changed(tmp_path, **{"step3/total_loss": np.float32(20.0)})

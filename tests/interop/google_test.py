@@ -230,6 +230,7 @@ def test_without_an_own_optimizer_only_weights_are_saved(model, tmp_path):
     assert int(again.optimizer.iterations.numpy()) == 0
 
 
+@pytest.mark.run_once
 def test_an_electric_checkpoint_round_trip(tmp_path):
     model = tiny.pretrainer(objective="electric", with_tokenizer=True)
     model.train_on_batch(tiny.batch())

@@ -82,7 +82,9 @@ def shared_batch(seed=0, length=16):
     return batch
 
 
-@pytest.mark.parametrize("block", ["classic", "modern"])
+@pytest.mark.parametrize(
+    "block", [pytest.param("classic", marks=pytest.mark.run_once), "modern"]
+)
 def test_training_a_shared_row_is_training_its_documents(block):
     """Same loss, and same weights after a step, as a row each."""
     models = []

@@ -77,6 +77,7 @@ def test_the_generator_moves_both(tmp_path):
     assert np.abs(numpy(apart.backbone.embeddings.tables()[0]) - before).max()
 
 
+@pytest.mark.run_once
 def test_presets_hold_one_table_for_the_encoder(tmp_path):
     _, apart = pair(tmp_path)
     for _ in range(3):

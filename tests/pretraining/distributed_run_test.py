@@ -10,6 +10,7 @@ import time
 import keras
 import pytest
 from processes import environments
+from recipe import run_here
 
 RECIPE = pathlib.Path(__file__).parents[2] / "recipes" / "pretrain_tiny.py"
 BACKEND = keras.config.backend()
@@ -94,14 +95,15 @@ def test_a_preempted_run_saves_everywhere_and_continues(world, tmp_path):
 
 def test_another_backends_strategy_is_refused_in_one_line(world, tmp_path):
     other = "ddp" if BACKEND != "torch" else "mirrored"
-    (process,) = start(world, tmp_path / "run", strategy=other, processes=1)
-    _, errors = process.communicate(timeout=TIMEOUT)
-    assert process.returncode == 2
-    line = errors.splitlines()[-1]
+    arguments = command(world, tmp_path / "run", strategy=other)
+    result = run_here([sys.executable, *arguments])
+    assert result.returncode == 2
+    line = result.stderr.splitlines()[-1]
     assert line.startswith("error: ") and f"'{other}'" in line
     assert "KERAS_BACKEND=" in line
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "option, message",
     [

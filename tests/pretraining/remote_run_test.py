@@ -14,6 +14,7 @@ import time
 
 import numpy as np
 import pytest
+from recipe import run_here
 
 from keras_rtd.data.prepared import PreparedCorpus
 from keras_rtd.pretraining.config import ConfigError
@@ -50,21 +51,25 @@ def store(world, tmp_path_factory):
     server.stop()
 
 
-def start(world, run_dir, data="gs://b/prepared"):
+def command(world, run_dir, data="gs://b/prepared"):
+    return [
+        sys.executable,
+        str(RECIPE),
+        f"--preset={world / 'preset'}",
+        f"--data={data}",
+        f"--run_dir={run_dir}",
+        "--train_steps=40",
+        "--batch_size=4",
+        "--sequence_length=16",
+        "--checkpoint_every=5",
+        "--eval_every=10",
+        "--eval_batches=2",
+    ]
+
+
+def start(*args, **kwargs):
     return subprocess.Popen(
-        [
-            sys.executable,
-            str(RECIPE),
-            f"--preset={world / 'preset'}",
-            f"--data={data}",
-            f"--run_dir={run_dir}",
-            "--train_steps=40",
-            "--batch_size=4",
-            "--sequence_length=16",
-            "--checkpoint_every=5",
-            "--eval_every=10",
-            "--eval_batches=2",
-        ],
+        command(*args, **kwargs),
         env={**os.environ, "PYTHONPATH": str(RECIPE.parents[1])},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -130,18 +135,18 @@ def test_a_run_on_gs_equals_a_local_one_and_outlives_its_machine(
 def test_what_a_bucket_cannot_do_is_told_in_one_line(world, store):
     cases = [
         (
-            start(world, "gs://none/run"),
+            command(world, "gs://none/run"),
             "error: --run_dir gs://none/run cannot be used",
         ),
         (
-            start(world, "gs://b/other", data="gs://b/nothing"),
+            command(world, "gs://b/other", data="gs://b/nothing"),
             "error: No file matches 'gs://b/nothing'",
         ),
     ]
-    for process, message in cases:
-        _, errors = process.communicate(timeout=TIMEOUT)
-        assert process.returncode == 2, errors
-        assert message in errors.splitlines()[-1]
+    for arguments, message in cases:
+        result = run_here(arguments)
+        assert result.returncode == 2, result.stderr
+        assert message in result.stderr.splitlines()[-1]
 
 
 def test_prepared_data_is_copied_once(world, store, monkeypatch):

@@ -10,6 +10,7 @@ import time
 import keras
 import numpy as np
 import pytest
+from recipe import run_here
 from tensorboard.backend.event_processing import event_accumulator
 
 from keras_rtd.models import ElectraPretrainer
@@ -130,7 +131,7 @@ def test_a_finished_run_is_left_alone(world, finished):
 
 def test_other_settings_are_refused_and_named(world, finished):
     run_dir, _ = finished
-    result = run(world, run_dir, "--mask_rate=0.3")
+    result = run_here(command(world, run_dir, "--mask_rate=0.3"))
     assert result.returncode == 2
     assert "mask_rate: 0.15 there, 0.3 now" in result.stderr
     assert "Traceback" not in result.stderr
@@ -241,7 +242,7 @@ def test_text_files_train_too(world, tmp_path):
     ],
 )
 def test_bad_input_ends_with_one_line(world, tmp_path, extra, message):
-    result = run(world, tmp_path / "run", *extra)
+    result = run_here(command(world, tmp_path / "run", *extra))
     assert result.returncode == 2
     last = result.stderr.strip().splitlines()[-1]
     assert last.startswith("error:") and message in last
@@ -271,7 +272,7 @@ def test_a_line_cut_by_a_kill_is_forgotten(tmp_path):
 
 @pytest.mark.run_once
 def test_parts_that_cannot_share_the_batch_are_refused(world, tmp_path):
-    result = run(world, tmp_path / "run", "--accumulate_steps=3")
+    result = run_here(command(world, tmp_path / "run", "--accumulate_steps=3"))
     assert result.returncode == 2
     last = result.stderr.strip().splitlines()[-1]
     assert "--accumulate_steps must divide the 4 windows" in last
@@ -284,6 +285,6 @@ def test_a_run_older_than_a_setting_has_its_default(world, finished):
     config = json.loads(path.read_text())
     del config["accumulate_steps"]
     path.write_text(json.dumps(config))
-    assert run(world, run_dir).returncode == 0
-    result = run(world, run_dir, "--accumulate_steps=2")
+    assert run_here(command(world, run_dir)).returncode == 0
+    result = run_here(command(world, run_dir, "--accumulate_steps=2"))
     assert "accumulate_steps: 1 there, 2 now" in result.stderr

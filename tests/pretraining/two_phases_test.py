@@ -9,6 +9,7 @@ import time
 
 import numpy as np
 import pytest
+from recipe import run_here
 
 from keras_rtd.models import ElectraPretrainer
 from keras_rtd.pretraining import TwoPhaseConfig
@@ -113,7 +114,7 @@ def test_a_run_killed_in_phase_2_equals_one_that_was_not(world, tmp_path):
 def test_a_phase_that_does_not_fit_ends_with_one_line(
     world, tmp_path, extra, message
 ):
-    result = run(world, tmp_path / "run", *extra)
+    result = run_here(command(world, tmp_path / "run", *extra))
     assert result.returncode == 2
     last = result.stderr.strip().splitlines()[-1]
     assert last.startswith("error:") and message in last

@@ -75,6 +75,7 @@ def test_classes(start_server, tmp_path):
     assert endpoint["classes"] == names
 
 
+@pytest.mark.run_once
 def test_probabilities_and_numbers(start_server, tmp_path):
     task = classifier(tmp_path / "a", num_classes=2, activation="softmax")
     client = serve(start_server, tmp_path / "a")
