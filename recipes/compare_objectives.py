@@ -24,8 +24,8 @@ on CPUs is more than one after the other with two threads. The same command
 again skips what is finished and continues what was killed. Written are
 `NAME-SEED/` (a run directory each), `comparison.md`, `comparison.json` and
 `comparison.svg`. --blimp adds the scores of detectors (sum of
-log-probabilities of "original") and of mlm (pseudo-log-likelihood); --glue
-fine-tunes every encoder on the tasks whose files are there.
+log-probabilities of "original") and of mlm (pseudo-log-likelihood); --glue and
+--tagging fine-tune every encoder on the tasks whose files are there.
 """
 
 import gc
@@ -39,6 +39,7 @@ from keras_rtd import objectives
 from keras_rtd.evaluation import evaluate
 from keras_rtd.pretraining import comparison
 from keras_rtd.pretraining import pretrain
+from keras_rtd.pretraining.comparison_plan import TRAINED_SUITES
 from keras_rtd.pretraining.comparison_plan import CompareConfig
 from keras_rtd.pretraining.report import read_metrics
 from keras_rtd.pretraining.run import run_safely
@@ -128,8 +129,10 @@ def complete(run, config):
         return False
     found = set(read_suites(pathlib.Path(run.run_dir)))
     scores = config.blimp and scorer_of(run.objective) is not None
-    return not (scores and "BLiMP" not in found) and not (
-        config.glue and not found - {"BLiMP"}
+    # Which tasks' files are there, the suite knows: one is enough here.
+    return not (scores and "BLiMP" not in found) and all(
+        found & set(options["tasks"] or TRAINED_SUITES[suite])
+        for suite, (_, options) in config.trained_suites().items()
     )
 
 
@@ -159,15 +162,10 @@ def suites(folder, objective, config):
         scores = evaluate(preset, "blimp", config.blimp, scorer=scorer)
         found["BLiMP"] = scores["overall"]
         RunDirectory(folder).write_json(path, found)
-    if config.glue:
+    for suite, (files, options) in config.trained_suites().items():
         # What is done already is not done again.
         scores = evaluate(
-            preset,
-            "glue",
-            config.glue,
-            run_dir=str(folder / "glue"),
-            tasks=list(config.glue_tasks) or None,
-            **config.glue_settings(),
+            preset, suite, files, run_dir=str(folder / suite), **options
         )
         for name, row in scores["tasks"].items():
             found[name] = row["median"][row["metric"]]

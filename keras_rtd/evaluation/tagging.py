@@ -10,6 +10,12 @@ from keras_rtd.evaluation.text_files import read_lines
 from keras_rtd.utils.tag_chunks import chunks
 from keras_rtd.utils.tag_chunks import is_tag
 
+# Files of the training and of the scored sentences, as they are distributed.
+TASKS = {
+    "conll2000": ("train.txt", "test.txt"),
+    "wnut17": ("wnut17train.conll", "emerging.test.annotated"),
+}
+
 
 @dataclasses.dataclass(frozen=True)
 class Sentences:

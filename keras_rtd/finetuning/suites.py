@@ -13,6 +13,7 @@ import statistics
 import numpy as np
 
 from keras_rtd.evaluation.glue import TASKS
+from keras_rtd.evaluation.tagging import TASKS as TAGGING
 from keras_rtd.evaluation.text_files import find_file
 from keras_rtd.finetuning.config import FineTuneConfig
 from keras_rtd.finetuning.problems import Glue
@@ -21,12 +22,6 @@ from keras_rtd.finetuning.problems import Tagging
 from keras_rtd.finetuning.run import finetune
 from keras_rtd.finetuning.table import markdown
 from keras_rtd.pretraining.run_directory import RunDirectory
-
-# Files of the training and of the scored sentences, as they are distributed.
-TAGGING = {
-    "conll2000": ("train.txt", "test.txt"),
-    "wnut17": ("wnut17train.conll", "emerging.test.annotated"),
-}
 
 # Versions of the questions, which their files' names hold.
 SQUAD = {"squad1": "v1.1", "squad2": "v2.0"}

@@ -5,7 +5,8 @@ import pathlib
 import re
 
 from keras_rtd import objectives
-from keras_rtd.evaluation.glue import TASKS
+from keras_rtd.evaluation import glue
+from keras_rtd.evaluation import tagging
 from keras_rtd.layers.masking import MaskingOptions
 from keras_rtd.pretraining.config import PretrainConfig
 from keras_rtd.pretraining.config_checks import OBJECTIVE_OPTIONS
@@ -19,6 +20,9 @@ from keras_rtd.utils.flops import training_flops
 # What the comparison decides, and what a variant may not.
 DECIDED = ("objective", "seed", "train_steps")
 NOT_VARIED = ("seed", "train_steps", "run_dir")
+
+# Suites that train, and their tasks.
+TRAINED_SUITES = {"glue": tuple(glue.TASKS), "tagging": tuple(tagging.TASKS)}
 
 DEFAULT_OBJECTIVES = ("electra", "mlm", "all_tokens_mlm", "electra_15")
 
@@ -72,13 +76,22 @@ class CompareConfig(PretrainConfig):
         "passes over a task's training data (default as published: 3, "
         "10 for RTE and STS-B)",
     )
+    tagging: str | None = setting(
+        None, "folder that holds conll2000's or wnut17's to fine-tune on"
+    )
+    tagging_tasks: tuple = setting(
+        (), "which of them (default: all that are there)", nargs="+"
+    )
+    tagging_epochs: int | None = setting(
+        None, "passes over their training data (default 3)"
+    )
     batch_size: int = setting(32, "windows a step")
     checkpoint_every: int = setting(500, "steps between checkpoints")
     eval_every: int = setting(500, "steps between evaluations")
 
     def __post_init__(self):
-        lists = ("objectives", "variants", "seeds", "flops", "glue_tasks")
-        for name in lists:
+        lists = ("objectives", "variants", "seeds", "flops")
+        for name in (*lists, *(f"{suite}_tasks" for suite in TRAINED_SUITES)):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         if not self.objectives and not self.variants:
             object.__setattr__(self, "objectives", DEFAULT_OBJECTIVES)
@@ -90,13 +103,15 @@ class CompareConfig(PretrainConfig):
         good = all(str(seed).isdigit() for seed in self.seeds)
         self.check("seeds", good, "numbers from 0")
         object.__setattr__(self, "seeds", tuple(map(int, self.seeds)))
-        for name in self.glue_tasks:
-            self.check("glue_tasks", name in TASKS, f"of {', '.join(TASKS)}")
-        self.check(
-            "glue_epochs",
-            self.glue_epochs is None or self.glue_epochs >= 1,
-            "at least 1",
-        )
+        for suite, tasks in TRAINED_SUITES.items():
+            for name in getattr(self, f"{suite}_tasks"):
+                self.check(
+                    f"{suite}_tasks", name in tasks, f"of {', '.join(tasks)}"
+                )
+            epochs = getattr(self, f"{suite}_epochs")
+            self.check(
+                f"{suite}_epochs", epochs is None or epochs >= 1, "at least 1"
+            )
         self._check_flops()
         self.check("workers", self.workers >= 1, "at least 1")
         for name in DECIDED:
@@ -136,11 +151,21 @@ class CompareConfig(PretrainConfig):
         ]
         check_objective_options(self, used)
 
-    def glue_settings(self):
-        """What differs from a fine-tuning's defaults."""
-        if self.glue_epochs is None:
-            return {}
-        return {"epochs": self.glue_epochs}
+    def trained_suites(self):
+        """Suites to fine-tune on: dict of name to (folder, what
+        `keras_rtd.evaluation.evaluate` takes of it)."""
+        found = {}
+        for suite in TRAINED_SUITES:
+            folder, tasks, epochs = (
+                getattr(self, suite + part)
+                for part in ("", "_tasks", "_epochs")
+            )
+            if folder:
+                options = {"tasks": list(tasks) or None}
+                if epochs is not None:
+                    options["epochs"] = epochs
+                found[suite] = folder, options
+        return found
 
     def entries(self):
         """What is compared: dict of name to the settings of its own."""

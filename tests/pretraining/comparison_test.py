@@ -57,11 +57,22 @@ def test_the_table_has_the_median_and_the_range():
 
 
 def test_tasks_are_fine_tuned_as_asked():
-    assert CompareConfig(data=("x",)).glue_settings() == {}
-    config = CompareConfig(data=("x",), glue_epochs=2)
-    assert config.glue_settings() == {"epochs": 2}
+    assert CompareConfig(data=("x",), glue_epochs=2).trained_suites() == {}
+    config = CompareConfig(
+        data=("x",),
+        glue="g",
+        glue_epochs=2,
+        tagging="t",
+        tagging_tasks=["wnut17"],
+    )
+    assert config.trained_suites() == {
+        "glue": ("g", {"tasks": None, "epochs": 2}),
+        "tagging": ("t", {"tasks": ["wnut17"]}),
+    }
     with pytest.raises(ConfigError, match="--glue_epochs must be at least 1"):
         CompareConfig(data=("x",), glue_epochs=0)
+    with pytest.raises(ConfigError, match="--tagging_tasks must be of conll2"):
+        CompareConfig(data=("x",), tagging_tasks=["sst2"])
 
 
 def test_suites_are_columns_of_their_own():
