@@ -121,6 +121,9 @@ class PretrainConfig:
     schedule: str = setting(
         "polynomial", "how the rate falls", choices=tuple(SCHEDULES)
     )
+    weight_decay: float | None = setting(
+        None, "decoupled, of kernels and embeddings (default 0.01)"
+    )
     ema_momentum: float | None = setting(
         None,
         "of exponential moving averages of the weights, which are then what "
@@ -307,6 +310,7 @@ class PretrainConfig:
             "generator_schedule",
             "generator_warmup_steps",
             "warmup_steps",
+            "weight_decay",
             "ema_momentum",
         )
         given = {name: getattr(self, name) for name in names}

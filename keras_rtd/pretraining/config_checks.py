@@ -59,7 +59,7 @@ def check_ranges(config):
         config.check(name, value is None or value > 0, "above 0")
     for name in ("seed", "unigram_warmup_steps", "discriminator_weight"):
         config.check(name, getattr(config, name) >= 0, "0 or more")
-    for name in ("warmup_steps", "generator_warmup_steps"):
+    for name in ("warmup_steps", "generator_warmup_steps", "weight_decay"):
         value = getattr(config, name)
         config.check(name, value is None or value >= 0, "0 or more")
     config.check(

@@ -3,8 +3,10 @@ import dataclasses
 import pytest
 
 from keras_rtd.pretraining import PretrainConfig
+from keras_rtd.pretraining.ingredients import optimizer_config
 from keras_rtd.pretraining.settings import ConfigError
 from keras_rtd.pretraining.settings import parse_arguments
+from keras_rtd.training import make_optimizer
 from keras_rtd.utils.hardware import fast_dtype
 
 
@@ -17,6 +19,7 @@ from keras_rtd.utils.hardware import fast_dtype
         ("batch_size", 0),
         ("sequence_length", 4),
         ("learning_rate", 0.0),
+        ("weight_decay", -0.1),
         ("temperature", -1.0),
         ("dropout", 1.0),
         ("objective", "bert"),
@@ -83,3 +86,12 @@ def test_auto_dtype_is_remembered_as_what_it_stands_for():
     config = PretrainConfig(data=("x",), dtype="auto")
     assert config.dtype == fast_dtype()
     assert config.binding()["dtype"] in ("float32", "mixed_bfloat16")
+
+
+def test_settings_of_the_optimizer_are_over_the_presets():
+    config = PretrainConfig(data=("x",), weight_decay=0.0, warmup_steps=7)
+    preset = {"learning_rate": 2e-3, "weight_decay": 0.1, "warmup_steps": 99}
+    made = optimizer_config(config, preset)
+    assert made["learning_rate"] == 2e-3
+    assert made["warmup_steps"] == 7
+    assert make_optimizer(**made).get_config()["weight_decay"] == 0.0
