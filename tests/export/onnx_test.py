@@ -64,7 +64,6 @@ def test_a_pretrainer_gives_its_discriminator(tmp_path):
     assert callable(export.onnx)
 
 
-@pytest.mark.run_once
 @in_process
 def test_int8_is_smaller_and_near(tmp_path):
     model = models.ElectraPretrainer.from_preset(
@@ -96,7 +95,6 @@ def test_classifiers(tmp_path, activation):
     assert_close(outputs[name], model(batch()))
 
 
-@pytest.mark.run_once
 @in_process
 def test_taggers_and_encoders(tmp_path):
     model = models.ElectraTokenClassifier(

@@ -3,6 +3,7 @@ import pathlib
 import subprocess
 import sys
 
+import keras
 import numpy as np
 import pytest
 import tiny
@@ -10,6 +11,11 @@ from keras import ops
 
 from keras_rtd import export
 from keras_rtd.models import ElectraBackbone
+
+# Elsewhere a second process does the same; the first test sees that it does.
+in_process = pytest.mark.skipif(
+    keras.config.backend() != "tensorflow", reason="TensorFlow's part"
+)
 
 # Runs where keras_rtd and KerasHub cannot be imported (tensorflow_text itself
 # imports Keras).
@@ -93,7 +99,7 @@ def test_serves_strings_without_keras_rtd_and_equals_the_model(tmp_path):
     )
 
 
-@pytest.mark.run_once
+@in_process
 def test_a_bare_encoder_exports_encode_only(tmp_path):
     model = tiny.pretrainer(with_tokenizer=True)
     model.backbone.save_to_preset(str(tmp_path / "encoder"))
@@ -104,7 +110,7 @@ def test_a_bare_encoder_exports_encode_only(tmp_path):
     assert set(serve(path, {})) - {"serving_default"} == {"encode"}
 
 
-@pytest.mark.run_once
+@in_process
 def test_exporting_again_replaces_and_leaves_nothing_behind(tmp_path):
     model = tiny.pretrainer(with_tokenizer=True)
     model.save_to_preset(str(tmp_path / "mine"))
@@ -125,7 +131,7 @@ def test_what_cannot_be_exported_is_said(tmp_path):
     assert not (tmp_path / "saved").exists()
 
 
-@pytest.mark.run_once
+@in_process
 def test_a_model_trained_in_bfloat16_serves_in_float32(tmp_path):
     model = tiny.pretrainer(with_tokenizer=True, dtype="mixed_bfloat16")
     model.save_to_preset(str(tmp_path / "mine"))

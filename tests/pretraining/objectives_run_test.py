@@ -37,7 +37,7 @@ def run(world, run_dir, *extra):
 @pytest.mark.parametrize(
     "name",
     [
-        "mlm",
+        pytest.param("mlm", marks=pytest.mark.run_once),
         pytest.param("all_tokens_mlm", marks=pytest.mark.slow),
         pytest.param("electric", marks=pytest.mark.slow),
     ],

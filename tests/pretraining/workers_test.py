@@ -8,6 +8,8 @@ import sys
 import threading
 import time
 
+import pytest
+
 from keras_rtd.pretraining.workers import run_side_by_side
 
 SECONDS = 20
@@ -86,6 +88,7 @@ def test_a_signal_stops_all_and_starts_no_more():
     assert time.perf_counter() - start < SECONDS
 
 
+@pytest.mark.slow
 def test_a_worker_ends_with_its_parent(tmp_path):
     pids = tmp_path / "pid"
     worker = (
