@@ -129,11 +129,15 @@ def complete(run, config):
         return False
     found = set(read_suites(pathlib.Path(run.run_dir)))
     scores = config.blimp and scorer_of(run.objective) is not None
-    # Which tasks' files are there, the suite knows: one is enough here.
-    return not (scores and "BLiMP" not in found) and all(
-        found & set(options["tasks"] or TRAINED_SUITES[suite])
-        for suite, (_, options) in config.trained_suites().items()
-    )
+    if scores and "BLiMP" not in found:
+        return False
+    for suite, (_, options) in config.trained_suites().items():
+        asked = set(options["tasks"] or ())
+        # Without names the suite takes the tasks whose files are there, and
+        # any score says that it did.
+        if not asked <= found or not found & set(TRAINED_SUITES[suite]):
+            return False
+    return True
 
 
 def result(name, run, per_token, config):

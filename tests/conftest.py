@@ -58,6 +58,15 @@ def pytest_collection_modifyitems(items):
         name = item.path.relative_to(TESTS).as_posix()
         if any(fnmatch.fnmatch(name, pattern) for pattern in RUN_ONCE):
             item.add_marker(pytest.mark.run_once)
+        only = item.get_closest_marker("only_on")
+        if only is None:
+            continue
+        if item.get_closest_marker("run_once"):
+            # The first backend need not be that one: it would run nowhere.
+            raise pytest.UsageError(f"{item.nodeid}: only_on and run_once")
+        if os.environ["KERAS_BACKEND"] not in only.args:
+            reason = f"only on {', '.join(only.args)}"
+            item.add_marker(pytest.mark.skip(reason=reason))
 
 
 @pytest.fixture(autouse=True)

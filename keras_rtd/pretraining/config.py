@@ -122,7 +122,8 @@ class PretrainConfig:
         "polynomial", "how the rate falls", choices=tuple(SCHEDULES)
     )
     weight_decay: float | None = setting(
-        None, "decoupled, of kernels and embeddings (default 0.01)"
+        None,
+        "decoupled, of kernels and embeddings (default the preset's, or 0.01)",
     )
     ema_momentum: float | None = setting(
         None,

@@ -1,6 +1,5 @@
 """An ONNX file computes what the model does."""
 
-import keras
 import numpy as np
 import pytest
 import tiny
@@ -14,9 +13,7 @@ pytest.importorskip("tf2onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 
 # Elsewhere a second process does the same; one test sees that it does.
-in_process = pytest.mark.skipif(
-    keras.config.backend() != "tensorflow", reason="TensorFlow's part"
-)
+in_process = pytest.mark.only_on("tensorflow")
 
 INPUTS = ("token_ids", "segment_ids", "padding_mask")
 

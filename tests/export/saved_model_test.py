@@ -3,7 +3,6 @@ import pathlib
 import subprocess
 import sys
 
-import keras
 import numpy as np
 import pytest
 import tiny
@@ -13,9 +12,7 @@ from keras_rtd import export
 from keras_rtd.models import ElectraBackbone
 
 # Elsewhere a second process does the same; the first test sees that it does.
-in_process = pytest.mark.skipif(
-    keras.config.backend() != "tensorflow", reason="TensorFlow's part"
-)
+in_process = pytest.mark.only_on("tensorflow")
 
 # Runs where keras_rtd and KerasHub cannot be imported (tensorflow_text itself
 # imports Keras).
