@@ -103,6 +103,11 @@ class PretrainConfig:
         choices=tuple(OPTIMIZERS),
     )
     learning_rate: float | None = setting(None, "peak rate")
+    adam_lr_ratio: float | None = setting(
+        None,
+        "with muon, the rate of what AdamW moves as a part of the peak rate "
+        "(default the preset's, or 1)",
+    )
     generator_learning_rate: float | None = setting(
         None, "peak rate of the generator's own weights"
     )
@@ -306,6 +311,7 @@ class PretrainConfig:
         names = (
             "optimizer",
             "learning_rate",
+            "adam_lr_ratio",
             "generator_learning_rate",
             "generator_clipnorm",
             "generator_schedule",

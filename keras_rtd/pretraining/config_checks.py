@@ -52,6 +52,7 @@ def check_ranges(config):
     config.check("temperature", config.temperature > 0, "above 0")
     for name in (
         "learning_rate",
+        "adam_lr_ratio",
         "generator_learning_rate",
         "generator_clipnorm",
     ):

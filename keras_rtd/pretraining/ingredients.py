@@ -88,7 +88,7 @@ def optimizer_config(config, preset):
 
     Raises:
         ConfigError: AdamW with the rate of a preset for Muon, which is too
-            high for it.
+            high for it, or with an option of Muon.
     """
     own = preset.get("optimizer", "adamw")
     made = {"optimizer": own, **preset, **config.optimizer_config()}
@@ -101,7 +101,14 @@ def optimizer_config(config, preset):
         f"{preset.get('learning_rate')} is for {own}",
     )
     made.pop("product_dtype", None)
-    if made["optimizer"] == "muon" and config.dtype == "mixed_bfloat16":
+    if made["optimizer"] != "muon":
+        config.check(
+            "adam_lr_ratio",
+            config.adam_lr_ratio is None,
+            "given with --optimizer=muon",
+        )
+        made.pop("adam_lr_ratio", None)
+    elif config.dtype == "mixed_bfloat16":
         made["product_dtype"] = "bfloat16"
     return made
 

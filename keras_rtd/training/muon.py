@@ -21,8 +21,8 @@ class Muon(AdamW):
     The kernels that `set_kernels` names move by `0.2 * sqrt(max(rows,
     columns))` times an orthogonalised momentum, which is as large as AdamW's
     usual step, so that rate, schedule and decay are AdamW's. All others
-    (embeddings, heads, biases, LayerNorm) are AdamW's own. The joint clip is
-    over both.
+    (embeddings, heads, biases, LayerNorm) are AdamW's own, at `adam_lr_ratio`
+    times the rate. The joint clip is over both.
 
     `keras.optimizers.Muon` orthogonalises the same way, but its other half is
     another Adam: with bias correction, decaying biases and LayerNorm, without
@@ -31,6 +31,9 @@ class Muon(AdamW):
 
     Args:
         learning_rate: float or schedule. Defaults to 5e-4.
+        adam_lr_ratio: float. Rate of what AdamW moves, as a part of
+            `learning_rate` (of the generator's own, where it has one).
+            Defaults to 1.0.
         momentum: float. Of the kernels' gradients. Defaults to 0.95.
         nesterov: bool. Look ahead by one gradient. Defaults to `True`.
         product_dtype: string. In which the products are computed; bfloat16 is
@@ -45,6 +48,7 @@ class Muon(AdamW):
     def __init__(
         self,
         learning_rate=5e-4,
+        adam_lr_ratio=1.0,
         momentum=0.95,
         nesterov=True,
         product_dtype="float32",
@@ -52,6 +56,7 @@ class Muon(AdamW):
         **kwargs,
     ):
         super().__init__(learning_rate=learning_rate, name=name, **kwargs)
+        self.adam_lr_ratio = adam_lr_ratio
         self.momentum = momentum
         self.nesterov = nesterov
         self.product_dtype = product_dtype
@@ -77,6 +82,12 @@ class Muon(AdamW):
     def is_kernel(self, variable):
         """Whether Muon moves a variable."""
         return id(variable) in (self._kernel_ids or ())
+
+    def rate_factor(self, variable):
+        factor = super().rate_factor(variable)
+        return factor * (
+            1.0 if self.is_kernel(variable) else self.adam_lr_ratio
+        )
 
     def make_moments(self, variables):
         # A kernel has a momentum alone: half of AdamW's state.
@@ -136,6 +147,7 @@ class Muon(AdamW):
     def get_config(self):
         return {
             **super().get_config(),
+            "adam_lr_ratio": self.adam_lr_ratio,
             "momentum": self.momentum,
             "nesterov": self.nesterov,
             "product_dtype": self.product_dtype,

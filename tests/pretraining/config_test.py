@@ -95,3 +95,14 @@ def test_settings_of_the_optimizer_are_over_the_presets():
     assert made["learning_rate"] == 2e-3
     assert made["warmup_steps"] == 7
     assert make_optimizer(**made).get_config()["weight_decay"] == 0.0
+
+
+def test_adam_lr_ratio_is_of_muon():
+    preset = {"optimizer": "muon", "learning_rate": 4e-3, "adam_lr_ratio": 0.5}
+    config = PretrainConfig(data=("x",))
+    assert optimizer_config(config, preset)["adam_lr_ratio"] == 0.5
+    other = {"data": ("x",), "optimizer": "adamw", "learning_rate": 1e-3}
+    made = optimizer_config(PretrainConfig(**other), preset)
+    assert "adam_lr_ratio" not in made
+    with pytest.raises(ConfigError, match="--adam_lr_ratio must be given with"):
+        optimizer_config(PretrainConfig(**other, adam_lr_ratio=0.5), preset)

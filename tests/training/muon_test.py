@@ -160,6 +160,31 @@ def test_the_generators_kernels_take_its_rate():
         assert (change > 1e-4) == (id(variable) not in own)
 
 
+def test_adamws_part_has_its_share_of_the_rate():
+    batch = {**tiny.batch(), "sampled_ids": tiny.batch()["mask_ids"]}
+
+    def change(ratio):
+        keras.utils.set_random_seed(0)
+        model = tiny.pretrainer(
+            optimizer_config={
+                **MUON,
+                "warmup_steps": 0,
+                "generator_learning_rate": 5e-3,
+                "adam_lr_ratio": ratio,
+                "weight_decay": 0.0,
+            }
+        )
+        before = [numpy(v) for v in model.trainable_variables]
+        model.train_on_batch(batch)
+        pairs = zip(model.trainable_variables, before)
+        kernels = {id(v) for v in model.hidden_kernels}
+        return [(id(v) in kernels, numpy(v) - b) for v, b in pairs]
+
+    for (is_kernel, whole), (_, part) in zip(change(1.0), change(0.25)):
+        share = 1.0 if is_kernel else 0.25
+        np.testing.assert_allclose(part, share * whole, rtol=1e-2, atol=1e-6)
+
+
 def test_a_model_learns():
     model = tiny.pretrainer(optimizer_config={**MUON, "ema_momentum": 0.9})
     losses = []
@@ -191,11 +216,16 @@ def test_a_resumed_run_is_the_same(tmp_path):
 
 def test_config_round_trip():
     optimizer = make_optimizer(
-        1e-3, optimizer="muon", momentum=0.9, product_dtype="bfloat16"
+        1e-3,
+        optimizer="muon",
+        adam_lr_ratio=0.5,
+        momentum=0.9,
+        product_dtype="bfloat16",
     )
     copy = Muon.from_config(optimizer.get_config())
     assert copy.get_config() == optimizer.get_config()
     assert (copy.momentum, copy.product_dtype) == (0.9, "bfloat16")
+    assert copy.adam_lr_ratio == 0.5
     assert isinstance(copy, AdamW)
 
 
