@@ -29,6 +29,24 @@ def gather_positions(x, positions):
     return ops.take(flat, ops.cast(positions, "int32") + starts, axis=0)
 
 
+def input_scale(head, width):
+    """The weight of a head that scales its input; `None` where it has none.
+
+    An encoder of modern layers ends in a LayerNorm without a scale, and each
+    head has its own. Detection, one direction, drives most of its scale to
+    zero; in the encoder, a task that is fine-tuned later would not see those
+    channels.
+    """
+    if not head.scale_input:
+        return None
+    return head.add_weight(shape=(width,), initializer="ones", name="gamma")
+
+
+def scaled(x, gamma):
+    """`x` times the weight that `input_scale` made."""
+    return x if gamma is None else x * ops.cast(gamma, x.dtype)
+
+
 class MaskedLMHead(keras.layers.Layer):
     """Predicts the original token at the masked positions only.
 
@@ -41,6 +59,8 @@ class MaskedLMHead(keras.layers.Layer):
         activation: `"gelu"` or `"gelu_approximate"`. Defaults to `"gelu"`.
         layer_norm_epsilon: float. Defaults to 1e-12.
         kernel_stddev: float. Defaults to 0.02.
+        scale_input: bool. A learned factor for each input channel, as
+            modern layers want it. Defaults to `False`.
 
     Call arguments:
         sequence_output: (batch, length, hidden_dim).
@@ -58,10 +78,12 @@ class MaskedLMHead(keras.layers.Layer):
         activation="gelu",
         layer_norm_epsilon=1e-12,
         kernel_stddev=0.02,
+        scale_input=False,
         **kwargs,
     ):
         super().__init__(**kwargs)
         self.embeddings = embeddings
+        self.scale_input = scale_input
         self.activation = activation
         self.layer_norm_epsilon = layer_norm_epsilon
         self.vocabulary_size = embeddings.vocabulary_size
@@ -78,6 +100,7 @@ class MaskedLMHead(keras.layers.Layer):
         )
 
     def build(self, sequence_output_shape, mask_positions_shape=None):
+        self.gamma = input_scale(self, sequence_output_shape[-1])
         self.dense.build(sequence_output_shape)
         self.layer_norm.build((None, None, self.embeddings.embedding_dim))
         self.bias = self.add_weight(
@@ -103,6 +126,7 @@ class MaskedLMHead(keras.layers.Layer):
         x = sequence_output
         if mask_positions is not None:
             x = gather_positions(x, mask_positions)
+        x = scaled(x, self.gamma)
         x = gelu(
             self.dense(x), approximate=self.activation == "gelu_approximate"
         )
@@ -176,6 +200,8 @@ class DetectionHead(keras.layers.Layer):
     Args:
         activation: `"gelu"` or `"gelu_approximate"`. Defaults to `"gelu"`.
         kernel_stddev: float. Defaults to 0.02.
+        scale_input: bool. A learned factor for each input channel, as
+            modern layers want it. Defaults to `False`.
 
     Call arguments:
         sequence_output: (batch, length, hidden_dim).
@@ -184,12 +210,20 @@ class DetectionHead(keras.layers.Layer):
         float32 logits (batch, length); positive means replaced.
     """
 
-    def __init__(self, activation="gelu", kernel_stddev=0.02, **kwargs):
+    def __init__(
+        self,
+        activation="gelu",
+        kernel_stddev=0.02,
+        scale_input=False,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         self.activation = activation
         self.kernel_stddev = kernel_stddev
+        self.scale_input = scale_input
 
     def build(self, input_shape):
+        self.gamma = input_scale(self, input_shape[-1])
         self.dense = Dense(
             input_shape[-1],
             kernel_initializer=TruncatedNormal(self.kernel_stddev),
@@ -208,7 +242,7 @@ class DetectionHead(keras.layers.Layer):
 
     def call(self, sequence_output):
         x = gelu(
-            self.dense(sequence_output),
+            self.dense(scaled(sequence_output, self.gamma)),
             approximate=self.activation == "gelu_approximate",
         )
         return ops.cast(ops.squeeze(self.logits(x), axis=-1), "float32")
@@ -221,4 +255,5 @@ class DetectionHead(keras.layers.Layer):
             **super().get_config(),
             "activation": self.activation,
             "kernel_stddev": self.kernel_stddev,
+            "scale_input": self.scale_input,
         }

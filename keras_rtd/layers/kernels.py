@@ -103,11 +103,14 @@ class LayerNormalization(keras.layers.LayerNormalization):
     """
 
     def call(self, inputs):
+        gamma = self.gamma
         compiled = islands()
         if compiled:
+            if gamma is None:
+                gamma = ops.ones((inputs.shape[-1],), "float32")
             return compiled.layer_norm(
                 tf_tensor(inputs),
-                tf_tensor(self.gamma),
+                tf_tensor(gamma),
                 None if self.beta is None else tf_tensor(self.beta),
                 self.epsilon,
             )
@@ -115,13 +118,8 @@ class LayerNormalization(keras.layers.LayerNormalization):
             return super().call(inputs)
         from torch.nn.functional import layer_norm
 
-        beta = self.beta
-        if beta is not None:
-            beta = ops.convert_to_tensor(beta)
-        return layer_norm(
-            inputs,
-            inputs.shape[-1:],
-            ops.convert_to_tensor(self.gamma),
-            beta,
-            self.epsilon,
+        weight, bias = (
+            None if variable is None else ops.convert_to_tensor(variable)
+            for variable in (gamma, self.beta)
         )
+        return layer_norm(inputs, inputs.shape[-1:], weight, bias, self.epsilon)

@@ -183,9 +183,11 @@ class ElectraBackbone(keras_hub.models.Backbone):
         )
         self.final_norm = None
         if block == "modern":
+            # Each head scales for itself: see `heads.input_scale`.
             self.final_norm = LayerNormalization(
                 epsilon=layer_norm_epsilon,
                 center=False,
+                scale=False,
                 dtype=dtype,
                 name="final_norm",
             )

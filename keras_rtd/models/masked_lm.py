@@ -39,6 +39,7 @@ class ElectraMaskedLM(keras_hub.models.Task):
             activation=backbone.activation,
             layer_norm_epsilon=backbone.layer_norm_epsilon,
             kernel_stddev=backbone.kernel_stddev,
+            scale_input=backbone.block == "modern",
             dtype=backbone.dtype_policy,
             name="masked_lm_head",
         )

@@ -290,6 +290,7 @@ def make_heads(objective, backbone, generator):
         head = DetectionHead(
             activation=backbone.activation,
             kernel_stddev=backbone.kernel_stddev,
+            scale_input=backbone.block == "modern",
             dtype=backbone.dtype_policy,
             name="detection_head",
         )
@@ -308,6 +309,7 @@ def _masked_lm_head(encoder, width, name):
         activation=encoder.activation,
         layer_norm_epsilon=encoder.layer_norm_epsilon,
         kernel_stddev=encoder.kernel_stddev,
+        scale_input=encoder.block == "modern",
         dtype=encoder.dtype_policy,
         name=name,
     )

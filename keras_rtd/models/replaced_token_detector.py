@@ -41,6 +41,7 @@ class ElectraReplacedTokenDetector(keras_hub.models.Task):
         self.detection_head = head or DetectionHead(
             activation=backbone.activation,
             kernel_stddev=backbone.kernel_stddev,
+            scale_input=backbone.block == "modern",
             dtype=backbone.dtype_policy,
             name="detection_head",
         )

@@ -84,8 +84,6 @@ def _defaults(hidden_dim):
 
 def _distances(backbone):
     """(distance from the head, layer) of each layer of an encoder."""
-    if backbone.final_norm is not None:
-        yield 1, backbone.final_norm
     yield from enumerate(reversed(backbone.transformer_layers), start=1)
     bottom = len(backbone.transformer_layers) + 1
     yield bottom, backbone.embeddings

@@ -142,7 +142,7 @@ def _encoder_parameters(encoder):
     projects = encoder.embedding_dim != width
     projection = encoder.embedding_dim * width if projects else 0
     if encoder.block == "modern":
-        # No biases; a LayerNorm before each sublayer and one at the end.
+        # No biases; a LayerNorm before each sublayer, and the head's scale.
         layer = 4 * width * width + 3 * width * inner + 2 * width
         return encoder.num_layers * layer + projection + width
     layer = 4 * (width * width + width) + 2 * width * inner + inner + width
