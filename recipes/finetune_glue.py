@@ -16,6 +16,7 @@ from keras_rtd.evaluation.glue import TASKS
 from keras_rtd.finetuning import FineTuneConfig
 from keras_rtd.finetuning import main
 from keras_rtd.finetuning.problems import Glue
+from keras_rtd.models.text_classifier import POOLINGS
 from keras_rtd.pretraining import setting
 
 
@@ -24,6 +25,11 @@ class GlueConfig(FineTuneConfig):
     task: str = setting("sst2", "which task", choices=tuple(TASKS))
     epochs: int | None = setting(
         None, "passes over the training data (default 3; 10 for rte, stsb)"
+    )
+    pooling: str = setting(
+        "cls",
+        "what the head reads: the vector of [CLS], or the mean over tokens",
+        choices=POOLINGS,
     )
     run_dir: str = setting("runs/glue", "where everything is written")
 
@@ -34,7 +40,7 @@ class GlueConfig(FineTuneConfig):
 
 
 def problem(config):
-    return Glue(config.task, config.data, config.limit)
+    return Glue(config.task, config.data, config.limit, config.pooling)
 
 
 if __name__ == "__main__":

@@ -30,6 +30,10 @@ class Problem:
         """Arguments of the model's class, beside the preset."""
         raise NotImplementedError
 
+    def settings(self) -> dict:
+        """What a continuation must not change, beside the run's settings."""
+        return {}
+
     model_class: Any
 
     def training(self, model):
@@ -48,11 +52,13 @@ class Glue(Problem):
         task: string, a name of `keras_rtd.evaluation.glue.TASKS`.
         directory: string, folder of its files.
         limit: int or `None`, training examples used.
+        pooling: as `ElectraTextClassifier` takes it.
     """
 
     model_class = ElectraTextClassifier
 
-    def __init__(self, task, directory, limit=None):
+    def __init__(self, task, directory, limit=None, pooling="cls"):
+        self.pooling = pooling
         self.task = glue.get_task(task)
         self.name, self.main_metric = self.task.name, self.task.main_metric
         self.train = _head(glue.read(task, directory, "train"), limit)
@@ -64,7 +70,14 @@ class Glue(Problem):
 
     def arguments(self):
         names = self.task.classes or None
-        return {"num_classes": self.task.num_labels, "class_names": names}
+        return {
+            "num_classes": self.task.num_labels,
+            "class_names": names,
+            "pooling": self.pooling,
+        }
+
+    def settings(self):
+        return {"pooling": self.pooling}
 
     def training(self, model):
         data = self.train
@@ -144,11 +157,15 @@ class Squad(Problem):
     def __init__(self, train, held_out, limit=None, held_out_limit=None):
         self.train = squad.read(train, for_training=True)[:limit]
         self.held_out = squad.read(held_out)[:held_out_limit]
+        self.held_out_limit = held_out_limit
         self.has_no_answers = any(q.is_impossible for q in self.train)
         self.name = "squad2" if self.has_no_answers else "squad1"
 
     def arguments(self):
         return {"no_answer": self.has_no_answers}
+
+    def settings(self):
+        return {"held_out_limit": self.held_out_limit}
 
     def training(self, model):
         gold = [

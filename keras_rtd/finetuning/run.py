@@ -93,6 +93,7 @@ def finetune(config, problem):
         run.clean()
         settings = {
             **config.binding(),
+            **problem.settings(),
             "task": problem.name,
             "backend": keras.config.backend(),
         }

@@ -27,7 +27,7 @@ from keras_rtd.pretraining.run_directory import RunDirectory
 SQUAD = {"squad1": "v1.1", "squad2": "v2.0"}
 
 
-def glue(model, directory, run_dir, tasks=None, **settings):
+def glue(model, directory, run_dir, tasks=None, pooling="cls", **settings):
     """The suite `"glue"`; see `keras_rtd.evaluation.evaluate`.
 
     Args:
@@ -35,6 +35,7 @@ def glue(model, directory, run_dir, tasks=None, **settings):
             folders, `SST-2` and so on.
         tasks: list of names of `keras_rtd.evaluation.glue.TASKS`, or `None`
             for all whose training data is there.
+        pooling: as `ElectraTextClassifier` takes it. Defaults to `"cls"`.
         **settings: of `FineTuneConfig`. `epochs` defaults to the task's.
     """
 
@@ -48,7 +49,9 @@ def glue(model, directory, run_dir, tasks=None, **settings):
     return _run(
         "glue",
         {
-            name: lambda name=name: Glue(name, directory, settings.get("limit"))
+            name: lambda name=name: Glue(
+                name, directory, settings.get("limit"), pooling
+            )
             for name in _choose(tasks, TASKS, files)
         },
         model,

@@ -6,9 +6,13 @@ import numpy as np
 
 from keras_rtd.layers.dropout import Dropout
 from keras_rtd.layers.initializers import GlorotUniform
+from keras_rtd.layers.pooling import MeanPooling
 from keras_rtd.models import classes
 from keras_rtd.models.fine_tuning_task import FineTuningTask
 from keras_rtd.training.fine_tuning_optimizer import make_fine_tuning_optimizer
+
+# What a text's vector is.
+POOLINGS = ("cls", "mean")
 
 
 @keras.saving.register_keras_serializable(package="keras_rtd")
@@ -16,7 +20,10 @@ class ElectraTextClassifier(FineTuningTask, keras_hub.models.TextClassifier):
     """Classifies one text or a pair, or gives them a number.
 
     [CLS] -> dropout -> dense, as google-research/electra fine-tunes GLUE
-    (finetune/classification/classification_tasks.py).
+    (finetune/classification/classification_tasks.py). With `pooling="mean"`
+    the mean over the tokens takes [CLS]'s place: replaced token detection
+    puts what it finds into each token's own vector, and [CLS], which is never
+    replaced, has nothing of it before fine-tuning (docs/finetuning.md).
 
     `fit` takes strings, or a tuple of two lists of strings, and int labels;
     with `num_classes=1` labels are float and the loss is the squared error
@@ -29,6 +36,11 @@ class ElectraTextClassifier(FineTuningTask, keras_hub.models.TextClassifier):
         class_names: list of string or `None`. Stored with the model.
         activation: of the output. Defaults to `None`: logits.
         dropout: float. Before the dense layer. Defaults to 0.1.
+        pooling: `"cls"` or `"mean"`, over all tokens but padding. Defaults to
+            `"cls"`.
+
+    Raises:
+        ValueError: another `pooling`, or classes that do not fit.
 
     Output: float32 (batch, num_classes).
 
@@ -50,15 +62,21 @@ class ElectraTextClassifier(FineTuningTask, keras_hub.models.TextClassifier):
         class_names=None,
         activation=None,
         dropout=0.1,
+        pooling="cls",
         **kwargs,
     ):
         num_classes, class_names = classes.check_classes(
             num_classes, class_names
         )
+        if pooling not in POOLINGS:
+            raise ValueError(
+                f"`pooling` must be one of {', '.join(POOLINGS)}. "
+                f"Received: pooling={pooling!r}"
+            )
         self.backbone = backbone
         self.preprocessor = preprocessor
         self.output_dropout = Dropout(
-            dropout, dtype=backbone.dtype_policy, name="output_dropout"
+            dropout, dtype="float32", name="output_dropout"
         )
         self.output_dense = keras.layers.Dense(
             num_classes,
@@ -67,12 +85,19 @@ class ElectraTextClassifier(FineTuningTask, keras_hub.models.TextClassifier):
             dtype="float32",
             name="logits",
         )
-        x = self.output_dropout(backbone.output["pooled_output"])
-        outputs = self.output_dense(x)
+        x = backbone.output["pooled_output"]
+        if pooling == "mean":
+            # Sums of many bfloat16 vectors would lose digits.
+            x = MeanPooling(dtype="float32", name="mean_pooling")(
+                backbone.output["sequence_output"],
+                backbone.input["padding_mask"],
+            )
+        outputs = self.output_dense(self.output_dropout(x))
         self.num_classes = num_classes
         self.class_names = class_names
         self.activation = keras.activations.get(activation)
         self.dropout = dropout
+        self.pooling = pooling
         super().__init__(inputs=backbone.input, outputs=outputs, **kwargs)
 
     def compile(
@@ -125,6 +150,7 @@ class ElectraTextClassifier(FineTuningTask, keras_hub.models.TextClassifier):
                 "class_names": self.class_names,
                 "activation": keras.activations.serialize(self.activation),
                 "dropout": self.dropout,
+                "pooling": self.pooling,
             }
         )
         return config

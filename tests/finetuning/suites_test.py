@@ -74,6 +74,8 @@ def test_glue_runs_the_tasks_that_are_there(model, data, tmp_path):
     other = tiny.pretrainer(with_tokenizer=True)
     with pytest.raises(ConfigError, match="holds runs with other settings"):
         evaluate(other, "glue", data, seeds=2, **run)
+    with pytest.raises(ConfigError, match="pooling: 'cls' there, 'mean' now"):
+        evaluate(model, "glue", data, seeds=2, pooling="mean", **run)
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,34 @@ def test_logits_are_the_first_vector_times_the_head():
     np.testing.assert_allclose(logits, first @ kernel + bias, atol=1e-5)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
+def test_the_mean_over_tokens_in_the_place_of_cls(dtype, tmp_path):
+    model = ElectraTextClassifier(
+        tiny.pretrainer(dtype=dtype).backbone,
+        num_classes=3,
+        pooling="mean",
+        preprocessor=ElectraPreprocessor(tiny.tokenizer(), sequence_length=16),
+    )
+    logits = model.predict(TEXTS, verbose=0)
+    data = {k: np.asarray(v) for k, v in model.preprocessor(TEXTS).items()}
+    vectors = model.backbone.predict_on_batch(data)["sequence_output"]
+    vectors = np.asarray(vectors, "float32")
+    # Texts of different lengths: padding does not count.
+    lengths = data["padding_mask"].sum(1)
+    assert len(set(lengths)) > 1
+    means = [v[:n].mean(0) for v, n in zip(vectors, lengths)]
+    kernel, bias = model.output_dense.get_weights()
+    np.testing.assert_allclose(
+        logits, np.stack(means) @ kernel + bias, atol=1e-5
+    )
+    model.save_to_preset(str(tmp_path / "saved"))
+    again = ElectraTextClassifier.from_preset(str(tmp_path / "saved"))
+    assert again.pooling == "mean"
+    np.testing.assert_allclose(
+        again.predict(TEXTS, verbose=0), logits, atol=1e-5
+    )
+
+
 def test_raw_text_and_prepared_batches_give_the_same():
     model = task()
     pairs = (TEXTS, TEXTS[::-1])
@@ -187,6 +215,8 @@ def test_what_is_missing_is_said(preset):
         )
     with pytest.raises(ValueError, match="there are 2"):
         task(num_classes=3, class_names=["a", "b"])
+    with pytest.raises(ValueError, match="cls, mean. Received: pooling='max'"):
+        task(pooling="max")
 
 
 def test_a_bundled_architecture_without_weights():
