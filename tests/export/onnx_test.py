@@ -79,10 +79,15 @@ def test_int8_is_smaller_and_near(tmp_path):
 
 
 @in_process
-@pytest.mark.parametrize("activation", [None, "softmax"])
-def test_classifiers(tmp_path, activation):
+@pytest.mark.parametrize(
+    "activation, pooling", [(None, "cls"), ("softmax", "mean")]
+)
+def test_classifiers(tmp_path, activation, pooling):
     model = models.ElectraTextClassifier(
-        tiny.pretrainer().backbone, num_classes=3, activation=activation
+        tiny.pretrainer().backbone,
+        num_classes=3,
+        activation=activation,
+        pooling=pooling,
     )
     model.save_to_preset(str(tmp_path / "mine"))
     export.onnx(str(tmp_path / "mine"), tmp_path / "mine.onnx")

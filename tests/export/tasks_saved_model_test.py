@@ -54,6 +54,7 @@ def test_text_classifier(tmp_path):
     model = ElectraTextClassifier(
         tiny.pretrainer().backbone,
         class_names=["no", "yes"],
+        pooling="mean",
         preprocessor=ElectraPreprocessor(tiny.tokenizer(), sequence_length=12),
     )
     long = " ".join(tiny.WORDS[:9])
