@@ -11,6 +11,7 @@ from keras_rtd.layers.embedding import ElectraEmbedding
 from keras_rtd.layers.initializers import GlorotUniform
 from keras_rtd.layers.kernels import Dense
 from keras_rtd.layers.kernels import LayerNormalization
+from keras_rtd.models.stored_dtype import store_plain_dtype
 from keras_rtd.tokenizers.electra_tokenizer import ElectraTokenizer
 
 FORMAT_VERSION = 1
@@ -317,6 +318,16 @@ class ElectraBackbone(keras_hub.models.Backbone):
         if "document_ids" in inputs or "token_terms" in inputs:
             return self._encode(**inputs, training=training)
         return super().call(inputs, training=training, mask=mask)
+
+    def save_to_preset(self, preset_dir, max_shard_size=10):
+        """As `keras_hub.models.Backbone.save_to_preset`.
+
+        A mixed dtype policy is written as float32, the dtype of its weights:
+        it is a matter of the machine, and KerasHub loads no task whose encoder
+        has one. `from_preset(..., dtype=...)` chooses again.
+        """
+        super().save_to_preset(preset_dir, max_shard_size=max_shard_size)
+        store_plain_dtype(preset_dir)
 
     @property
     def token_embedding(self):

@@ -11,7 +11,6 @@ from keras_rtd.models.presets import DESCRIPTIONS
 from keras_rtd.models.presets import ENCODER_ARGUMENTS
 from keras_rtd.models.presets import check_known
 from keras_rtd.models.presets import has_weights
-from keras_rtd.models.presets import preset_dtype
 from keras_rtd.models.presets import preset_length
 from keras_rtd.models.presets import read_task_name
 from keras_rtd.models.presets import without_optimizer
@@ -145,9 +144,6 @@ class FineTuningTask(LabelledStep):
                 kwargs["backbone"] = ElectraBackbone.from_preset(
                     preset, load_weights=load_weights, **encoder
                 )
-            if read_task_name(preset) == cls._registered_name():
-                # KerasHub fails at a stored policy that is no dtype.
-                kwargs["dtype"] = encoder.get("dtype", preset_dtype(preset))
             with without_optimizer():
                 task = super().from_preset(preset, load_weights, **kwargs)
         preprocessor = task.preprocessor

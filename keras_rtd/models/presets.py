@@ -236,13 +236,6 @@ def read_task_name(preset):
     return config and config.get("registered_name")
 
 
-def preset_dtype(preset):
-    """Name of the dtype policy that a preset's encoder was saved with."""
-    config = preset_utils.load_json(preset, preset_utils.CONFIG_FILE)
-    policy = config["config"].get("dtype")
-    return keras.dtype_policies.get(policy).name
-
-
 def preset_length(preset):
     """Sequence length of a preset's preprocessor: what the encoder was made
     for. `None` where it has none."""

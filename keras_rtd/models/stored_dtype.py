@@ -1,0 +1,21 @@
+"""The dtype that a preset names."""
+
+import json
+import os
+
+import keras
+from keras_hub.src.utils import preset_utils
+
+
+def store_plain_dtype(directory):
+    """Write float32 for a mixed dtype policy in a preset's `config.json`."""
+    path = os.path.join(directory, preset_utils.CONFIG_FILE)
+    with open(path, encoding="utf-8") as file:
+        config = json.load(file)
+    policy = config["config"].get("dtype")
+    if keras.dtype_policies.get(policy).name.startswith("mixed_"):
+        config["config"]["dtype"] = keras.dtype_policies.serialize(
+            keras.DTypePolicy("float32")
+        )
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump(config, file, indent=4)
