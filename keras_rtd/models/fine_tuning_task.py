@@ -13,11 +13,11 @@ from keras_rtd.models.presets import check_known
 from keras_rtd.models.presets import has_weights
 from keras_rtd.models.presets import preset_length
 from keras_rtd.models.presets import read_task_name
-from keras_rtd.models.presets import without_optimizer
+from keras_rtd.models.task_weights import TaskWeights
 from keras_rtd.training.labelled_step import LabelledStep
 
 
-class FineTuningTask(LabelledStep):
+class FineTuningTask(LabelledStep, TaskWeights):
     """Loading, and batches that are prepared already.
 
     `fit`, `evaluate` and `predict` take raw data, which the preprocessor
@@ -144,8 +144,7 @@ class FineTuningTask(LabelledStep):
                 kwargs["backbone"] = ElectraBackbone.from_preset(
                     preset, load_weights=load_weights, **encoder
                 )
-            with without_optimizer():
-                task = super().from_preset(preset, load_weights, **kwargs)
+            task = super().from_preset(preset, load_weights, **kwargs)
         preprocessor = task.preprocessor
         if preprocessor is not None:
             length = sequence_length or preprocessor.sequence_length

@@ -5,7 +5,6 @@ registered under its name, so that every `from_preset` of KerasHub finds it
 offline.
 """
 
-import contextlib
 import inspect
 import os
 import pathlib
@@ -282,18 +281,8 @@ def load_weights_into(pretrainer, preset):
     """Read encoder and task weights, as KerasHub lays them out."""
     loader = preset_utils.get_preset_loader(preset)
     path = preset_utils.get_file(preset, TASK_WEIGHTS)
-    with without_optimizer():
-        pretrainer.load_task_weights(path)
+    pretrainer.load_task_weights(path)
     loader._load_backbone_weights(pretrainer.backbone)
-
-
-@contextlib.contextmanager
-def without_optimizer():
-    """Keras warns of an optimizer's state that it does not load; a preset is
-    for its weights."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Skipping variable loading")
-        yield
 
 
 def check_known(preset):

@@ -20,6 +20,7 @@ from keras_rtd.models.replaced_token_detector import (
 )
 from keras_rtd.models.subclassed_task import SubclassedTask
 from keras_rtd.models.subclassed_task import init_task
+from keras_rtd.models.task_weights import TaskWeights
 from keras_rtd.training.batch import check_batch
 from keras_rtd.training.metrics import PretrainingMetrics
 from keras_rtd.utils.replicas import SeedGenerator
@@ -34,7 +35,7 @@ OUTPUTS = (
 
 
 @keras.saving.register_keras_serializable(package="keras_rtd")
-class ElectraPretrainer(PretrainerTraining, SubclassedTask):
+class ElectraPretrainer(PretrainerTraining, TaskWeights, SubclassedTask):
     """Pre-trains an ELECTRA encoder by replaced token detection.
 
     A small generator fills the masked positions, the discriminator says for
