@@ -14,7 +14,6 @@ import tqdm
 from keras_rtd.finetuning.batches import Batches
 from keras_rtd.finetuning.profile import profile
 from keras_rtd.finetuning.table import markdown
-from keras_rtd.models.presets import DESCRIPTIONS
 from keras_rtd.pretraining.run_directory import RunDirectory
 from keras_rtd.pretraining.run_directory import RunDirectoryError
 from keras_rtd.pretraining.settings import ConfigError
@@ -72,7 +71,8 @@ def finetune(config, problem):
     """Fine-tune and score, once for each seed.
 
     An interrupted run goes on where its last checkpoint was; finished seeds
-    are not run again. The best run's model is kept in `best/`.
+    are not run again. The best model of all seeds and epochs is kept in
+    `best/`, and what it is in `best.json`; results are those of the last epoch.
 
     Args:
         config: `FineTuneConfig`.
@@ -202,10 +202,11 @@ def _one_seed(config, problem, run, seed, settings):
                 {"step": (epoch + 1) * steps, "epoch": epoch + 1, **scores}
             )
             progress.show(scores[problem.main_metric])
+            _keep_if_best(run, problem, model, seed, epoch + 1, scores)
     if done >= total:
         scores = problem.score(model)
+        _keep_if_best(run, problem, model, seed, config.epochs, scores)
     result = {"seed": seed, **scores}
-    _keep_if_best(run, problem, model, result)
     inner.finish(result)
     for path in checkpoint.paths():
         path.unlink()
@@ -243,14 +244,14 @@ def _profile(config, problem, run):
     print(f"trace: tensorboard --logdir {folder}")
 
 
-def _keep_if_best(run, problem, model, result):
+def _keep_if_best(run, problem, model, seed, epoch, scores):
     path = run.path / "best.json"
     before = run.read_json(path) or {}
-    value = result[problem.main_metric]
+    value = scores[problem.main_metric]
     if before.get(problem.main_metric, -np.inf) >= value:
         return
     run.replace_folder(run.path / "best", model.save_to_preset)
-    run.write_json(path, result)
+    run.write_json(path, {"seed": seed, "epoch": epoch, **scores})
 
 
 class _Progress(keras.callbacks.Callback):
@@ -288,12 +289,3 @@ class _Progress(keras.callbacks.Callback):
     def show(self, score):
         """Write the last score beside the bar."""
         self._bar.set_postfix_str(f"held out {score:.1f}")
-
-
-def check_init_from(config):
-    """Raise where bundled presets without weights are to be fine-tuned."""
-    if config.init_from in DESCRIPTIONS and not config.fresh:
-        raise ConfigError(
-            f"--init_from {config.init_from} has no weights: name the "
-            "directory of a pre-training, or add --fresh"
-        )

@@ -91,7 +91,21 @@ def test_runs_of_several_seeds_are_scored_and_the_best_is_kept(
     assert [json.loads(x)["epoch"] for x in log.splitlines()] == list(
         range(1, 13)
     )
+    epochs = [
+        (json.loads(line)["accuracy"], -seed, -json.loads(line)["epoch"])
+        for seed in (0, 1)
+        for line in (tmp_path / "run" / f"seed-{seed}" / "metrics.jsonl")
+        .read_text()
+        .splitlines()
+    ]
+    best = json.loads((tmp_path / "run" / "best.json").read_text())
+    found = (best["accuracy"], -best["seed"], -best["epoch"])
+    # The first of those that are equal.
+    assert found == max(epochs)
     model = ElectraTextClassifier.from_preset(str(tmp_path / "run" / "best"))
+    assert Glue("sst2", str(world)).score(model) == {
+        "accuracy": best["accuracy"]
+    }
     guess = model.predict(["people the a", "down the a"], verbose=0).argmax(-1)
     assert guess.tolist() == [0, 1] and model.class_names == ["0", "1"]
     # Nothing is run again.
