@@ -42,7 +42,7 @@ OPTIMIZERS_OF_TINY = {
         "weight_decay": 0.05,
     },
 }
-# A quarter of the width, as in the paper; the classic one learned with half.
+# A quarter of the width, as in the paper; the classic weights have half.
 GENERATORS_OF_TINY = {"classic": 64, "modern": 32}
 
 

@@ -21,9 +21,8 @@ class ElectraTextClassifier(FineTuningTask, keras_hub.models.TextClassifier):
 
     [CLS] -> dropout -> dense, as google-research/electra fine-tunes GLUE
     (finetune/classification/classification_tasks.py). With `pooling="mean"`
-    the mean over the tokens takes [CLS]'s place: replaced token detection
-    puts what it finds into each token's own vector, and [CLS], which is never
-    replaced, has nothing of it before fine-tuning (docs/finetuning.md).
+    the mean over the tokens takes [CLS]'s place, which is better where a
+    sentence's form is judged (CoLA, docs/finetuning.md).
 
     `fit` takes strings, or a tuple of two lists of strings, and int labels;
     with `num_classes=1` labels are float and the loss is the squared error
