@@ -19,6 +19,9 @@ of their own, since a rate that falls to zero belongs to one budget. Then the
 picture has the ends of the runs against FLOPs, and below the table stands with
 how much less one reaches what another has in the end.
 
+With --against=temperature the picture has the ends of the runs against that
+setting, which every variant must give as a number.
+
 --workers=2 trains two runs at a time, each in a process with one thread, which
 on CPUs is more than one after the other with two threads. The same command
 again skips what is finished and continues what was killed. Written are
@@ -38,6 +41,7 @@ import keras
 from keras_rtd import objectives
 from keras_rtd.evaluation import evaluate
 from keras_rtd.pretraining import comparison
+from keras_rtd.pretraining import comparison_picture
 from keras_rtd.pretraining import pretrain
 from keras_rtd.pretraining.comparison_plan import TRAINED_SUITES
 from keras_rtd.pretraining.comparison_plan import CompareConfig
@@ -70,9 +74,9 @@ def compare(config, argv):
         if config.workers == 1 and not train(run, config):
             break
         if finished(run):
-            name, _, _ = config.runs()[key]
-            done.append(result(name, run, per_token, config))
-            write(pathlib.Path(config.run_dir), done)
+            name, _, budget = config.runs()[key]
+            done.append(result(name, run, budget, per_token, config))
+            write(pathlib.Path(config.run_dir), done, config.against)
     if done:
         print(comparison.report(done))
         print(
@@ -140,7 +144,7 @@ def complete(run, config):
     return True
 
 
-def result(name, run, per_token, config):
+def result(name, run, budget, per_token, config):
     """What `keras_rtd.pretraining.comparison` takes of a finished run."""
     folder = pathlib.Path(run.run_dir)
     rows = read_metrics(folder / "metrics.jsonl")
@@ -151,6 +155,8 @@ def result(name, run, per_token, config):
         "objective": run.objective,
         "seed": run.seed,
         "steps": run.train_steps,
+        "at": config.against and getattr(run, config.against),
+        "budget": budget,
         "flops": rows[-1]["flops"],
         "flops_per_token": per_token,
         "rows": rows,
@@ -192,7 +198,7 @@ def scorer_of(objective):
     return "generator" if kind.generator is None else None
 
 
-def write(folder, runs):
+def write(folder, runs, against):
     """The files of the comparison, each whole or not at all."""
     files = RunDirectory(folder)
     files.write_json(
@@ -200,7 +206,8 @@ def write(folder, runs):
         {"summary": comparison.summarise(runs), "runs": runs},
     )
     files.write_text(folder / "comparison.md", comparison.report(runs))
-    files.write_text(folder / "comparison.svg", comparison.picture(runs))
+    picture = comparison_picture.picture(runs, against)
+    files.write_text(folder / "comparison.svg", picture)
 
 
 def main(argv=None):

@@ -58,6 +58,11 @@ class CompareConfig(PretrainConfig):
         "each, from the beginning",
         nargs="+",
     )
+    against: str | None = setting(
+        None,
+        "setting in which the variants differ, e.g. temperature: the picture's "
+        "horizontal axis (default: FLOPs)",
+    )
     workers: int = setting(
         1, "runs side by side, each a process of one thread (1: no processes)"
     )
@@ -121,6 +126,8 @@ class CompareConfig(PretrainConfig):
                 "left out: --objectives, --seeds and --flops decide it",
             )
         super().__post_init__()
+        if self.against is not None:
+            self._check_against()
         names = list(self.entries())
         self.check(
             "only",
@@ -143,6 +150,18 @@ class CompareConfig(PretrainConfig):
         self.check(
             "flops", len(names) == len(self.flops), "different in three digits"
         )
+
+    def _check_against(self):
+        fields = [field.name for field in dataclasses.fields(PretrainConfig)]
+        self.check("against", self.against in fields, "a setting's name")
+        for name, own in self.entries().items():
+            value = own.get(self.against, getattr(self, self.against))
+            number = isinstance(value, int | float)
+            if not number or isinstance(value, bool):
+                raise ConfigError(
+                    f"--against={self.against}: {name} has no number for it. "
+                    f"Give it, e.g. --variants '{name}: --{self.against}=1'"
+                )
 
     def _check_objective_options(self):
         used = [

@@ -19,11 +19,13 @@ class Series:
         label: string. Its name in the legend.
         points: list of (x, y), x rising, all finite.
         style: string. CSS class that colours it.
+        dots: list of (x, y) beside the line, drawn as rings.
     """
 
     label: str
     points: list
     style: str
+    dots: tuple | list = ()
 
 
 def format_value(value):
@@ -48,21 +50,22 @@ def format_count(value):
     return f"{value:.3g}"
 
 
-def line_chart(title, series, x_label):
+def line_chart(title, series, x_label, whole=True):
     """One chart with axes, ticks and the last value of each line.
 
     Args:
         title: string. What screen readers say before the last values.
         series: list of `Series`, each with one point or more.
         x_label: string.
+        whole: bool. Whether x is a count, with ticks at whole numbers only.
 
     Returns:
         string. An `<svg>` element that takes its colours from the classes
-        `axis`, `grid`, `tick`, `line`, `marker`, `end` and those of the
-        series.
+        `axis`, `grid`, `tick`, `line`, `marker`, `ring`, `end` and those of
+        the series.
     """
-    xs = [x for line in series for x, _ in line.points]
-    ys = [y for line in series for _, y in line.points]
+    drawn = [p for line in series for p in (*line.points, *line.dots)]
+    xs, ys = [x for x, _ in drawn], [y for _, y in drawn]
     x_low, x_high = min(0, *xs), max(xs)
     y_low, y_high = _padded(min(ys), max(ys))
     plot_width, plot_height = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
@@ -84,7 +87,7 @@ def line_chart(title, series, x_label):
         y = place(x_low, tick)[1]
         parts.append(_line("grid", LEFT, y, right, y))
         parts.append(_text("tick", LEFT - 7, y + 4, text, anchor="end"))
-    for tick, text in _ticks(x_low, x_high, count=4, whole=True):
+    for tick, text in _ticks(x_low, x_high, count=4, whole=whole):
         x = place(tick, y_low)[0]
         parts.append(_line("axis", x, bottom, x, bottom + 5))
         parts.append(_text("tick", x, bottom + 18, text, anchor="middle"))
@@ -99,6 +102,11 @@ def line_chart(title, series, x_label):
         )
     )
     for line in series:
+        for x, y in (place(*dot) for dot in line.dots):
+            parts.append(
+                f'<circle class="ring {line.style}" cx="{x:.1f}" '
+                f'cy="{y:.1f}" r="3"/>'
+            )
         parts.extend(_curve(line, place))
     ends = [place(*line.points[-1]) for line in series]
     heights = _spread([y for _, y in ends], bottom)

@@ -11,6 +11,7 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 
 from keras_rtd.pretraining import comparison
+from keras_rtd.pretraining import comparison_picture
 from keras_rtd.pretraining.comparison_plan import CompareConfig
 from keras_rtd.pretraining.settings import ConfigError
 
@@ -84,7 +85,7 @@ def test_suites_are_columns_of_their_own():
 
 
 def test_the_picture_draws_means_over_seeds():
-    svg = ElementTree.fromstring(comparison.picture(RUNS))
+    svg = ElementTree.fromstring(comparison_picture.picture(RUNS))
     lines = [e for e in svg.iter() if e.tag.endswith("polyline")]
     assert [e.get("class") for e in lines] == ["line s0", "line s1"]
     titles = [e.text for e in svg.iter() if e.tag.endswith("}title")]
@@ -119,7 +120,7 @@ def test_less_compute_for_the_same_score_is_said():
 
 
 def test_the_picture_of_several_budgets_has_the_ends():
-    svg = ElementTree.fromstring(comparison.picture(BUDGETS))
+    svg = ElementTree.fromstring(comparison_picture.picture(BUDGETS))
     titles = [e.text for e in svg.iter() if e.tag.endswith("}title")]
     assert [t for t in titles if t.startswith("electra")] == [
         "electra, 30.0: 0.630",
@@ -127,6 +128,42 @@ def test_the_picture_of_several_budgets_has_the_ends():
         "electra, 30.0: 40.0",
         "electra, 100.0: 60.0",
     ]
+
+
+def test_the_picture_against_a_setting_has_the_ends_and_the_seeds():
+    runs = [
+        {**scored("cool", 0, 1e14, 60.0), "at": 1.0, "budget": 1e14},
+        {**scored("hot", 0, 1e14, 70.0), "at": 2.0, "budget": 1e14},
+        {**scored("hot", 1, 1e14, 80.0), "at": 2.0, "budget": 1e14},
+        {**scored("warm", 0, 1e14, 77.0), "at": 1.5, "budget": 1e14},
+    ]
+    picture = comparison_picture.picture(runs, against="temperature")
+    svg = ElementTree.fromstring(picture)
+    titles = [e.text for e in svg.iter() if e.tag.endswith("}title")]
+    assert titles[-3:] == [
+        "1e+14 FLOPs, 1.0: 60.0",
+        "1e+14 FLOPs, 1.5: 77.0",
+        "1e+14 FLOPs, 2.0: 75.0",
+    ]
+    # One chart of the probe, one of the task, each with hot's two seeds.
+    rings = [e for e in svg.iter() if e.get("class") == "ring s0"]
+    low, high = (float(ring.get("cy")) for ring in rings[2:])
+    assert len(rings) == 4 and low > high
+    texts = [e.text for e in svg.iter() if e.tag.endswith("}text")]
+    assert {"temperature", "0.5", "1.5"} <= set(texts)
+
+
+def test_every_variant_gives_the_setting_of_the_axis():
+    given = {"data": ("x",), "against": "temperature"}
+    CompareConfig(**given, variants=("a:", "b: --temperature=2"))
+    with pytest.raises(ConfigError, match="against=learning_rate: a has no nu"):
+        CompareConfig(
+            data=("x",),
+            against="learning_rate",
+            variants=("b: --learning_rate=1e-3", "a:"),
+        )
+    with pytest.raises(ConfigError, match="against must be a setting's name"):
+        CompareConfig(data=("x",), against="heat")
 
 
 def command(world, folder, *extra):
