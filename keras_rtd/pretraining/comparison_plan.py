@@ -127,7 +127,7 @@ class CompareConfig(PretrainConfig):
             )
         super().__post_init__()
         if self.against is not None:
-            self._check_against()
+            self._check_against(self.against)
         names = list(self.entries())
         self.check(
             "only",
@@ -151,16 +151,16 @@ class CompareConfig(PretrainConfig):
             "flops", len(names) == len(self.flops), "different in three digits"
         )
 
-    def _check_against(self):
+    def _check_against(self, against):
         fields = [field.name for field in dataclasses.fields(PretrainConfig)]
-        self.check("against", self.against in fields, "a setting's name")
+        self.check("against", against in fields, "a setting's name")
         for name, own in self.entries().items():
-            value = own.get(self.against, getattr(self, self.against))
+            value = own.get(against, getattr(self, against))
             number = isinstance(value, int | float)
             if not number or isinstance(value, bool):
                 raise ConfigError(
-                    f"--against={self.against}: {name} has no number for it. "
-                    f"Give it, e.g. --variants '{name}: --{self.against}=1'"
+                    f"--against={against}: {name} has no number for it. "
+                    f"Give it, e.g. --variants '{name}: --{against}=1'"
                 )
 
     def _check_objective_options(self):
