@@ -42,6 +42,7 @@ def set_up_devices(count):
     backend = os.environ["KERAS_BACKEND"]
     if backend == "jax":
         os.environ["XLA_FLAGS"] = (
+            f"{os.environ.get('XLA_FLAGS', '')} "
             f"--xla_force_host_platform_device_count={count}"
         )
     if backend == "tensorflow" and count > 1:

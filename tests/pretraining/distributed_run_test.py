@@ -49,8 +49,8 @@ def start(world, run_dir, *extra, strategy=STRATEGY, processes=PROCESSES):
             env={
                 **environment,
                 # One device a process, and two of a process alone.
-                "XLA_FLAGS": "--xla_force_host_platform_device_count="
-                f"{3 - processes}",
+                "XLA_FLAGS": f"{environment.get('XLA_FLAGS', '')} "
+                f"--xla_force_host_platform_device_count={3 - processes}",
             },
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
