@@ -20,7 +20,8 @@ picture has the ends of the runs against FLOPs, and below the table stands with
 how much less one reaches what another has in the end.
 
 With --against=temperature the picture has the ends of the runs against that
-setting, which every variant must give as a number.
+setting, which every variant must give as a number. --report_only trains
+nothing and writes table and picture of the runs that are finished.
 
 --workers=2 trains two runs at a time, each in a process with one thread, which
 on CPUs is more than one after the other with two threads. The same command
@@ -67,11 +68,12 @@ def compare(config, argv):
         return
     plan = {key: config.run(key) for key in config.runs()}
     statuses = {}
-    if config.workers > 1:
+    if config.workers > 1 and not config.report_only:
         statuses = train_side_by_side(plan, config, argv)
     done = []
+    in_turn = config.workers == 1 and not config.report_only
     for key, (run, per_token) in plan.items():
-        if config.workers == 1 and not train(run, config):
+        if in_turn and not train(run, config):
             break
         if finished(run):
             name, _, budget = config.runs()[key]
@@ -92,6 +94,7 @@ def compare(config, argv):
         print(
             f"{len(plan) - len(done)} of {len(plan)} runs are not finished: "
             "the same command continues them"
+            + (", without --report_only" if config.report_only else "")
         )
 
 
@@ -160,7 +163,9 @@ def result(name, run, budget, per_token, config):
         "flops": rows[-1]["flops"],
         "flops_per_token": per_token,
         "rows": rows,
-        "suites": suites(folder, run.objective, config),
+        "suites": read_suites(folder)
+        if config.report_only
+        else suites(folder, run.objective, config),
     }
 
 

@@ -71,6 +71,9 @@ class CompareConfig(PretrainConfig):
         "one of the runs, NAME-SEED (FLOPS/NAME-SEED with several budgets), "
         "and no comparison: for several hosts",
     )
+    report_only: bool = setting(
+        False, "train nothing: table and picture of what is finished"
+    )
     blimp: str | None = setting(None, "folder of BLiMP's files to score with")
     glue: str | None = setting(None, "folder of GLUE's files to fine-tune on")
     glue_tasks: tuple = setting(

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import runpy
 import signal
 import subprocess
 import sys
@@ -187,9 +188,23 @@ def compare(world, folder, *extra):
     )
 
 
+def test_a_report_trains_nothing(world, tmp_path, capsys):
+    config = CompareConfig(
+        preset=str(world / "preset"),
+        data=(str(world / "prepared"),),
+        run_dir=str(tmp_path),
+        sequence_length=16,
+        variants=("plain:",),
+        report_only=True,
+    )
+    runpy.run_path(str(RECIPE))["compare"](config, [])
+    assert "1 of 1 runs are not finished" in capsys.readouterr().out
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.slow
 def test_the_recipe_spends_the_same_on_each_and_resumes(world, tmp_path):
-    extra = ("--objectives", "electra", "mlm", "--flops=2e7")
+    extra = ("--flops=2e7", "--objectives", "electra", "mlm")
     result = compare(world, tmp_path, *extra)
     assert result.returncode == 0, result.stderr
     found = json.loads((tmp_path / "comparison.json").read_text("utf-8"))
@@ -204,6 +219,10 @@ def test_the_recipe_spends_the_same_on_each_and_resumes(world, tmp_path):
     assert "| mlm |" in (tmp_path / "comparison.md").read_text("utf-8")
     again = compare(world, tmp_path, *extra)
     assert again.stdout.count("nothing to do") == 2
+    report = compare(world, tmp_path, *extra, "electra_15", "--report_only")
+    assert "1 of 3 runs are not finished" in report.stdout
+    later = json.loads((tmp_path / "comparison.json").read_text("utf-8"))
+    assert later == found and not (tmp_path / "electra_15-0").exists()
 
 
 @pytest.mark.slow
