@@ -41,7 +41,8 @@ def picture(runs, against=None):
 
     Against FLOPs: with one budget, the evaluations from the first to the last;
     with several, the ends of the runs. Against a setting: the ends, a line for
-    each budget, and a ring for each run where seeds differ.
+    each budget, of the seeds that all values have, and a ring for each run
+    where a value has several.
 
     Args:
         runs: as `summarise` takes them.
@@ -118,19 +119,30 @@ def _against_flops(runs):
 
 
 def _against_setting(runs):
-    """Dict of a budget's name to a function of a metric that gives the means
-    over seeds, by rising value, and the runs."""
+    """Dict of a budget's name to a function of a metric that gives the means,
+    by rising value, and the runs.
+
+    Where some values have more seeds than others, the means are of the seeds
+    that all have: those of others would tell seeds apart, not values.
+    """
 
     def points_of(group):
         def find(metric):
-            found: dict[float, list] = {}
+            found: dict[float, dict] = {}
             for run in group:
                 if metric in last(run):
-                    found.setdefault(run["at"], []).append(last(run)[metric])
+                    seeds = found.setdefault(run["at"], {})
+                    seeds[run["seed"]] = last(run)[metric]
             values = sorted(found.items())
+            shared = set.intersection(*map(set, found.values() or [()]))
             return (
-                [(at, statistics.fmean(seeds)) for at, seeds in values],
-                [(at, y) for at, ys in values for y in ys if len(ys) > 1],
+                [(at, _mean(seeds, shared)) for at, seeds in values],
+                [
+                    (at, y)
+                    for at, seeds in values
+                    for y in seeds.values()
+                    if len(seeds) > 1
+                ],
             )
 
         return find
@@ -139,6 +151,12 @@ def _against_setting(runs):
         f"{budget:.3g} FLOPs": points_of(group)
         for (budget,), group in groups(runs, "budget").items()
     }
+
+
+def _mean(seeds, shared):
+    return statistics.fmean(
+        y for s, y in seeds.items() if s in (shared or seeds)
+    )
 
 
 def _means(group, metric, unit, ends):

@@ -132,6 +132,7 @@ def test_the_picture_of_several_budgets_has_the_ends():
 
 
 def test_the_picture_against_a_setting_has_the_ends_and_the_seeds():
+    # The line is of seed 0, which all have; seed 1 is a ring.
     runs = [
         {**scored("cool", 0, 1e14, 60.0), "at": 1.0, "budget": 1e14},
         {**scored("hot", 0, 1e14, 70.0), "at": 2.0, "budget": 1e14},
@@ -144,7 +145,7 @@ def test_the_picture_against_a_setting_has_the_ends_and_the_seeds():
     assert titles[-3:] == [
         "1e+14 FLOPs, 1.0: 60.0",
         "1e+14 FLOPs, 1.5: 77.0",
-        "1e+14 FLOPs, 2.0: 75.0",
+        "1e+14 FLOPs, 2.0: 70.0",
     ]
     # One chart of the probe, one of the task, each with hot's two seeds.
     rings = [e for e in svg.iter() if e.get("class") == "ring s0"]
@@ -152,6 +153,11 @@ def test_the_picture_against_a_setting_has_the_ends_and_the_seeds():
     assert len(rings) == 4 and low > high
     texts = [e.text for e in svg.iter() if e.tag.endswith("}text")]
     assert {"temperature", "0.5", "1.5"} <= set(texts)
+    # Both seeds at both ends: their means.
+    runs[0:1] = [runs[0], {**runs[0], "seed": 1, "suites": {"stsb": 64.0}}]
+    picture = comparison_picture.picture(runs[:-1], against="temperature")
+    assert "1e+14 FLOPs, 1.0: 62.0" in picture
+    assert "1e+14 FLOPs, 2.0: 75.0" in picture
 
 
 def test_every_variant_gives_the_setting_of_the_axis():
