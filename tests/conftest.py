@@ -27,7 +27,7 @@ for _name, _value in {
 }.items():
     os.environ.setdefault(_name, _value)
 if os.environ["KERAS_BACKEND"] == "jax":
-    # A third less CPU time: the programs are small and run a few times.
+    # Up to a third less CPU time: the programs are small and run a few times.
     os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 
 TESTS = pathlib.Path(__file__).parent

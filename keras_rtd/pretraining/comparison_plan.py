@@ -128,9 +128,18 @@ class CompareConfig(PretrainConfig):
                 getattr(self, name) == self.defaults()[name],
                 "left out: --objectives, --seeds and --flops decide it",
             )
+        settings = [field.name for field in dataclasses.fields(PretrainConfig)]
+        self.check(
+            "against",
+            self.against is None or self.against in settings,
+            "a setting's name",
+        )
+        self.check(
+            "report_only",
+            not self.report_only or self.only is None,
+            "left out beside --only, which trains",
+        )
         super().__post_init__()
-        if self.against is not None:
-            self._check_against(self.against)
         names = list(self.entries())
         self.check(
             "only",
@@ -153,18 +162,6 @@ class CompareConfig(PretrainConfig):
         self.check(
             "flops", len(names) == len(self.flops), "different in three digits"
         )
-
-    def _check_against(self, against):
-        fields = [field.name for field in dataclasses.fields(PretrainConfig)]
-        self.check("against", against in fields, "a setting's name")
-        for name, own in self.entries().items():
-            value = own.get(against, getattr(self, against))
-            number = isinstance(value, int | float)
-            if not number or isinstance(value, bool):
-                raise ConfigError(
-                    f"--against={against}: {name} has no number for it. "
-                    f"Give it, e.g. --variants '{name}: --{against}=1'"
-                )
 
     def _check_objective_options(self):
         used = [
@@ -262,6 +259,14 @@ class CompareConfig(PretrainConfig):
             config = PretrainConfig(**values)
         except ConfigError as e:
             raise ConfigError(f"{name}: {e}") from e
+        if self.against is not None:
+            # As the run has it: what its objective has not is left out above.
+            value = getattr(config, self.against)
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                raise ConfigError(
+                    f"--against={self.against}: {name} has no number for it. "
+                    f"Give it, e.g. --variants '{name}: --{self.against}=1'"
+                )
         per_token = flops_per_token(config)
         step = per_token * config.batch_size * config.sequence_length
         steps = int(budget // step)

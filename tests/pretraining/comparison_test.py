@@ -161,16 +161,19 @@ def test_the_picture_against_a_setting_has_the_ends_and_the_seeds():
 
 
 def test_every_variant_gives_the_setting_of_the_axis():
-    given = {"data": ("x",), "against": "temperature"}
-    CompareConfig(**given, variants=("a:", "b: --temperature=2"))
-    with pytest.raises(ConfigError, match="against=learning_rate: a has no nu"):
-        CompareConfig(
-            data=("x",),
-            against="learning_rate",
-            variants=("b: --learning_rate=1e-3", "a:"),
-        )
-    with pytest.raises(ConfigError, match="against must be a setting's name"):
-        CompareConfig(data=("x",), against="heat")
+    config = plan(against="temperature", variants=("b: --temperature=2", "a:"))
+    assert [config.run(key)[0].temperature for key in config.runs()] == [2, 1]
+    config = plan(
+        against="generator_hidden_dim",
+        variants=("b: --generator_hidden_dim=64", "a:", "c: --objective=mlm"),
+        generator_hidden_dim=32,
+    )
+    assert config.run("a-0")[0].generator_hidden_dim == 32
+    # Masked LM has no generator, so it has no value either.
+    with pytest.raises(
+        ConfigError, match="against=generator_.*: c has no numb"
+    ):
+        config.run("c-0")
 
 
 def command(world, folder, *extra):
@@ -352,6 +355,11 @@ def test_runs_spend_the_same_with_settings_of_their_own():
         ({"variants": ("a:", "a:")}, "--variants must be of different names"),
         ({"variants": ("a: --seed=1",)}, "a: --seed must be left out"),
         ({"variants": ("a: --speed=1",)}, "a: unrecognized arguments: --speed"),
+        ({"against": "heat"}, "--against must be a setting's name"),
+        (
+            {"only": "mlm-0", "report_only": True},
+            "--report_only must be left out beside --only",
+        ),
         ({"only": "electra-7"}, "--only must be one of electra-0, mlm-0"),
     ],
 )
