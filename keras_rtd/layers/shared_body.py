@@ -8,9 +8,9 @@ where they are.
 """
 
 import keras
-from keras.src.backend.common.stateless_scope import in_stateless_scope
-from keras.src.backend.common.variables import AutocastScope
 
+from keras_rtd.keras_internals import AutocastScope
+from keras_rtd.keras_internals import in_stateless_scope
 from keras_rtd.layers import recomputation
 from keras_rtd.layers.kernels import islands
 from keras_rtd.layers.kernels import tf_tensor

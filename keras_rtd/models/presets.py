@@ -11,9 +11,10 @@ import pathlib
 import warnings
 
 import keras
-from keras_hub.src.utils import preset_utils
 
 from keras_rtd import objectives
+from keras_rtd.keras_internals import load_backbone_weights
+from keras_rtd.keras_internals import preset_utils
 from keras_rtd.models.backbone import SIZES
 from keras_rtd.models.backbone import ElectraBackbone
 from keras_rtd.models.pretrainer_parts import HEADS
@@ -279,10 +280,9 @@ def has_weights(preset):
 
 def load_weights_into(pretrainer, preset):
     """Read encoder and task weights, as KerasHub lays them out."""
-    loader = preset_utils.get_preset_loader(preset)
     path = preset_utils.get_file(preset, TASK_WEIGHTS)
     pretrainer.load_task_weights(path)
-    loader._load_backbone_weights(pretrainer.backbone)
+    load_backbone_weights(preset, pretrainer.backbone)
 
 
 def check_known(preset):

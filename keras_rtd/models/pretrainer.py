@@ -3,6 +3,8 @@
 import keras
 
 from keras_rtd import objectives
+from keras_rtd.keras_internals import SubclassedTask
+from keras_rtd.keras_internals import init_task
 from keras_rtd.layers.initializers import new_seed
 from keras_rtd.models.backbone import ElectraBackbone
 from keras_rtd.models.frozen_generator import with_frozen_generator
@@ -18,8 +20,6 @@ from keras_rtd.models.pretrainer_training import PretrainerTraining
 from keras_rtd.models.replaced_token_detector import (
     ElectraReplacedTokenDetector,
 )
-from keras_rtd.models.subclassed_task import SubclassedTask
-from keras_rtd.models.subclassed_task import init_task
 from keras_rtd.models.task_weights import TaskWeights
 from keras_rtd.training.batch import check_batch
 from keras_rtd.training.metrics import PretrainingMetrics

@@ -5,6 +5,8 @@ from typing import Any
 import keras
 import torch
 
+from keras_rtd.keras_internals import loss_of
+from keras_rtd.keras_internals import track_loss
 from keras_rtd.utils.host_memory import keep_freed_memory
 
 
@@ -19,8 +21,6 @@ class LabelledStep:
     # What a `keras.Model` has.
     optimizer: Any
     trainable_variables: Any
-    _loss_tracker: Any
-    _compute_loss: Any
     compute_metrics: Any
     __call__: Any
 
@@ -30,12 +30,8 @@ class LabelledStep:
         if variables[0].value.device.type == "cpu":
             keep_freed_memory()
         y_pred = self(x, training=True)
-        loss = self._compute_loss(
-            x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=True
-        )
-        self._loss_tracker.update_state(
-            loss, sample_weight=keras.tree.flatten(x)[0].shape[0]
-        )
+        loss = loss_of(self, x, y, y_pred, sample_weight)
+        track_loss(self, loss, keras.tree.flatten(x)[0].shape[0])
         gradients = torch.autograd.grad(
             self.optimizer.scale_loss(loss),
             [v.value for v in variables],

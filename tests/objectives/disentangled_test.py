@@ -159,7 +159,7 @@ def test_the_generators_own_clip():
         ops.convert_to_tensor(rng.normal(size=v.shape).astype("float32"))
         for v in model.trainable_variables
     ]
-    clipped = model.optimizer._clip_gradients(gradients)
+    clipped = model.optimizer.clip_all(gradients)
     own = {id(v) for v in model.generator_variables}
     for is_generator, limit in ((True, 0.1), (False, 1.0)):
         members = [
