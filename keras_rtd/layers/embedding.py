@@ -95,8 +95,6 @@ class ElectraEmbedding(keras.layers.Layer):
             Defaults to `None`.
         drop: bool. `False` leaves dropout out also when training, for one of
             the encoders that share this layer. Defaults to `True`.
-        token_terms: (batch, length, embedding_dim) or `None`. Added to the
-            tokens' embeddings, before the LayerNorm. Defaults to `None`.
 
     Returns:
         (batch, length, embedding_dim) in the compute dtype.
@@ -199,12 +197,9 @@ class ElectraEmbedding(keras.layers.Layer):
         document_ids=None,
         training=None,
         drop=True,
-        token_terms=None,
     ):
         token_table, *position_table, segment_table = self.tables()
         x = lookup(token_table, token_ids)
-        if token_terms is not None:
-            x = x + token_terms
         # A product with one-hot rows, because the gradient of a lookup in a
         # table of two rows is a serial sum.
         segments = ops.one_hot(
@@ -236,7 +231,6 @@ class ElectraEmbedding(keras.layers.Layer):
         document_ids=None,
         training=None,
         drop=True,
-        token_terms=None,
     ):
         return keras.KerasTensor(
             (*token_ids.shape, self.embedding_dim), dtype=self.compute_dtype

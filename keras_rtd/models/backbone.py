@@ -2,7 +2,6 @@
 
 import keras
 import keras_hub
-from keras import ops
 
 from keras_rtd.layers import blocks
 from keras_rtd.layers.attention import DIRECTIONS
@@ -85,8 +84,6 @@ class ElectraBackbone(keras_hub.models.Backbone):
     (int32 or bool), each (batch, length). `document_ids` int32 (batch,
     length) may be among them: where several documents share a row, tokens
     attend to those of the same number, and positions count within.
-    `token_terms` (batch, length, embedding_dim), where given, is added to the
-    tokens' embeddings.
 
     Outputs: dict of `sequence_output` (batch, length, hidden_dim) and
     `pooled_output` (batch, hidden_dim), the vector of [CLS] as it is.
@@ -238,7 +235,6 @@ class ElectraBackbone(keras_hub.models.Backbone):
         segment_ids,
         padding_mask,
         document_ids=None,
-        token_terms=None,
         training=None,
     ):
         x, biases = self._embed(
@@ -246,7 +242,6 @@ class ElectraBackbone(keras_hub.models.Backbone):
             segment_ids,
             padding_mask,
             document_ids,
-            token_terms,
             training,
         )
         x = self._run_layers(
@@ -260,7 +255,6 @@ class ElectraBackbone(keras_hub.models.Backbone):
         segment_ids,
         padding_mask,
         document_ids=None,
-        token_terms=None,
         training=None,
     ):
         """What the first layer reads, and what layers may attend to."""
@@ -274,7 +268,6 @@ class ElectraBackbone(keras_hub.models.Backbone):
             document_ids,
             training=training,
             drop=self._drops_embeddings,
-            token_terms=token_terms,
         )
         if self.embeddings_projection is not None:
             x = self.embeddings_projection(x)
@@ -291,31 +284,10 @@ class ElectraBackbone(keras_hub.models.Backbone):
             x = self.final_norm(x)
         return {"sequence_output": x, "pooled_output": x[:, 0, :]}
 
-    def encode_in_groups(self, inputs, depths, training=None):
-        """Vectors after some of the layers; a gradient goes no further back
-        than to the one before.
-
-        Args:
-            inputs: as for a call.
-            depths: rising ints, numbers of layers.
-            training: bool or `None`.
-
-        Returns:
-            list of (batch, length, hidden_dim), one a depth. The last of all
-            layers are what a call returns as `sequence_output`.
-        """
-        x, biases = self._embed(**inputs, training=training)
-        found, first = [], 0
-        for depth in depths:
-            x = self._run_layers(x, biases, first, depth, training)
-            found.append(self._named(x)["sequence_output"])
-            x, first = ops.stop_gradient(x), depth
-        return found
-
     def call(self, inputs, training=None, mask=None):
         # An input of the functional model is one of every SavedModel and task
         # too; documents share rows in pre-training only.
-        if "document_ids" in inputs or "token_terms" in inputs:
+        if "document_ids" in inputs:
             return self._encode(**inputs, training=training)
         return super().call(inputs, training=training, mask=mask)
 

@@ -223,21 +223,9 @@ class ElectraPretrainer(PretrainerTraining, TaskWeights, SubclassedTask):
             encoded = encoded["sequence_output"]
         return encoded
 
-    def generator_encode_depths(self, batch, training=None):
-        """The generator's vectors after each of the objective's depths, for
-        the masked tokens: list of (batch, length, width)."""
-        return self.generator.encode_in_groups(
-            encoder_inputs(batch, batch["masked_token_ids"]),
-            self.objective.depths(self.generator.num_layers),
-            training=training,
-        )
-
-    def encode(self, batch, token_ids, training=None, token_terms=None):
-        """The encoder's vectors for `token_ids`: (batch, length, width).
-        `token_terms` are added to the tokens' embeddings."""
+    def encode(self, batch, token_ids, training=None):
+        """The encoder's vectors for `token_ids`: (batch, length, width)."""
         inputs = encoder_inputs(batch, token_ids)
-        if token_terms is not None:
-            inputs["token_terms"] = token_terms
         return self.backbone(inputs, training=training)["sequence_output"]
 
     # === Saving ===

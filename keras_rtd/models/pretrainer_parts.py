@@ -7,7 +7,6 @@ from keras import ops
 
 from keras_rtd import objectives
 from keras_rtd.layers.blocks import inner_width
-from keras_rtd.layers.depth_mixture import DepthMixture
 from keras_rtd.layers.embedding import ElectraEmbedding
 from keras_rtd.layers.heads import DetectionHead
 from keras_rtd.layers.heads import MaskedLMHead
@@ -27,13 +26,11 @@ SHARED, DISENTANGLED = "shared", "gradient_disentangled"
 SEPARATE = "separate"
 SHARING = (SHARED, DISENTANGLED, SEPARATE)
 
-# The heads a pretrainer may have: the generator's, two of the encoder,
-# and what weighs the generator's depths.
+# The heads a pretrainer may have: the generator's, and two of the encoder.
 HEADS = (
     "masked_lm_head",
     "detection_head",
     "encoder_lm_head",
-    "depth_mixture",
 )
 
 
@@ -265,8 +262,7 @@ def make_heads(objective, backbone, generator):
 
     Returns:
         dict of `masked_lm_head` (the generator's), `detection_head` and
-        `encoder_lm_head` (both of the encoder), and `depth_mixture`; `None`
-        where there is none.
+        `encoder_lm_head` (both of the encoder); `None` where there is none.
     """
     heads = dict.fromkeys(HEADS)
     if generator is not None:
@@ -276,16 +272,6 @@ def make_heads(objective, backbone, generator):
         heads["masked_lm_head"] = _masked_lm_head(
             generator, width, "masked_lm_head"
         )
-        if objective.mixes_depths:
-            # Refuses depths that the generator has not.
-            objective.depths(generator.num_layers)
-            mixture = DepthMixture(
-                kernel_stddev=generator.kernel_stddev,
-                dtype=generator.dtype_policy,
-                name="depth_mixture",
-            )
-            mixture.build((None, None, width))
-            heads["depth_mixture"] = mixture
     if objective.has_detector:
         head = DetectionHead(
             activation=backbone.activation,

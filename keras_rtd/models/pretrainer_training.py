@@ -100,8 +100,6 @@ class PretrainerTraining(BuiltWhenMade, TrainStep):
         shared = {id(v) for v in self.backbone.trainable_variables}
         own = self.generator.trainable_variables
         own = own + self.masked_lm_head.trainable_variables
-        if self.depth_mixture is not None:
-            own = own + self.depth_mixture.trainable_variables
         return [v for v in own if id(v) not in shared]
 
     def evaluate(self, *args, **kwargs):

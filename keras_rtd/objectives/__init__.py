@@ -2,7 +2,6 @@
 
 import dataclasses
 
-from keras_rtd.objectives.amos import Amos
 from keras_rtd.objectives.electra import Electra
 from keras_rtd.objectives.electra import Electra15
 from keras_rtd.objectives.electric import Electric
@@ -21,7 +20,6 @@ OBJECTIVES = {
         Electra15,
         Electric,
         CorrectiveLM,
-        Amos,
     )
 }
 

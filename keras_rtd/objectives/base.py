@@ -30,8 +30,6 @@ class Objective:
             tokens, so that its labels say how many tokens were replaced.
         encoder_predicts: `"masked"`, `"all"` or `None`: at which positions the
             encoder itself predicts tokens.
-        mixes_depths: whether the generator predicts after several of its
-            layers, `depths(num_layers)`, and a `DepthMixture` weighs them.
         token_parts: names of the parts that predict tokens.
         frozen_generator: whether the generator only draws, and does not learn.
     """
@@ -42,7 +40,6 @@ class Objective:
     trains_detector: ClassVar[bool] = False
     detects_all_tokens: ClassVar[bool] = False
     encoder_predicts: ClassVar[str | None] = None
-    mixes_depths: ClassVar[bool] = False
     token_parts: ClassVar[tuple[str, ...]] = ()
     # Not a field: objectives with a generator make it one.
     frozen_generator = False

@@ -111,17 +111,6 @@ class PretrainConfig:
     generator_learning_rate: float | None = setting(
         None, "peak rate of the generator's own weights"
     )
-    generator_clipnorm: float | None = setting(
-        None, "clip of the generator's own gradients (default: all jointly)"
-    )
-    generator_schedule: str | None = setting(
-        None,
-        "how the rate of the generator's own weights falls (default as all)",
-        choices=tuple(SCHEDULES),
-    )
-    generator_warmup_steps: int | None = setting(
-        None, "warmup of the generator's own weights (default as all)"
-    )
     warmup_steps: int | None = setting(None, "steps of linear warmup")
     schedule: str = setting(
         "polynomial", "how the rate falls", choices=tuple(SCHEDULES)
@@ -192,19 +181,6 @@ class PretrainConfig:
     all_tokens_weight: float | None = setting(
         None, "weight of all_tokens_mlm's prediction of all tokens"
     )
-    generator_depths: tuple | None = setting(
-        None,
-        "layers of amos' generator that predict (default: each third)",
-        nargs="+",
-    )
-    mixture_temperature: float | None = setting(
-        None, "of amos' softened draw (default 0.3)"
-    )
-    mixture_gradient: float | None = setting(
-        None,
-        "what detection's gradient to amos' mixture is multiplied by "
-        "(default -1)",
-    )
     unigram_warmup_steps: int = setting(
         0,
         "first steps whose replacements move from the corpus's word "
@@ -240,16 +216,6 @@ class PretrainConfig:
     )
 
     def __post_init__(self):
-        if self.generator_depths is not None:
-            depths = tuple(map(str, self.generator_depths))
-            self.check(
-                "generator_depths",
-                all(d.isdigit() and int(d) > 0 for d in depths),
-                "numbers from 1",
-            )
-            object.__setattr__(
-                self, "generator_depths", tuple(map(int, depths))
-            )
         check_ranges(self)
         check_frozen_generator(self)
         self._check_objective_options()
@@ -313,9 +279,6 @@ class PretrainConfig:
             "learning_rate",
             "adam_lr_ratio",
             "generator_learning_rate",
-            "generator_clipnorm",
-            "generator_schedule",
-            "generator_warmup_steps",
             "warmup_steps",
             "weight_decay",
             "ema_momentum",

@@ -10,9 +10,6 @@ OBJECTIVE_OPTIONS = (
     "discriminator_weight",
     "masked_lm_weight",
     "all_tokens_weight",
-    "generator_depths",
-    "mixture_temperature",
-    "mixture_gradient",
     "temperature",
     "final_temperature",
     "temperature_steps",
@@ -54,13 +51,12 @@ def check_ranges(config):
         "learning_rate",
         "adam_lr_ratio",
         "generator_learning_rate",
-        "generator_clipnorm",
     ):
         value = getattr(config, name)
         config.check(name, value is None or value > 0, "above 0")
     for name in ("seed", "unigram_warmup_steps", "discriminator_weight"):
         config.check(name, getattr(config, name) >= 0, "0 or more")
-    for name in ("warmup_steps", "generator_warmup_steps", "weight_decay"):
+    for name in ("warmup_steps", "weight_decay"):
         value = getattr(config, name)
         config.check(name, value is None or value >= 0, "0 or more")
     config.check(
@@ -96,8 +92,6 @@ def check_ranges(config):
         == (config.final_temperature is None),
         "given together with --final_temperature",
     )
-    value = config.mixture_temperature
-    config.check("mixture_temperature", value is None or value > 0, "above 0")
     for name in ("masked_lm_weight", "all_tokens_weight"):
         value = getattr(config, name)
         config.check(name, value is None or value >= 0, "0 or more")
@@ -152,9 +146,6 @@ def check_frozen_generator(config):
     for name in (
         "embedding_sharing",
         "generator_learning_rate",
-        "generator_clipnorm",
-        "generator_schedule",
-        "generator_warmup_steps",
         "generator_dropout",
         "generator_num_layers",
         "generator_hidden_dim",

@@ -31,9 +31,6 @@ class AdamW(Optimizer):
         bias_correction: bool. Adam's correction of the first steps. Defaults
             to `False`.
         global_clipnorm: float or `None`. Defaults to 1.0.
-        generator_clipnorm: float or `None`. With a number, the joint gradient
-            norm of the generator's own weights is clipped at it, and that of
-            all others at `global_clipnorm`; `None` clips all together.
     """
 
     def __init__(
@@ -46,7 +43,6 @@ class AdamW(Optimizer):
         epsilon=1e-6,
         bias_correction=False,
         global_clipnorm=1.0,
-        generator_clipnorm=None,
         name="adamw",
         **kwargs,
     ):
@@ -63,7 +59,6 @@ class AdamW(Optimizer):
         self.beta_2 = beta_2
         self.epsilon = epsilon
         self.bias_correction = bias_correction
-        self.generator_clipnorm = generator_clipnorm
         self._generator_ids: frozenset[int] = frozenset()
         self._factors_by_id: dict[int, float] = {}
 
@@ -126,24 +121,7 @@ class AdamW(Optimizer):
         return self._decays[self.index_of(variable)]
 
     def clip_all(self, gradients):
-        if self.generator_clipnorm is None:
-            return self._clip_together(gradients, self.global_clipnorm)
-        clipped = list(gradients)
-        for is_generator, limit in (
-            (True, self.generator_clipnorm),
-            (False, self.global_clipnorm),
-        ):
-            group = [
-                i for i, g in enumerate(self._is_generator) if g == is_generator
-            ]
-            members = [gradients[i] for i in group]
-            if members:
-                members = self._clip_together(members, limit)
-            for i, gradient in zip(group, members):
-                clipped[i] = gradient
-        return clipped
-
-    def _clip_together(self, gradients, limit):
+        limit = self.global_clipnorm
         backend = keras.config.backend()
         if not limit:
             return super().clip_all(gradients)
@@ -221,7 +199,6 @@ class AdamW(Optimizer):
                 "beta_2": self.beta_2,
                 "epsilon": self.epsilon,
                 "bias_correction": self.bias_correction,
-                "generator_clipnorm": self.generator_clipnorm,
             }
         )
         return config

@@ -20,8 +20,6 @@ def make_optimizer(
     optimizer="adamw",
     phase2_steps=0,
     phase2_learning_rate=None,
-    generator_warmup_steps=None,
-    generator_schedule=None,
     **kwargs,
 ):
     """An optimizer with a schedule, from plain numbers.
@@ -41,10 +39,6 @@ def make_optimizer(
             their own if `phase2_learning_rate` is given. Defaults to 0.
         phase2_learning_rate: float or `None`. Peak rate of these steps; the
             generator's changes in proportion, and so does the warmup.
-        generator_warmup_steps: int or `None`. Warmup of the generator's own
-            weights. Defaults to `warmup_steps`.
-        generator_schedule: string or `None`. Their schedule. Defaults to
-            `schedule`.
         **kwargs: for `AdamW`, `Lamb` or `Muon`.
 
     Raises:
@@ -63,13 +57,12 @@ def make_optimizer(
             f"`train_steps`. Received: phase2_steps={phase2_steps}, "
             f"train_steps={train_steps}"
         )
-    for name in (schedule, generator_schedule):
-        if name not in (*SCHEDULES, None):
-            raise ValueError(
-                f"Unknown schedule {name!r}. Known: {', '.join(SCHEDULES)}"
-            )
+    if schedule not in SCHEDULES:
+        raise ValueError(
+            f"Unknown schedule {schedule!r}. Known: {', '.join(SCHEDULES)}"
+        )
 
-    def scheduled(peak, schedule, warmup):
+    def scheduled(peak):
         options = {"power": decay_power} if schedule == "polynomial" else {}
 
         def one(peak, warmup, steps):
@@ -78,28 +71,24 @@ def make_optimizer(
             )
 
         if phase2_learning_rate is None:
-            return one(peak, warmup, train_steps)
+            return one(peak, warmup_steps, train_steps)
         first = train_steps - phase2_steps
         return TwoPhases(
-            one(peak, warmup, first),
+            one(peak, warmup_steps, first),
             one(
                 peak * phase2_learning_rate / learning_rate,
-                round(warmup * phase2_steps / first),
+                round(warmup_steps * phase2_steps / first),
                 phase2_steps,
             ),
             first_steps=first,
         )
 
-    own = (generator_learning_rate, generator_schedule, generator_warmup_steps)
-    if own != (None, None, None):
-        common = (learning_rate, schedule, warmup_steps)
-        generator_learning_rate = scheduled(
-            *(b if a is None else a for a, b in zip(own, common))
-        )
+    if generator_learning_rate is not None:
+        generator_learning_rate = scheduled(generator_learning_rate)
     if ema_momentum is not None:
         kwargs |= {"use_ema": True, "ema_momentum": ema_momentum}
     return OPTIMIZERS[optimizer](
-        learning_rate=scheduled(learning_rate, schedule, warmup_steps),
+        learning_rate=scheduled(learning_rate),
         generator_learning_rate=generator_learning_rate,
         **kwargs,
     )

@@ -68,15 +68,7 @@ def training_flops(
     forward, drawing = encoder_flops(encoder, sequence_length), 0.0
     if objective.generator == "masked_lm":
         corruption = encoder_flops(generator, sequence_length)
-        depths = 1
-        if objective.mixes_depths:
-            depths = len(objective.depths(generator.num_layers))
-            # The weights of the depths, and the softened draw's embedding,
-            # which has a gradient for the draw and none for the table.
-            corruption += masked * depths * 2 * generator.hidden_dim
-            drawing += masked * 2 * _table_flops(encoder)
-        head = _head_flops(generator, generator.hidden_dim)
-        corruption += masked * depths * head
+        corruption += masked * _head_flops(generator, generator.hidden_dim)
         if not objective.frozen_generator:
             forward += corruption
         elif not given_draws:
@@ -94,12 +86,7 @@ def training_flops(
 
 def _head_flops(encoder, width):
     """Of one token's prediction from vectors of this width."""
-    return 2 * width * encoder.embedding_dim + _table_flops(encoder)
-
-
-def _table_flops(encoder):
-    """Of the product of one vector with the token table."""
-    return 2 * encoder.embedding_dim * encoder.vocabulary_size
+    return 2 * encoder.embedding_dim * (width + encoder.vocabulary_size)
 
 
 # FLOPs of one number of elementwise work, in the paper's count.

@@ -9,7 +9,6 @@ from keras_rtd.interop import huggingface
 from keras_rtd.models import ElectraBackbone
 from keras_rtd.models import ElectraPretrainer
 from keras_rtd.models import ElectraReplacedTokenDetector
-from keras_rtd.training import AdamW
 
 SIZE = len(tiny.VOCABULARY)
 SGD_LIKE = {"learning_rate": 0.1, "warmup_steps": 0, "weight_decay": 0.0}
@@ -148,25 +147,3 @@ def test_wrong_sharing_is_named():
             objective="mlm",
             embedding_sharing="gradient_disentangled",
         )
-
-
-def test_the_generators_own_clip():
-    model = tiny.pretrainer()
-    optimizer = AdamW(global_clipnorm=1.0, generator_clipnorm=0.1)
-    model.compile(optimizer)
-    rng = np.random.default_rng(0)
-    gradients = [
-        ops.convert_to_tensor(rng.normal(size=v.shape).astype("float32"))
-        for v in model.trainable_variables
-    ]
-    clipped = model.optimizer.clip_all(gradients)
-    own = {id(v) for v in model.generator_variables}
-    for is_generator, limit in ((True, 0.1), (False, 1.0)):
-        members = [
-            np.ravel(numpy(g))
-            for g, v in zip(clipped, model.trainable_variables)
-            if (id(v) in own) == is_generator
-        ]
-        norm = np.linalg.norm(np.concatenate(members))
-        assert norm == pytest.approx(limit, rel=1e-4)
-    assert AdamW.from_config(optimizer.get_config()).generator_clipnorm == 0.1

@@ -38,13 +38,6 @@ METRICS = {
     | DETECTOR
     | {"cloze_loss", "cloze_accuracy", "replaced_rate"},
     "clm_masked": GENERATOR | ENCODER | DETECTOR | {"replaced_rate"},
-    "amos": GENERATOR
-    | DETECTOR
-    | {
-        "shallow_generators_loss",
-        "shallow_generators_accuracy",
-        "replaced_rate",
-    },
 }
 
 

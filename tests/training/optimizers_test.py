@@ -178,12 +178,7 @@ def test_the_generator_has_a_schedule_of_its_own():
 
     common, same = rates()
     assert same == common
-    kept, own = rates(generator_schedule="polynomial", generator_warmup_steps=2)
-    assert kept == common
-    assert own == pytest.approx(
-        [4.0 * (1 - t / 8) * min(1, t / 2) for t in range(1, 9)]
-    )
     _, halved = rates(generator_learning_rate=2.0)
     assert halved == pytest.approx([rate / 2 for rate in common])
     with pytest.raises(ValueError, match="Unknown schedule 'linear'"):
-        make_optimizer(generator_schedule="linear")
+        make_optimizer(schedule="linear")

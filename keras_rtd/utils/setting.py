@@ -1,0 +1,81 @@
+"""Settings: dataclass fields that carry their help text and their range.
+
+A setting is defined once, beside what it configures. The command line, config
+files and error messages are made from the field.
+"""
+
+import dataclasses
+import difflib
+import operator
+
+# Name of a bound, its test, and its words.
+BOUNDS = {
+    "above": (operator.gt, "above {}"),
+    "at_least": (operator.ge, "at least {}"),
+    "below": (operator.lt, "below {}"),
+    "at_most": (operator.le, "at most {}"),
+}
+
+
+class SettingError(ValueError):
+    """A setting that cannot be used.
+
+    Attributes:
+        name: string, the field's name.
+        rule: string, what it must be: "above 0".
+        value: the value received.
+    """
+
+    def __init__(self, name, rule, value):
+        super().__init__(f"`{name}` must be {rule}. Received: {value!r}")
+        self.name, self.rule, self.value = name, rule, value
+
+
+def setting(default, help, *, choices=None, nargs=None, **bounds):
+    """A dataclass field for a setting.
+
+    Args:
+        default: its default; `None` means "not given" and passes every bound.
+        help: string. One whole sentence with the unit, for `--help`.
+        choices: tuple of the allowed values or `None`.
+        nargs: as of `argparse`, for a tuple of values, or `None`.
+        **bounds: `above`, `at_least`, `below`, `at_most`: numbers.
+    """
+    if unknown := set(bounds) - set(BOUNDS):
+        raise TypeError(f"unknown bounds: {sorted(unknown)}")
+    metadata = {
+        "help": help,
+        "choices": choices,
+        "nargs": nargs,
+        "bounds": bounds,
+    }
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def check_settings(settings):
+    """Check the choices and bounds of every field.
+
+    Args:
+        settings: instance of a dataclass whose fields come from `setting`.
+
+    Raises:
+        SettingError: the first bad value.
+    """
+    for field in dataclasses.fields(settings):
+        value = getattr(settings, field.name)
+        if value is None or not field.metadata:
+            continue
+        choices = field.metadata.get("choices")
+        if choices and value not in choices:
+            rule = f"one of {', '.join(map(str, choices))}"
+            raise SettingError(field.name, rule, value)
+        for bound, limit in field.metadata.get("bounds", {}).items():
+            test, words = BOUNDS[bound]
+            if not test(value, limit):
+                raise SettingError(field.name, words.format(limit), value)
+
+
+def nearest(name, known):
+    """", did you mean …?" for a name that is not among `known`, or ""."""
+    found = difflib.get_close_matches(str(name), [str(k) for k in known], 1)
+    return f", did you mean {found[0]!r}?" if found else ""
