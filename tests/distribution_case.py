@@ -3,9 +3,9 @@
     python tests/distribution_case.py '{"strategy": "mirrored", ...}' OUT.npz
 
 Options: strategy, objective, optimizer, model_devices, devices (virtual CPUs
-of this process, which pass for TPUs under JAX's "tpu"), steps, dropout, given_draws (the generator's draws come with
-the batch), dtype, jit_compile, overflow (step at which the last row alone gives
-NaN), accumulate_steps,
+of this process, which pass for TPUs under JAX's "tpu"), steps, dropout,
+given_draws (the generator's draws come with the batch), dtype, jit_compile,
+overflow (step at which the last row alone gives NaN), accumulate_steps,
 checkpoint (a directory to resume from and save to), kill_at (step at which the
 process of `kill_worker` kills itself).
 Process 0 writes logs, weights before and after, and what the replicas drew;
