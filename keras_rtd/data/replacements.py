@@ -16,11 +16,18 @@ import numpy as np
 from keras_rtd.data import counter_random
 from keras_rtd.data import storage
 from keras_rtd.utils.remote import is_remote
+from keras_rtd.utils.targets import check_folder
+from keras_rtd.utils.targets import has_keys
+from keras_rtd.utils.targets import plain_name
+from keras_rtd.utils.writing import remove_leftovers
 
 FORMAT_VERSION = 1
 COMMAND = "python -m keras_rtd.pretraining.draw_replacements"
 MANIFEST = "replacements.json"
 PROGRESS = "replacements_progress.json"
+
+# What is written into a directory.
+NAMES = (MANIFEST, PROGRESS, "replacements-[0-9]*.npy")
 
 # Examples a file; a file is what an interrupted drawing loses at most.
 FILE_EXAMPLES = 1 << 14
@@ -65,6 +72,7 @@ class Replacements:
         self.examples = manifest["examples"]
         self.settings = manifest["settings"]
         for entry in manifest["files"]:
+            plain_name(entry["file"], f"{self.directory}/{MANIFEST}")
             storage.check_file(
                 self.directory, entry, True, "Draw the replacements again."
             )
@@ -151,11 +159,13 @@ def write_replacements(
             returns (number, slots) ids.
 
     Raises:
-        ValueError: The directory holds replacements of other settings.
+        ValueError: The directory holds replacements of other settings, or
+            files of others under our names.
     """
     directory = os.fspath(directory)
+    check_folder(directory, NAMES, _is_ours, "a directory of replacements")
     os.makedirs(directory, exist_ok=True)
-    storage.remove_leftovers(directory)
+    remove_leftovers(directory)
     wanted = {
         "format_version": FORMAT_VERSION,
         "settings": settings,
@@ -184,6 +194,14 @@ def write_replacements(
         storage.save_json(directory, PROGRESS, {**wanted, "files": files})
     storage.save_json(directory, MANIFEST, {**wanted, "files": files})
     os.remove(os.path.join(directory, PROGRESS))
+
+
+def _is_ours(folder):
+    names = [n for n in (MANIFEST, PROGRESS) if (folder / n).exists()]
+    return bool(names) and all(
+        has_keys(folder / name, "settings", "examples", "files")
+        for name in names
+    )
 
 
 def _short(value):

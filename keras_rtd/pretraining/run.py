@@ -110,6 +110,7 @@ def pretrain(config):
 def _pretrain(config, strategy):
     _check_parts(config, strategy)
     run = open_run_directory(config.run_dir)
+    run.check()
     settings = {**config.binding(), "backend": keras.config.backend()}
     _check_same_run(run, settings, config.defaults())
     if run.finished:
