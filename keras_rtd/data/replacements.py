@@ -15,6 +15,7 @@ import numpy as np
 
 from keras_rtd.data import counter_random
 from keras_rtd.data import storage
+from keras_rtd.data.windows import OLD_SEGMENTS
 from keras_rtd.utils.remote import is_remote
 
 FORMAT_VERSION = 1
@@ -63,7 +64,7 @@ class Replacements:
                 f"reads {FORMAT_VERSION}. Draw the replacements again."
             )
         self.examples = manifest["examples"]
-        self.settings = manifest["settings"]
+        self.settings = _in_new_names(manifest["settings"])
         for entry in manifest["files"]:
             storage.check_file(
                 self.directory, entry, True, "Draw the replacements again."
@@ -126,6 +127,7 @@ def data_settings(corpus, options):
         "seed": options.seed,
         "sequence_length": options.sequence_length,
         "segments": options.segments,
+        "packing": options.packing,
         "masking": dataclasses.asdict(options.masking),
     }
 
@@ -167,6 +169,7 @@ def write_replacements(
         if before is None:
             continue
         files = before.pop("files")
+        before["settings"] = _in_new_names(before["settings"])
         if before != wanted:
             raise ValueError(
                 f"{directory} holds replacements of other settings. Remove "
@@ -184,6 +187,14 @@ def write_replacements(
         storage.save_json(directory, PROGRESS, {**wanted, "files": files})
     storage.save_json(directory, MANIFEST, {**wanted, "files": files})
     os.remove(os.path.join(directory, PROGRESS))
+
+
+def _in_new_names(settings):
+    """Settings as earlier versions stored them, in today's names."""
+    segments, packing = OLD_SEGMENTS.get(
+        settings.get("segments"), (settings.get("segments"), False)
+    )
+    return {"packing": packing, **settings, "segments": segments}
 
 
 def _short(value):
