@@ -15,6 +15,7 @@ import numpy as np
 
 from keras_rtd.data import counter_random
 from keras_rtd.data import storage
+from keras_rtd.data.windows import OLD_SEGMENTS
 from keras_rtd.utils.remote import is_remote
 from keras_rtd.utils.targets import check_folder
 from keras_rtd.utils.targets import has_keys
@@ -70,7 +71,7 @@ class Replacements:
                 f"reads {FORMAT_VERSION}. Draw the replacements again."
             )
         self.examples = manifest["examples"]
-        self.settings = manifest["settings"]
+        self.settings = _in_new_names(manifest["settings"])
         for entry in manifest["files"]:
             plain_name(entry["file"], f"{self.directory}/{MANIFEST}")
             storage.check_file(
@@ -134,6 +135,7 @@ def data_settings(corpus, options):
         "seed": options.seed,
         "sequence_length": options.sequence_length,
         "segments": options.segments,
+        "packing": options.packing,
         "masking": dataclasses.asdict(options.masking),
     }
 
@@ -177,6 +179,7 @@ def write_replacements(
         if before is None:
             continue
         files = before.pop("files")
+        before["settings"] = _in_new_names(before["settings"])
         if before != wanted:
             raise ValueError(
                 f"{directory} holds replacements of other settings. Remove "
@@ -202,6 +205,14 @@ def _is_ours(folder):
         has_keys(folder / name, "settings", "examples", "files")
         for name in names
     )
+
+
+def _in_new_names(settings):
+    """Settings as earlier versions stored them, in today's names."""
+    segments, packing = OLD_SEGMENTS.get(
+        settings.get("segments"), (settings.get("segments"), False)
+    )
+    return {"packing": packing, **settings, "segments": segments}
 
 
 def _short(value):
