@@ -2,7 +2,8 @@
 
 import keras
 from keras import ops
-from keras.src.optimizers.base_optimizer import clip_by_global_norm
+
+from keras_rtd import kernels
 
 # Biases and LayerNorm; matched on the variable's own name because layer
 # names differ between backends. Embeddings do decay, as in the reference.
@@ -119,20 +120,9 @@ class AdamW(keras.optimizers.Optimizer):
         return self._decays[self._get_variable_index(variable)]
 
     def _clip_gradients(self, gradients):
-        limit = self.global_clipnorm
-        backend = keras.config.backend()
-        if not limit:
+        if not self.global_clipnorm:
             return super()._clip_gradients(gradients)
-        if backend == "torch":
-            from keras_rtd.training import adamw_torch
-
-            return adamw_torch.clip_by_global_norm(gradients, limit)
-        if backend == "tensorflow":
-            import tensorflow as tf
-
-            # By a kernel that squares and adds in one pass.
-            return tf.clip_by_global_norm(gradients, limit)[0]
-        return clip_by_global_norm(gradients, limit)
+        return kernels.clip_by_global_norm(gradients, self.global_clipnorm)
 
     def _backend_update_step(self, gradients, variables, learning_rate):
         backend = keras.config.backend()

@@ -2,7 +2,6 @@
 
 import tensorflow as tf
 
-from keras_rtd.layers import islands_tensorflow
 from keras_rtd.training.batch import unpack
 from keras_rtd.training.step_interface import StepInterface
 from keras_rtd.utils import replicas
@@ -39,9 +38,6 @@ class TrainStep(StepInterface):
         # All is built when made; Keras would add up a first batch over the
         # replicas, which fails for booleans and in several processes.
         pass
-
-    def training_scope(self):
-        return islands_tensorflow.active()
 
     def gradients(self, batch):
         return self._forward_backward(batch)[0]
