@@ -19,9 +19,7 @@ __all__ = base.__all__
 if keras.config.backend() in ("jax", "tensorflow", "torch"):
     _module = importlib.import_module(f"{__name__}.{keras.config.backend()}")
     globals().update(
-        {
-            name: getattr(_module, name)
-            for name in __all__
-            if name in dir(_module)
-        }
+        (name, getattr(_module, name))
+        for name in __all__
+        if hasattr(_module, name)
     )

@@ -6,22 +6,17 @@ import keras
 
 from keras_rtd.utils.host_memory import keep_freed_memory
 
+# A mixin of a `keras.Model`, whose attributes it uses.
+_Mixin: Any = object
 
-class LabelledStep:
+
+class LabelledStep(_Mixin):
     """Keras's own training step, but for PyTorch.
 
     PyTorch does not track the weights of a KerasHub Task, so that Keras's
     `zero_grad()` reaches none of them, and each step would add its gradients
     to those of all steps before. Here they do not add up.
     """
-
-    # What a `keras.Model` has.
-    optimizer: Any
-    trainable_variables: Any
-    _loss_tracker: Any
-    _compute_loss: Any
-    compute_metrics: Any
-    __call__: Any
 
     if keras.config.backend() == "torch":
 
