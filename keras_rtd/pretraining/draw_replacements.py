@@ -30,7 +30,7 @@ from keras_rtd.data.replacements import uniform_of
 from keras_rtd.data.replacements import write_replacements
 from keras_rtd.data.windows import OLD_SEGMENTS
 from keras_rtd.data.windows import SEGMENTS
-from keras_rtd.layers import vocabulary_axis
+from keras_rtd.kernels import vocabulary_axis
 from keras_rtd.layers.masking import MaskingOptions
 from keras_rtd.models.frozen_generator import load_masked_lm
 from keras_rtd.models.pretrainer import encoder_inputs

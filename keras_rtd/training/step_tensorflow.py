@@ -3,7 +3,6 @@
 import tensorflow as tf
 
 from keras_rtd.keras_internals import do_not_add_up_gradients
-from keras_rtd.layers import islands_tensorflow
 from keras_rtd.training.batch import unpack
 from keras_rtd.training.step_interface import StepInterface
 from keras_rtd.utils import replicas
@@ -35,9 +34,6 @@ class TrainStep(StepInterface):
         # Keras would add up what is added up already.
         inner = getattr(optimizer, "inner_optimizer", optimizer)
         do_not_add_up_gradients(inner)
-
-    def training_scope(self):
-        return islands_tensorflow.active()
 
     def gradients(self, batch):
         return self._forward_backward(batch)[0]
