@@ -125,17 +125,7 @@ class AdamW(keras.optimizers.Optimizer):
         return kernels.clip_by_global_norm(gradients, self.global_clipnorm)
 
     def _backend_update_step(self, gradients, variables, learning_rate):
-        backend = keras.config.backend()
-        if backend == "torch":
-            from keras_rtd.training import adamw_torch
-
-            adamw_torch.update(self, gradients, variables, learning_rate)
-        elif backend == "tensorflow":
-            from keras_rtd.training import adamw_tensorflow
-
-            adamw_tensorflow.update(self, gradients, variables, learning_rate)
-        else:
-            super()._backend_update_step(gradients, variables, learning_rate)
+        kernels.adamw(self, gradients, variables, learning_rate)
 
     def update_step(self, gradient, variable, learning_rate):
         m, v = self.moments(variable)
