@@ -10,6 +10,7 @@ from keras_rtd.kernels.vocabulary_axis import score_logits
 from keras_rtd.utils.hardware import has_gpu
 
 __all__ = [
+    "adamw",
     "attend",
     "clip_by_global_norm",
     "gelu",
@@ -91,8 +92,8 @@ def attend(query, key, value, bias, dropout=None, training=None):
 
     Args:
         query, key, value: (batch, heads, length, head_dim).
-        bias: float32, added to the scores; its shape broadcasts to (batch,
-            heads, length, length).
+        bias: float32 (batch, heads, length, length) or 1 in place of any of
+            the first three, added to the scores.
         dropout: a dropout layer with a `rate`, for the attention weights, or
             `None`. Defaults to `None`.
         training: bool or `None`. Defaults to `None`.
@@ -191,7 +192,7 @@ def clip_by_global_norm(gradients, limit):
         limit: float.
 
     Returns:
-        list of tensors, NaN where the norm is not finite.
+        list of tensors.
     """
     norm = ops.sqrt(
         ops.sum(ops.stack([ops.sum(ops.square(g)) for g in gradients]))
@@ -200,6 +201,19 @@ def clip_by_global_norm(gradients, limit):
     # NaN where the norm is infinite.
     scale = scale + (norm - norm)
     return [g * scale for g in gradients]
+
+
+def adamw(optimizer, gradients, variables, learning_rate):
+    """Apply one step of AdamW to all variables.
+
+    Args:
+        optimizer: the `keras_rtd.training.AdamW`.
+        gradients: list of tensors.
+        variables: list of `keras.Variable`.
+        learning_rate: float32 scalar tensor.
+    """
+    for gradient, variable in zip(gradients, variables):
+        optimizer.update_step(gradient, variable, learning_rate)
 
 
 def recomputed(function):

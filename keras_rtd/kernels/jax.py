@@ -4,7 +4,15 @@ import jax
 
 from keras_rtd.keras_internals import in_stateless_scope
 
-recomputed = jax.checkpoint
-traced = jax.jit
-# A training step is traced in a stateless scope.
-shares_traces = in_stateless_scope
+
+def recomputed(function):
+    return jax.checkpoint(function)
+
+
+def traced(function):
+    return jax.jit(function)
+
+
+def shares_traces():
+    # A training step is traced in a stateless scope.
+    return in_stateless_scope()

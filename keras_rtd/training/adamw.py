@@ -126,17 +126,7 @@ class AdamW(Optimizer):
         return kernels.clip_by_global_norm(gradients, self.global_clipnorm)
 
     def update_all(self, gradients, variables, learning_rate):
-        backend = keras.config.backend()
-        if backend == "torch":
-            from keras_rtd.training import adamw_torch
-
-            adamw_torch.update(self, gradients, variables, learning_rate)
-        elif backend == "tensorflow":
-            from keras_rtd.training import adamw_tensorflow
-
-            adamw_tensorflow.update(self, gradients, variables, learning_rate)
-        else:
-            super().update_all(gradients, variables, learning_rate)
+        kernels.adamw(self, gradients, variables, learning_rate)
 
     def update_step(self, gradient, variable, learning_rate):
         m, v = self.moments(variable)

@@ -12,6 +12,7 @@ from keras import ops
 
 from keras_rtd.kernels import base
 from keras_rtd.kernels.tensorflow import xla
+from keras_rtd.kernels.tensorflow.adamw import adamw as adamw
 
 _in_training = contextvars.ContextVar("kernels_in_training", default=False)
 

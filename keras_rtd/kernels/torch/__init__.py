@@ -6,6 +6,7 @@ from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
 from keras_rtd.kernels import base
+from keras_rtd.kernels.torch.adamw import adamw as adamw
 from keras_rtd.kernels.torch.gradients import GeluDense
 from keras_rtd.kernels.torch.gradients import Turn
 from keras_rtd.kernels.torch.vocabulary import (
@@ -65,7 +66,8 @@ def attend(query, key, value, bias, dropout=None, training=None):
     )
 
 
-turn = Turn.apply
+def turn(x, cosine, sine):
+    return Turn.apply(x, cosine, sine)
 
 
 def clip_by_global_norm(gradients, limit):

@@ -11,15 +11,8 @@ import torch
 NEVER_CORRECT = 1e9
 
 
-def update(optimizer, gradients, variables, learning_rate):
-    """Apply one step to `variables`, as `AdamW.update_step` would.
-
-    Args:
-        optimizer: the `keras_rtd.training.AdamW`.
-        gradients: list of tensors.
-        variables: list of `keras.Variable`.
-        learning_rate: scalar tensor.
-    """
+def adamw(optimizer, gradients, variables, learning_rate):
+    """As `base.adamw`."""
     rate, generator_rate, correction = optimizer.rates(learning_rate)
     groups: dict[tuple, list] = {}
     for gradient, variable in zip(gradients, variables):
