@@ -27,9 +27,16 @@ from case import Case
 from sizes import MASK_RATE
 
 from keras_rtd.utils.flops import training_flops
+from keras_rtd.utils.targets import Kind
+from keras_rtd.utils.targets import check_target
+from keras_rtd.utils.targets import has_keys
+from keras_rtd.utils.writing import write_json
 
 HERE = pathlib.Path(__file__).parent
 ROUNDS = 4
+RESULTS = Kind(
+    "results of a bench", lambda path: has_keys(path, "matmul", "rows")
+)
 
 
 class Worker:
@@ -221,7 +228,7 @@ def main(argv=None):
         or HERE / "results" / f"{result['date']}-{result['machine']}.json"
     )
     previous = table.newest(HERE / "results", result["machine"])
-    output.parent.mkdir(parents=True, exist_ok=True)
+    check_target(output, RESULTS)
     for model in models:
         for length in lengths:
             print(f"{model}, {tokens // length} x {length}")
@@ -230,14 +237,14 @@ def main(argv=None):
                 matmul,
             )
             # So far: a stopped bench keeps what it measured.
-            output.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
+            write_json(output, result, RESULTS, indent=1)
     if not args.gpu:
         print("input pipeline")
         result["pipeline"] = pipeline.measure()
     print("\n" + table.render(result))
     for warning in table.slower_than(previous, result):
         print(f"warning: {warning}")
-    output.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
+    write_json(output, result, RESULTS, indent=1)
     print(f"written: {output}")
 
 

@@ -17,6 +17,8 @@ from keras_rtd.keras_internals import load_backbone_weights
 from keras_rtd.keras_internals import preset_utils
 from keras_rtd.models.backbone import SIZES
 from keras_rtd.models.backbone import ElectraBackbone
+from keras_rtd.models.preset_files import check_weights
+from keras_rtd.models.preset_files import has_weights
 from keras_rtd.models.pretrainer_parts import HEADS
 from keras_rtd.models.pretrainer_parts import copy_embeddings
 from keras_rtd.models.pretrainer_parts import copy_own_weights
@@ -135,6 +137,9 @@ def load_pretrainer(cls, preset, load_weights=True, **kwargs):
         }
     tokenizer = kwargs.pop("tokenizer", None)
     if tokenizer is not None:
+        if "objective_config" not in kwargs:
+            # Ids of the other vocabulary.
+            settings["objective_config"].pop("special_ids", None)
         encoder["vocabulary_size"] = tokenizer.vocabulary_size()
     settings["backbone"]["config"].update(encoder)
     settings["generator"] = generator_config(
@@ -209,13 +214,10 @@ def from_pretrainer_preset(cls, preset, load_weights, part, **kwargs):
     """
     pretrainer_cls = keras.saving.get_registered_object(PRETRAINER)
     config = _task_config(preset)
+    if load_weights:
+        check_weights(cls, preset)
     if config is None or config.get("registered_name") != PRETRAINER:
         return None
-    if load_weights and not has_weights(preset):
-        raise ValueError(
-            f"The preset {preset!r} has no weights. Pass load_weights=False "
-            f"for a fresh {cls.__name__}."
-        )
     pretrainer = pretrainer_cls.from_preset(
         preset, load_weights=load_weights, compile=False, **kwargs
     )
@@ -267,15 +269,6 @@ def read_task(cls, preset):
             "`python -m keras_rtd.interop convert`."
         )
     return config
-
-
-def has_weights(preset):
-    """Whether a preset has the weights of its encoder."""
-    names = (
-        preset_utils.MODEL_WEIGHTS_FILE,
-        preset_utils.SHARDED_MODEL_WEIGHTS_CONFIG_FILE,
-    )
-    return any(preset_utils.check_file_exists(preset, n) for n in names)
 
 
 def load_weights_into(pretrainer, preset):

@@ -78,7 +78,16 @@ class Electric(Corruption):
                 f"Received: {self.mask_rate}"
             )
 
+        self._given = self.special_ids is not None
+
+    def get_config(self):
+        # The tokenizer's are not stored: another one has others.
+        given = self.special_ids if self._given else None
+        return {**super().get_config(), "special_ids": given}
+
     def set_tokenizer(self, tokenizer):
+        if self._given:
+            return
         self.special_ids = [
             tokenizer.cls_token_id,
             tokenizer.sep_token_id,

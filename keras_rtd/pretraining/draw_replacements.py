@@ -41,6 +41,7 @@ from keras_rtd.pretraining.settings import ConfigError
 from keras_rtd.pretraining.settings import parse_arguments
 from keras_rtd.pretraining.settings import setting
 from keras_rtd.utils.hardware import fast_dtype
+from keras_rtd.utils.targets import check_inputs
 
 # Windows that go through the generator at once.
 ROWS = 64
@@ -113,6 +114,7 @@ def draw_replacements(config):
         ValueError: data that is not prepared, or of another tokenizer than
             the generator's.
     """
+    check_inputs(config.output, [*config.data, config.generator])
     dtype = fast_dtype() if config.dtype == "auto" else config.dtype
     masked_lm = load_masked_lm(config.generator, dtype=dtype)
     corpus = PreparedCorpus(

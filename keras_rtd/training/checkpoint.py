@@ -252,7 +252,8 @@ class Checkpoint(keras.callbacks.Callback):
             reason = os.strerror(e.errno) if e.errno else e
             self._error = CheckpointError(
                 f"Could not write {self.files.path(file_name)}: {reason}. The "
-                "checkpoints already there are whole; make room and run the same command."
+                "checkpoints already there are whole; make room and run the "
+                "same command."
             )
         except Exception as e:
             self._error = e

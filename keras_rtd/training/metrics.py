@@ -142,7 +142,7 @@ class PretrainingMetrics(keras.metrics.Metric):
         self.bad_steps.assign(ops.where(finite, 0.0, self.bad_steps + 1.0))
 
     def result(self):
-        """dict of float32 scalars under the names of DESIGN §2; of a part
+        """dict of float32 scalars of the losses and scores; of a part
         that predicts tokens `PART_loss` and `PART_accuracy`."""
         sums = ops.convert_to_tensor(self.sums)
         s = {name: sums[i] for i, name in enumerate(self.names)}

@@ -51,7 +51,8 @@ def check_target(path, kind, inputs=()):
     Args:
         path: string or path.
         kind: `Kind`, what will be there.
-        inputs: paths of what is read; `None` and URLs are left out.
+        inputs: paths of what is read; what is no path of this machine is
+            left out.
 
     Returns:
         `pathlib.Path`, with links resolved.
@@ -74,7 +75,8 @@ def check_inputs(path, inputs):
     """Refuse a path that is, or contains, what is read; see `check_target`."""
     target = _resolve(path)
     for given in inputs:
-        if given is None or is_remote(given):
+        # Also a list of tokens in a path's place.
+        if not isinstance(given, str | os.PathLike) or is_remote(given):
             continue
         source = pathlib.Path(os.path.realpath(given))
         if any(_same(target, part) for part in (source, *source.parents)):
@@ -213,6 +215,22 @@ def _same(one, other):
     return one == other or (
         one.exists() and other.exists() and os.path.samefile(one, other)
     )
+
+
+class SavesPreset:
+    """`save_to_preset` that refuses to write over what is no preset.
+
+    Stands before a class of KerasHub among the bases.
+    """
+
+    def save_to_preset(self, preset_dir, *args, **kwargs):
+        """As KerasHub's.
+
+        Raises:
+            ValueError: the folder is no preset, but has files of its names.
+        """
+        check_preset_target(preset_dir)
+        super().save_to_preset(preset_dir, *args, **kwargs)  # type: ignore[misc]
 
 
 def is_plain(path):
