@@ -17,8 +17,8 @@ from keras_rtd.models import ElectraBackbone
 from keras_rtd.models import ElectraPreprocessor
 from keras_rtd.models import ElectraPretrainer
 from keras_rtd.models import ElectraTokenizer
-from keras_rtd.models.presets import DESCRIPTIONS
-from keras_rtd.models.presets import DIRECTORY
+from keras_rtd.models.bundled import DESCRIPTIONS
+from keras_rtd.models.bundled import DIRECTORY
 
 # size: layers, width, heads, embedding, generator's width
 SIZES = {
