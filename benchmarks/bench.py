@@ -26,7 +26,6 @@ import table
 from case import Case
 from sizes import MASK_RATE
 
-
 HERE = pathlib.Path(__file__).parent
 ROUNDS = 4
 

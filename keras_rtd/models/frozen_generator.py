@@ -154,4 +154,3 @@ def fingerprint(generator, head):
         array = ops.convert_to_numpy(variable).astype("<f4")
         digest.update(str(array.shape).encode() + array.tobytes())
     return digest.hexdigest()
-

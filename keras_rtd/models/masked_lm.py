@@ -5,8 +5,8 @@ import keras_hub
 
 from keras_rtd.layers.heads import MaskedLMHead
 from keras_rtd.models.backbone import ElectraBackbone
-from keras_rtd.models.preprocessor import ElectraPreprocessor
 from keras_rtd.models.loading import from_pretrainer_preset
+from keras_rtd.models.preprocessor import ElectraPreprocessor
 
 
 @keras.saving.register_keras_serializable(package="keras_rtd")

@@ -65,8 +65,7 @@ class Corruption(Objective):
     )
     temperature_steps: int = setting(
         0,
-        "Training steps in which the temperature moves to "
-        "--final_temperature.",
+        "Training steps in which the temperature moves to --final_temperature.",
         at_least=0,
     )
     disallow_correct: bool = setting(

@@ -33,11 +33,10 @@ def register(cls: Class) -> Class:
     same = known is not None and known.__qualname__ == cls.__qualname__
     if not cls.name or (known is not None and not same):
         raise ValueError(
-            f"{cls.__name__} needs a `name` of its own. Received: "
-            f"{cls.name!r}"
+            f"{cls.__name__} needs a `name` of its own. Received: {cls.name!r}"
         )
     if "__dataclass_fields__" not in vars(cls):
-        cls = dataclasses.dataclass(kw_only=True, eq=False)(cls)
+        dataclasses.dataclass(kw_only=True, eq=False)(cls)
     OBJECTIVES[cls.name] = cls
     return cls
 
@@ -72,7 +71,8 @@ def get(name: str, **options: Any) -> Objective:
         if option not in known:
             raise ValueError(
                 f"The objective {name!r} has no option {option!r}"
-                f"{nearest(option, known) or '.'} Known: {', '.join(known) or 'none'}"
+                f"{nearest(option, known) or '.'} Known: "
+                f"{', '.join(known) or 'none'}"
             )
     return find(name)(**options)
 

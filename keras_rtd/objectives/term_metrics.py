@@ -124,9 +124,7 @@ class DetectionMetrics(MeanLoss):
         }
 
     def result(self, sums):
-        auc, average_precision = ranking_metrics(
-            sums[f"{self.term}_histogram"]
-        )
+        auc, average_precision = ranking_metrics(sums[f"{self.term}_histogram"])
         found = {
             "accuracy": self.share(sums, "correct"),
             "auc": auc,

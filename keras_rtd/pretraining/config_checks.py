@@ -179,6 +179,5 @@ def check_objective_options(config, names):
         config.check(
             name,
             name in known or getattr(config, name) == defaults[name],
-            f"left out: --objective={' or '.join(names)} has no such "
-            "option",
+            f"left out: --objective={' or '.join(names)} has no such option",
         )

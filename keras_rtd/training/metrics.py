@@ -1,5 +1,7 @@
 """The metrics of pre-training, kept as sums over real tokens."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -56,7 +58,7 @@ class PretrainingMetrics(keras.metrics.Metric):
             batch are added up.
         """
         weights = self.objective.weights(batch)
-        values = {}
+        values: dict[str, Any] = {}
         for member in self.members:
             values |= member.measure(batch, outputs, terms, weights)
         numbers = [values[name] for name, n in self.sizes.items() if n == 1]
@@ -75,9 +77,7 @@ class PretrainingMetrics(keras.metrics.Metric):
             loss: float32 scalar.
         """
         finite = ops.isfinite(loss)
-        new, bad = replicas.total(
-            [measured, 1.0 - ops.cast(finite, "float32")]
-        )
+        new, bad = replicas.total([measured, 1.0 - ops.cast(finite, "float32")])
         # A step that overflowed in float16, on any replica, is skipped by the
         # optimiser, and must not spoil the sums.
         finite = ops.equal(bad, 0.0)
@@ -92,7 +92,7 @@ class PretrainingMetrics(keras.metrics.Metric):
             end = start + size
             by_name[name] = sums[start] if size == 1 else sums[start:end]
             start = end
-        results = {}
+        results: dict[str, Any] = {}
         for member in self.members:
             results |= member.result(by_name)
         losses = {

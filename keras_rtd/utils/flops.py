@@ -70,8 +70,8 @@ def paper_training_flops(pretrainer, sequence_length, output_fraction=0.15625):
     discriminator, generator = pretrainer.backbone, pretrainer.generator
     if discriminator.block != "classic":
         raise ValueError(
-            "The paper counts classic layers only: use the objective's `flops_per_token`. "
-            f"Received: block={discriminator.block!r}"
+            "The paper counts classic layers only: use the objective's "
+            f"`flops_per_token`. Received: block={discriminator.block!r}"
         )
     width, embedding = discriminator.hidden_dim, discriminator.embedding_dim
     vocabulary = discriminator.vocabulary_size

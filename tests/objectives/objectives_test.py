@@ -385,7 +385,9 @@ def test_what_is_unused_is_not_counted():
 def test_unknown_names_and_options_are_named():
     with pytest.raises(ValueError, match="'bert'. Known: electra, electra_15"):
         objectives.get("bert")
-    with pytest.raises(ValueError, match="no option 'temperature'. Known: none"):
+    with pytest.raises(
+        ValueError, match="no option 'temperature'. Known: none"
+    ):
         objectives.get("mlm", temperature=1.0)
     model = tiny.pretrainer()
     with pytest.raises(ValueError, match="'mlm' needs generator=None"):
