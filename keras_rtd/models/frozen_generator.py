@@ -1,8 +1,8 @@
 """A generator that was trained before and only samples (Fast-ELECTRA).
 
 https://arxiv.org/abs/2310.07347: an existing masked language model in the
-generator's place, whose samples become harder as the temperature falls. It costs
-no gradient and no optimizer state, and nothing at all where its samples
+generator's place, whose samples become harder as the temperature falls. It
+costs no gradient and no optimizer state, and nothing at all where its samples
 were made beforehand (`keras_rtd.pretraining.draw_replacements`).
 """
 
@@ -23,7 +23,7 @@ from keras_rtd.models.weight_copies import with_plain_embeddings
 # By name, because the class is made from what imports this module.
 MASKED_LM = "keras_rtd>ElectraMaskedLM"
 
-# What of an encoder's config does not change what it computes when it draws.
+# What of an encoder's config does not change what it computes when it samples.
 NOT_COMPUTED = ("name", "trainable", "dtype", "dropout", "kernel_stddev")
 
 

@@ -108,7 +108,7 @@ def check_known(preset):
         return
     if not os.path.isdir(preset):
         raise ValueError(
-            f"No preset {str(preset)!r}{nearest(preset, DESCRIPTIONS) or '.'} It is "
-            "not a directory, and not one of the bundled "
+            f"No preset {str(preset)!r}{nearest(preset, DESCRIPTIONS)}: not a "
+            "directory, and not one of the bundled "
             f"{', '.join(DESCRIPTIONS)}."
         )

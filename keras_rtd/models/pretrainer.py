@@ -82,8 +82,8 @@ class ElectraPretrainer(PretrainerTraining, TaskWeights, SubclassedTask):
             base=generator.embeddings)`, as `from_preset(...,
             embedding_sharing=...)` does; or `"separate"`, two layers that
             know nothing of each other. Defaults to `"shared"`.
-        seed: int or `None`. Random seed of the generator's samples. `None` takes
-            Keras's global seed.
+        seed: int or `None`. Random seed of the generator's samples. `None`
+            takes Keras's global seed.
 
     Example:
     ```python

@@ -7,12 +7,13 @@ import numpy as np
 from keras import ops
 
 from keras_rtd.layers.heads import MaskedLMHead
-from keras_rtd.layers.sampler import replace_tokens
 from keras_rtd.layers.sampler import sample_replacements
 from keras_rtd.layers.sampler import sample_unigram
 from keras_rtd.objectives import costs
 from keras_rtd.objectives.base import Objective
 from keras_rtd.objectives.base import masked_slots
+from keras_rtd.objectives.replacement import corrupted_text
+from keras_rtd.objectives.replacement import given_samples
 from keras_rtd.objectives.term_metrics import PredictionMetrics
 from keras_rtd.objectives.term_metrics import ReplacedRate
 from keras_rtd.utils.setting import SettingError
@@ -23,28 +24,12 @@ from keras_rtd.utils.setting import setting
 class Corruption(Objective):
     """A small masked language model fills the masked positions.
 
-    Args:
-        generator_weight: float. Weight of its loss. Defaults to 1.0.
-        temperature: float. Of the samples only. Defaults to 1.0.
-        final_temperature: float or `None`. Where the temperature goes in a
-            straight line during the first `temperature_steps` steps. `None`
-            stays at `temperature`.
-        temperature_steps: int. Defaults to 0.
-        disallow_correct: bool. Never sample the original token. Defaults to
-            `False`.
-        unigram_warmup_steps: int. Over these first steps the share of samples
-            from the corpus's word frequencies (see `set_unigram`) instead of
-            the generator falls from 1 to 0. Not in the paper: an untrained
-            generator is so easy to catch that a short run learns nothing
-            else. Defaults to 0.
-        frozen_generator: bool. The generator only samples: it has no loss, no
-            gradient and no dropout, and does not run at all for batches with
-            `sampled_ids` (Fast-ELECTRA, https://arxiv.org/abs/2310.07347).
-            Defaults to `False`.
-
-    Raises:
-        SettingError: a value out of range, or a final temperature without
-            steps to get there.
+    With `unigram_warmup_steps`, the share of samples from the corpus's word
+    frequencies (see `set_unigram`) falls from 1 to 0. Not in the paper: an
+    untrained generator is so easy to catch that a short run learns nothing
+    else. A frozen generator has no loss, no gradient and no dropout, and does
+    not run at all for batches with `sampled_ids` (Fast-ELECTRA,
+    https://arxiv.org/abs/2310.07347).
     """
 
     generator_weight: float = setting(
@@ -78,9 +63,7 @@ class Corruption(Objective):
         at_least=0,
     )
     frozen_generator: bool = setting(
-        False,
-        "Sample from a generator that does not learn.",
-        flag=False,
+        False, "Sample from a generator that does not learn.", flag=False
     )
 
     def __post_init__(self):
@@ -271,49 +254,3 @@ class Corruption(Objective):
         if not self.frozen_generator:
             found.append(PredictionMetrics("generator", samples=True))
         return found
-
-
-def given_samples(batch):
-    """The replacements that a batch brings: int32 (batch, count)."""
-    if "sampled_ids" in batch:
-        return batch["sampled_ids"]
-    return ops.take_along_axis(
-        ops.cast(batch["corrupted_token_ids"], "int32"),
-        ops.cast(batch["mask_positions"], "int32"),
-        axis=1,
-    )
-
-
-def corrupted_text(batch, sampled):
-    """dict of `sampled_ids`, and of `corrupted_token_ids` and `is_replaced`,
-    the text with these samples."""
-    sampled = ops.cast(sampled, "int32")
-    corrupted = replaced_text(batch, sampled)
-    return {
-        "sampled_ids": sampled,
-        "corrupted_token_ids": corrupted,
-        "is_replaced": ops.logical_and(
-            ops.not_equal(corrupted, ops.cast(batch["token_ids"], "int32")),
-            ops.cast(batch["padding_mask"], "bool"),
-        ),
-    }
-
-
-def replaced_text(batch, sampled):
-    """The batch's tokens with the samples at the masked positions.
-
-    Args:
-        batch: dict of tensors; `corrupted_token_ids` in it are the answer.
-        sampled: int32 (batch, count).
-
-    Returns:
-        int32 (batch, length).
-    """
-    if "corrupted_token_ids" in batch:
-        return ops.cast(batch["corrupted_token_ids"], "int32")
-    return replace_tokens(
-        ops.cast(batch["token_ids"], "int32"),
-        batch["mask_positions"],
-        sampled,
-        batch["mask_weights"],
-    )

@@ -66,11 +66,7 @@ class Detection(Objective):
 
 @dataclasses.dataclass(kw_only=True, eq=False)
 class WeightedDetection(Detection):
-    """Detection whose loss is trained on.
-
-    Args:
-        discriminator_weight: float. Defaults to 50.0.
-    """
+    """Detection whose loss is trained on."""
 
     discriminator_weight: float = setting(
         50.0,

@@ -18,12 +18,6 @@ class Electra(WeightedDetection, Corruption):
     replaced. A sample that happens to be the original token counts as
     original. Loss = generator_weight * generator's + discriminator_weight *
     detection, without gradient from detection to the generator.
-
-    Args:
-        discriminator_weight: see `WeightedDetection`.
-        generator_weight, temperature, final_temperature, temperature_steps,
-            disallow_correct, unigram_warmup_steps, frozen_generator: see
-            `Corruption`.
     """
 
     name = "electra"
@@ -43,8 +37,7 @@ class Electra15(Electra):
 
     The row "ELECTRA 15%" of the paper's Table 5 (§3.4): what is lost when the
     loss is not over all tokens. Detection's metrics are of the masked tokens
-    too, and of all real tokens in a row without masks. Arguments as for
-    `Electra`.
+    too, and of all real tokens in a row without masks.
     """
 
     name = "electra_15"

@@ -9,10 +9,10 @@ from keras_rtd.layers.two_tower import ElectraTwoTowerGenerator
 from keras_rtd.objectives import costs
 from keras_rtd.objectives.base import real_tokens
 from keras_rtd.objectives.corruption import Corruption
-from keras_rtd.objectives.corruption import replaced_text
 from keras_rtd.objectives.detection import WeightedDetection
 from keras_rtd.objectives.losses import masked_tokens
 from keras_rtd.objectives.registry import register
+from keras_rtd.objectives.replacement import replaced_text
 from keras_rtd.objectives.term_metrics import PredictionMetrics
 from keras_rtd.utils.setting import SettingError
 from keras_rtd.utils.setting import setting
@@ -37,19 +37,8 @@ class Electric(WeightedDetection, Corruption):
     without masks, whose replacements were given, the logits are the bare
     energies.
 
-    Args:
-        discriminator_weight: see `WeightedDetection`.
-        mask_rate: float. Share of noise that the logits assume, the mask rate
-            of the data. Defaults to 0.15.
-        special_ids: list of int or `None`. What is never masked: [CLS], [SEP]
-            and [MASK]. `None` takes the tokenizer's.
-        generator_weight, temperature, final_temperature, temperature_steps,
-            disallow_correct: see `Corruption`. The estimate is right only for
-            samples from q itself, the defaults.
-
-    Raises:
-        SettingError: `unigram_warmup_steps`, whose samples are not from q, or
-            `frozen_generator`, as q is part of the loss.
+    The estimate is right only for samples from q itself: with a temperature
+    of 1 and right tokens allowed, the defaults.
     """
 
     name = "electric"

@@ -44,12 +44,6 @@ class ReplaceMLM(WeightedPrediction, Corruption):
     The encoder reads the generator's samples in place of [MASK], and predicts
     the original tokens at the masked positions. Loss = generator_weight *
     generator's + masked_lm_weight * encoder's.
-
-    Args:
-        masked_lm_weight: see `WeightedPrediction`.
-        generator_weight, temperature, final_temperature, temperature_steps,
-            disallow_correct, unigram_warmup_steps, frozen_generator: see
-            `Corruption`.
     """
 
     name = "replace_mlm"
@@ -69,23 +63,15 @@ class AllTokensMLM(Prediction, Detection, Corruption):
     softmax. D is its detection head's probability of "original": that head is
     trained by this loss alone, and its figures are reported as a
     detector's. Loss = generator_weight * generator's + all_tokens_weight *
-    mean over all real tokens. The paper does not say how it weighed the two.
-
-    Args:
-        all_tokens_weight: float. Defaults to 7.0, about one over the usual
-            mask rate: the masked tokens then weigh what they do in
-            `ReplaceMLM`.
-        generator_weight, temperature, final_temperature, temperature_steps,
-            disallow_correct, unigram_warmup_steps, frozen_generator: see
-            `Corruption`.
+    mean over all real tokens. The paper does not say how it weighed the two;
+    7, about one over the usual mask rate, gives masked tokens the weight they
+    have in `ReplaceMLM`.
     """
 
     name = "all_tokens_mlm"
 
     all_tokens_weight: float = setting(
-        7.0,
-        "Weight of the encoder's loss over all tokens.",
-        at_least=0,
+        7.0, "Weight of the encoder's loss over all tokens.", at_least=0
     )
 
     def predicted_share(self, masked_share):
@@ -140,12 +126,6 @@ class CorrectiveLM(WeightedPrediction, Electra):
     softmax, where D is the detection head's probability of "original",
     without gradient to it. Source: https://arxiv.org/abs/2102.08473, §3.1;
     its contrastive task is not here.
-
-    Args:
-        masked_lm_weight: see `WeightedPrediction`; weight of the correction.
-        discriminator_weight, generator_weight, temperature,
-            final_temperature, temperature_steps, disallow_correct,
-            unigram_warmup_steps, frozen_generator: see `Electra`.
     """
 
     name = "clm_masked"

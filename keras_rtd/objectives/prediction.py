@@ -68,11 +68,7 @@ class Prediction(Objective):
 
 @dataclasses.dataclass(kw_only=True, eq=False)
 class WeightedPrediction(Prediction):
-    """Prediction whose loss is trained on, with a weight.
-
-    Args:
-        masked_lm_weight: float. Defaults to 1.0.
-    """
+    """Prediction whose loss is trained on, with a weight."""
 
     masked_lm_weight: float = setting(
         1.0,
