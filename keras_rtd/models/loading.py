@@ -1,6 +1,9 @@
 """Loading a pretrainer from a preset."""
 
+import inspect
 import warnings
+from typing import Any
+from typing import Unpack
 
 import keras
 from keras_hub.src.utils import preset_utils
@@ -10,7 +13,11 @@ from keras_rtd.models.backbone import SIZES
 from keras_rtd.models.block_exchange import exchange_block
 from keras_rtd.models.bundled import DESCRIPTIONS
 from keras_rtd.models.encoder_arguments import GENERATOR
+from keras_rtd.models.encoder_arguments import EncoderArguments
+from keras_rtd.models.encoder_arguments import split
+from keras_rtd.models.encoders import class_of
 from keras_rtd.models.encoders import generator_settings
+from keras_rtd.models.frozen_generator import with_frozen_generator
 from keras_rtd.models.presets import PRETRAINER
 from keras_rtd.models.presets import has_weights
 from keras_rtd.models.presets import load_weights_into
@@ -24,6 +31,94 @@ REMOVED_OPTIONS = (
     "generator_schedule",
     "generator_warmup_steps",
 )
+
+
+class PretrainerLoading:
+    """`from_preset` of `ElectraPretrainer`."""
+
+    @classmethod
+    def from_preset(
+        cls,
+        preset: str,
+        load_weights: bool = True,
+        *,
+        objective: str | None = None,
+        objective_config: dict[str, Any] | None = None,
+        optimizer_config: dict[str, Any] | None = None,
+        embedding_sharing: str | None = None,
+        frozen_generator: str | None = None,
+        tokenizer: Any = None,
+        preprocessor: Any = None,
+        sequence_length: int | None = None,
+        seed: int | None = None,
+        name: str | None = None,
+        compile: bool = True,
+        **arguments: Unpack[EncoderArguments],
+    ):
+        """The pretrainer of a preset. What is `None` is the preset's.
+
+        Args:
+            preset: string. A bundled name (`electra_tiny_uncased_en`,
+                `electra_small_uncased_en`, …) or a directory written by
+                `save_to_preset`.
+            load_weights: bool. Bundled presets without weights give randomly
+                initialised ones either way. Defaults to `True`.
+            objective: string. An objective other than the preset's gets the
+                generator and heads that it needs; those that the preset has
+                no weights of are initialised randomly, and a warning names
+                them.
+            objective_config: dict, put over the preset's: options that are
+                not given are the preset's.
+            optimizer_config: dict, put over the preset's, but for another
+                `optimizer`, which takes none of the preset's options.
+            embedding_sharing: string, see the class.
+            frozen_generator: string. A preset or run directory whose masked
+                language model becomes the generator, which then only samples,
+                see `keras_rtd.models.frozen_generator`.
+            tokenizer: replaces the preset's, and sets the vocabulary's size.
+            preprocessor: `ElectraPreprocessor`, replaces the preset's.
+            sequence_length: int. Length of the preprocessor's rows.
+            seed: int. See the class.
+            name: string.
+            compile: bool. Defaults to `True`.
+            **arguments: arguments of the encoder's class (`dropout`, `dtype`,
+                `max_sequence_length`, …), which reach both encoders (another
+                `block` than the preset's brings inner widths that leave the
+                number of weights about as it is), and of the generator alone
+                (`generator_num_layers`, `generator_dropout`, …); see
+                `keras_rtd.models.encoder_arguments.EncoderArguments`.
+
+        Raises:
+            ValueError: an unknown preset or argument (with the nearest right
+                name), or a directory that holds no pretrainer of this
+                version.
+        """
+        given = {
+            "objective": objective,
+            "objective_config": objective_config,
+            "optimizer_config": optimizer_config,
+            "embedding_sharing": embedding_sharing,
+            "tokenizer": tokenizer,
+            "preprocessor": preprocessor,
+            "sequence_length": sequence_length,
+            "seed": seed,
+            "name": name,
+        }
+        given = {k: v for k, v in given.items() if v is not None}
+        settings = read_task(cls, preset)["config"]
+        others = [*inspect.signature(cls.from_preset).parameters][2:-1]
+        encoder, generator = split(
+            arguments, class_of(settings["backbone"]), others
+        )
+        given["compile"] = compile
+        if frozen_generator is not None:
+            given |= arguments
+            return with_frozen_generator(
+                cls, preset, load_weights, frozen_generator, **given
+            )
+        return load_pretrainer(
+            cls, preset, load_weights, settings, encoder, generator, given
+        )
 
 
 def load_pretrainer(

@@ -1,25 +1,16 @@
 """Generator and discriminator, trained together."""
 
-import inspect
-from typing import Any
-from typing import Unpack
-
 import keras
 
 from keras_rtd import objectives
 from keras_rtd.layers.initializers import new_seed
 from keras_rtd.models.backbone import ElectraBackbone
-from keras_rtd.models.encoder_arguments import EncoderArguments
-from keras_rtd.models.encoder_arguments import split
 from keras_rtd.models.encoders import check_generator
 from keras_rtd.models.encoders import check_sharing
-from keras_rtd.models.encoders import class_of
 from keras_rtd.models.encoders import make_encoders
-from keras_rtd.models.frozen_generator import with_frozen_generator
-from keras_rtd.models.loading import load_pretrainer
+from keras_rtd.models.loading import PretrainerLoading
 from keras_rtd.models.masked_lm import ElectraMaskedLM
 from keras_rtd.models.preprocessor import ElectraPreprocessor
-from keras_rtd.models.presets import read_task
 from keras_rtd.models.pretrainer_training import PretrainerTraining
 from keras_rtd.models.replaced_token_detector import (
     ElectraReplacedTokenDetector,
@@ -37,7 +28,9 @@ HEADS = ("masked_lm_head", "detection_head", "encoder_lm_head")
 
 
 @keras.saving.register_keras_serializable(package="keras_rtd")
-class ElectraPretrainer(PretrainerTraining, TaskWeights, SubclassedTask):
+class ElectraPretrainer(
+    PretrainerLoading, PretrainerTraining, TaskWeights, SubclassedTask
+):
     """Pre-trains an ELECTRA encoder by replaced token detection.
 
     A small generator fills the masked positions, the discriminator says for
@@ -223,90 +216,6 @@ class ElectraPretrainer(PretrainerTraining, TaskWeights, SubclassedTask):
         return self.backbone(inputs, training=training)["sequence_output"]
 
     # === Saving ===
-
-    @classmethod
-    def from_preset(
-        cls,
-        preset: str,
-        load_weights: bool = True,
-        *,
-        objective: str | None = None,
-        objective_config: dict[str, Any] | None = None,
-        optimizer_config: dict[str, Any] | None = None,
-        embedding_sharing: str | None = None,
-        frozen_generator: str | None = None,
-        tokenizer: Any = None,
-        preprocessor: Any = None,
-        sequence_length: int | None = None,
-        seed: int | None = None,
-        name: str | None = None,
-        compile: bool = True,
-        **arguments: Unpack[EncoderArguments],
-    ):
-        """The pretrainer of a preset. What is `None` is the preset's.
-
-        Args:
-            preset: string. A bundled name (`electra_tiny_uncased_en`,
-                `electra_small_uncased_en`, …) or a directory written by
-                `save_to_preset`.
-            load_weights: bool. Bundled presets without weights give randomly
-                initialised ones either way. Defaults to `True`.
-            objective: string. An objective other than the preset's gets the
-                generator and heads that it needs; those that the preset has
-                no weights of are initialised randomly, and a warning names
-                them.
-            objective_config: dict, put over the preset's: options that are
-                not given are the preset's.
-            optimizer_config: dict, put over the preset's, but for another
-                `optimizer`, which takes none of the preset's options.
-            embedding_sharing: string, see the class.
-            frozen_generator: string. A preset or run directory whose masked
-                language model becomes the generator, which then only samples,
-                see `keras_rtd.models.frozen_generator`.
-            tokenizer: replaces the preset's, and sets the vocabulary's size.
-            preprocessor: `ElectraPreprocessor`, replaces the preset's.
-            sequence_length: int. Length of the preprocessor's rows.
-            seed: int. See the class.
-            name: string.
-            compile: bool. Defaults to `True`.
-            **arguments: arguments of the encoder's class (`dropout`, `dtype`,
-                `max_sequence_length`, …), which reach both encoders (another
-                `block` than the preset's brings inner widths that leave the
-                number of weights about as it is), and of the generator alone
-                (`generator_num_layers`, `generator_dropout`, …); see
-                `keras_rtd.models.encoder_arguments.EncoderArguments`.
-
-        Raises:
-            ValueError: an unknown preset or argument (with the nearest right
-                name), or a directory that holds no pretrainer of this
-                version.
-        """
-        given = {
-            "objective": objective,
-            "objective_config": objective_config,
-            "optimizer_config": optimizer_config,
-            "embedding_sharing": embedding_sharing,
-            "tokenizer": tokenizer,
-            "preprocessor": preprocessor,
-            "sequence_length": sequence_length,
-            "seed": seed,
-            "name": name,
-        }
-        given = {k: v for k, v in given.items() if v is not None}
-        settings = read_task(cls, preset)["config"]
-        others = [*inspect.signature(cls.from_preset).parameters][2:-1]
-        encoder, generator = split(
-            arguments, class_of(settings["backbone"]), others
-        )
-        given["compile"] = compile
-        if frozen_generator is not None:
-            given |= arguments
-            return with_frozen_generator(
-                cls, preset, load_weights, frozen_generator, **given
-            )
-        return load_pretrainer(
-            cls, preset, load_weights, settings, encoder, generator, given
-        )
 
     def get_config(self):
         config = super().get_config()
