@@ -21,6 +21,7 @@ from keras_rtd.models.frozen_generator import with_frozen_generator
 from keras_rtd.models.presets import PRETRAINER
 from keras_rtd.models.presets import has_weights
 from keras_rtd.models.presets import load_weights_into
+from keras_rtd.models.presets import read_task
 from keras_rtd.models.presets import read_task_name
 from keras_rtd.models.presets import stored_objective
 from keras_rtd.models.weight_copies import copy_common_weights
