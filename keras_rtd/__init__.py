@@ -1,5 +1,10 @@
 """Pre-train ELECTRA text encoders by replaced token detection, on Keras 3."""
 
+from keras_rtd.utils import tpu as _tpu
+
+_tpu.choose_backend()  # Before Keras is imported.
+
+# ruff: noqa: E402
 from keras_rtd import data
 from keras_rtd import evaluation
 from keras_rtd import export

@@ -5,11 +5,11 @@ import keras_hub
 
 from keras_rtd.layers import blocks
 from keras_rtd.layers.attention import DIRECTIONS
-from keras_rtd.layers.attention_bias import AttentionBias
+from keras_rtd.layers.basic import Dense
+from keras_rtd.layers.basic import LayerNormalization
 from keras_rtd.layers.embedding import ElectraEmbedding
 from keras_rtd.layers.initializers import GlorotUniform
-from keras_rtd.layers.kernels import Dense
-from keras_rtd.layers.kernels import LayerNormalization
+from keras_rtd.layers.local_attention import AttentionBias
 from keras_rtd.models.stored_dtype import store_plain_dtype
 from keras_rtd.tokenizers.electra_tokenizer import ElectraTokenizer
 

@@ -6,8 +6,7 @@ under its name, so that every `from_preset` of KerasHub finds it offline.
 
 import pathlib
 
-from keras_hub.src.utils import preset_utils
-
+from keras_rtd.keras_internals import preset_utils
 from keras_rtd.models.backbone import ElectraBackbone
 
 DIRECTORY = pathlib.Path(__file__).parent / "presets"

@@ -6,9 +6,9 @@ from typing import Any
 from typing import Unpack
 
 import keras
-from keras_hub.src.utils import preset_utils
 
 from keras_rtd import objectives
+from keras_rtd.keras_internals import preset_utils
 from keras_rtd.models.backbone import SIZES
 from keras_rtd.models.block_exchange import exchange_block
 from keras_rtd.models.bundled import DESCRIPTIONS

@@ -2,9 +2,9 @@
 
 import os
 
-from keras_hub.src.utils import preset_utils
-
 from keras_rtd import objectives
+from keras_rtd.keras_internals import load_backbone_weights
+from keras_rtd.keras_internals import preset_utils
 from keras_rtd.models.bundled import DESCRIPTIONS
 from keras_rtd.utils.setting import nearest
 
@@ -92,10 +92,9 @@ def has_weights(preset):
 
 def load_weights_into(pretrainer, preset):
     """Read encoder and task weights, as KerasHub lays them out."""
-    loader = preset_utils.get_preset_loader(preset)
     path = preset_utils.get_file(preset, preset_utils.TASK_WEIGHTS_FILE)
     pretrainer.load_task_weights(path)
-    loader._load_backbone_weights(pretrainer.backbone)
+    load_backbone_weights(preset, pretrainer.backbone)
 
 
 def check_known(preset):

@@ -3,6 +3,8 @@
 import keras
 
 from keras_rtd import objectives
+from keras_rtd.keras_internals import SubclassedTask
+from keras_rtd.keras_internals import init_task
 from keras_rtd.layers.initializers import new_seed
 from keras_rtd.models.backbone import ElectraBackbone
 from keras_rtd.models.encoders import check_generator
@@ -15,8 +17,6 @@ from keras_rtd.models.pretrainer_training import PretrainerTraining
 from keras_rtd.models.replaced_token_detector import (
     ElectraReplacedTokenDetector,
 )
-from keras_rtd.models.subclassed_task import SubclassedTask
-from keras_rtd.models.subclassed_task import init_task
 from keras_rtd.models.task_weights import TaskWeights
 from keras_rtd.models.weight_copies import with_plain_embeddings
 from keras_rtd.training.batch import check_batch

@@ -5,6 +5,8 @@ import contextlib
 import keras
 import numpy as np
 
+from keras_rtd.keras_internals import BuiltWhenMade
+from keras_rtd.keras_internals import keep_weights_after_fit
 from keras_rtd.training import averages
 from keras_rtd.training.fit import fit
 from keras_rtd.training.optimizers import make_optimizer
@@ -13,7 +15,7 @@ from keras_rtd.training.step_interface import check_accumulate_steps
 from keras_rtd.training.step_interface import check_steps_per_execution
 
 
-class PretrainerTraining(TrainStep):
+class PretrainerTraining(BuiltWhenMade, TrainStep):
     """What `ElectraPretrainer` is compiled, trained and evaluated with.
 
     A KerasHub Task would preprocess the batches in `fit`.
@@ -75,7 +77,7 @@ class PretrainerTraining(TrainStep):
             **kwargs,
         )
         self.prepare_optimizer(self.optimizer)
-        averages.keep_apart(self.optimizer)
+        keep_weights_after_fit(self.optimizer)
         self.optimizer.build(self.trainable_variables)
 
     @property
@@ -128,12 +130,6 @@ class PretrainerTraining(TrainStep):
         `fit` leaves the weights as trained; evaluate and save inside.
         """
         return averages.averaged_weights(self)
-
-    def _symbolic_build(self, iterator=None, data_batch=None):
-        # All is built when made. Keras would run the model once more to see
-        # that, on PyTorch at every `train_on_batch`, because a Dropout layer
-        # counts as unbuilt until it is called.
-        pass
 
     def skipped_steps(self):
         """Training steps without an update, because a float16 gradient

@@ -4,7 +4,8 @@ import json
 import os
 
 import keras
-from keras_hub.src.utils import preset_utils
+
+from keras_rtd.keras_internals import preset_utils
 
 
 def store_plain_dtype(directory):

@@ -4,6 +4,8 @@ from typing import Any
 
 import keras
 
+from keras_rtd.keras_internals import flat_layers
+
 
 class TaskWeights:
     """Presets without the optimizer's state, two thirds of a KerasHub task's.
@@ -29,4 +31,4 @@ class TaskWeights:
     def _not_of_the_task(self):
         # There is none before `compile`.
         optimizer = getattr(self, "optimizer", None)
-        return [*self.backbone._flatten_layers(), optimizer]
+        return [*flat_layers(self.backbone), optimizer]

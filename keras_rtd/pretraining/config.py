@@ -3,6 +3,7 @@
 import dataclasses
 from typing import ClassVar
 
+from keras_rtd.data.windows import OLD_SEGMENTS
 from keras_rtd.data.windows import SEGMENTS
 from keras_rtd.layers.blocks import BLOCKS
 from keras_rtd.models.encoders import SHARING
@@ -92,7 +93,7 @@ class PretrainConfig:
         "pair",
         "windows of two segments, of one, or that documents share without "
         "padding, each attending to itself alone",
-        choices=SEGMENTS,
+        choices=(*SEGMENTS, *OLD_SEGMENTS),
     )
     seed: int = setting(0, "of weights, order, masks and draws")
     optimizer: str | None = setting(

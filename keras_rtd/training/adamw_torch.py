@@ -11,14 +11,6 @@ import torch
 NEVER_CORRECT = 1e9
 
 
-def clip_by_global_norm(gradients, limit):
-    """Scale all gradients down so that their joint norm is at most `limit`."""
-    norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
-    # Above 1 only where the norm is above the limit.
-    factor = torch.clamp(norm / limit, min=1.0)
-    return list(torch._foreach_div(gradients, factor))
-
-
 def update(optimizer, gradients, variables, learning_rate):
     """Apply one step to `variables`, as `AdamW.update_step` would.
 

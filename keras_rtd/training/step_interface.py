@@ -1,12 +1,12 @@
 """What a `TrainStep` expects of the model it is mixed into."""
 
-import contextlib
 from collections.abc import Callable
 from typing import Any
 
 import keras
 from keras import ops
 
+from keras_rtd import kernels
 from keras_rtd.utils import replicas
 
 
@@ -77,7 +77,7 @@ class StepInterface:
 
     def training_scope(self):
         """A context in which layers run as in the training step."""
-        return contextlib.nullcontext()
+        return kernels.training_scope()
 
     def gradients(self, batch):
         """Gradients of the scaled loss of the whole batch, in the order of

@@ -7,6 +7,7 @@ import jax
 import keras
 from jax import numpy as jnp
 
+from keras_rtd.keras_internals import state_shardings
 from keras_rtd.training.batch import unpack
 from keras_rtd.training.step_interface import StepInterface
 
@@ -29,7 +30,7 @@ class TrainStep(StepInterface):
         steps in one program, where Keras calls one after the other."""
         shardings = None
         if keras.distribution.distribution() is not None:
-            shardings = (None, self._get_state_sharding_spec())
+            shardings = (None, state_shardings(self))
 
         @functools.partial(jax.jit, donate_argnums=0, out_shardings=shardings)
         def run(state, batches):

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from keras_rtd.layers import islands_tensorflow
+from keras_rtd.keras_internals import do_not_add_up_gradients
 from keras_rtd.training.batch import unpack
 from keras_rtd.training.step_interface import StepInterface
 from keras_rtd.utils import replicas
@@ -33,15 +33,7 @@ class TrainStep(StepInterface):
     def prepare_optimizer(self, optimizer):
         # Keras would add up what is added up already.
         inner = getattr(optimizer, "inner_optimizer", optimizer)
-        inner._all_reduce_sum_gradients = lambda pairs: pairs
-
-    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
-        # All is built when made; Keras would add up a first batch over the
-        # replicas, which fails for booleans and in several processes.
-        pass
-
-    def training_scope(self):
-        return islands_tensorflow.active()
+        do_not_add_up_gradients(inner)
 
     def gradients(self, batch):
         return self._forward_backward(batch)[0]
