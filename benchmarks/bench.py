@@ -26,7 +26,6 @@ import table
 from case import Case
 from sizes import MASK_RATE
 
-from keras_rtd.utils.flops import training_flops
 from keras_rtd.utils.targets import Kind
 from keras_rtd.utils.targets import check_target
 from keras_rtd.utils.targets import has_keys
@@ -89,7 +88,9 @@ class Worker:
         case = self.case
         speed = case.tokens / statistics.median(self.times)
         slots = int(MASK_RATE * case.sequence_length)
-        flops = training_flops(case.size, case.sequence_length, slots)
+        flops = case.size.objective.flops_per_token(
+            case.size, case.sequence_length, slots
+        )
         return {
             **case.row(),
             "tokens_per_second": speed,

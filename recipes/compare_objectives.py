@@ -204,11 +204,15 @@ def read_suites(folder):
 
 def scorer_of(objective):
     """How the kept encoder of an objective scores a sentence, or `None`."""
-    kind = objectives.OBJECTIVES[objective]
-    if kind.has_detector:
-        return "discriminator"
-    # With a generator, that one would be what fills the masks.
-    return "generator" if kind.generator is None else None
+    scorers = {
+        "replaced_token_detector": "discriminator",
+        "masked_lm": "generator",
+    }
+    for task, (encoder, _) in objectives.get(objective).tasks().items():
+        # A masked language model may be the generator's.
+        if encoder == "backbone":
+            return scorers[task]
+    return None
 
 
 def write(folder, runs, against):

@@ -16,8 +16,8 @@ from keras_rtd.models import ElectraBackbone
 from keras_rtd.models import ElectraPreprocessor
 from keras_rtd.models import ElectraPretrainer
 from keras_rtd.models import ElectraTokenizer
-from keras_rtd.models.presets import DESCRIPTIONS
-from keras_rtd.models.presets import DIRECTORY
+from keras_rtd.models.bundled import DESCRIPTIONS
+from keras_rtd.models.bundled import DIRECTORY
 from keras_rtd.utils.targets import PRESET
 from keras_rtd.utils.writing import new_path
 

@@ -16,7 +16,7 @@ import keras
 import numpy as np
 
 from keras_rtd.models import ElectraPretrainer
-from keras_rtd.models.presets import DIRECTORY
+from keras_rtd.models.bundled import DIRECTORY
 from keras_rtd.utils.writing import new_path
 
 NAMES = ("model.weights.h5", "task.weights.h5")

@@ -98,6 +98,28 @@ class MaskedLMHead(keras.layers.Layer):
             name="layer_norm",
         )
 
+    @classmethod
+    def of(cls, encoder, width=None, name="masked_lm_head"):
+        """A head for an encoder's vectors, built.
+
+        Args:
+            encoder: the encoder, whose token table is tied.
+            width: int or `None`. Width of the vectors; `None` takes the
+                encoder's.
+            name: string.
+        """
+        head = cls(
+            encoder.embeddings,
+            activation=encoder.activation,
+            layer_norm_epsilon=encoder.layer_norm_epsilon,
+            kernel_stddev=encoder.kernel_stddev,
+            scale_input=encoder.block == "modern",
+            dtype=encoder.dtype_policy,
+            name=name,
+        )
+        head.build((None, None, width or encoder.hidden_dim))
+        return head
+
     def build(self, sequence_output_shape, mask_positions_shape=None):
         self.gamma = input_scale(self, sequence_output_shape[-1])
         self.dense.build(sequence_output_shape)
@@ -220,6 +242,19 @@ class DetectionHead(keras.layers.Layer):
         self.activation = activation
         self.kernel_stddev = kernel_stddev
         self.scale_input = scale_input
+
+    @classmethod
+    def of(cls, encoder):
+        """A head for an encoder's vectors, built."""
+        head = cls(
+            activation=encoder.activation,
+            kernel_stddev=encoder.kernel_stddev,
+            scale_input=encoder.block == "modern",
+            dtype=encoder.dtype_policy,
+            name="detection_head",
+        )
+        head.build((None, None, encoder.hidden_dim))
+        return head
 
     def build(self, input_shape):
         self.gamma = input_scale(self, input_shape[-1])

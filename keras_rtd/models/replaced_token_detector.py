@@ -5,8 +5,8 @@ import keras_hub
 
 from keras_rtd.layers.heads import DetectionHead
 from keras_rtd.models.backbone import ElectraBackbone
+from keras_rtd.models.loading import from_pretrainer_preset
 from keras_rtd.models.preprocessor import ElectraPreprocessor
-from keras_rtd.models.presets import from_pretrainer_preset
 from keras_rtd.utils.targets import SavesPreset
 
 
@@ -39,13 +39,7 @@ class ElectraReplacedTokenDetector(SavesPreset, keras_hub.models.Task):
     def __init__(self, backbone, preprocessor=None, head=None, **kwargs):
         self.backbone = backbone
         self.preprocessor = preprocessor
-        self.detection_head = head or DetectionHead(
-            activation=backbone.activation,
-            kernel_stddev=backbone.kernel_stddev,
-            scale_input=backbone.block == "modern",
-            dtype=backbone.dtype_policy,
-            name="detection_head",
-        )
+        self.detection_head = head or DetectionHead.of(backbone)
         logits = self.detection_head(backbone.output["sequence_output"])
         super().__init__(
             inputs=backbone.input,

@@ -179,7 +179,7 @@ def _train(config, run, settings, strategy):
         run.checkpoints,
         every=config.checkpoint_every,
         keep=config.keep_checkpoints,
-        best=pretrainer.objective.best_metric,
+        best=pretrainer.objective.best_metric(),
         config=settings,
         writes=strategy.is_chief,
     )
