@@ -10,6 +10,7 @@ from keras_rtd import evaluation
 from keras_rtd import export
 from keras_rtd import interop
 from keras_rtd import models
+from keras_rtd import objectives
 from keras_rtd import tokenizers
 from keras_rtd import training
 
@@ -21,6 +22,7 @@ __all__ = [
     "export",
     "interop",
     "models",
+    "objectives",
     "tokenizers",
     "training",
 ]

@@ -20,6 +20,7 @@ from keras_rtd.interop import weights
 from keras_rtd.keras_internals import encoder_block_layers
 from keras_rtd.models import ElectraBackbone
 from keras_rtd.models import ElectraTokenizer
+from keras_rtd.utils.targets import check_preset_target
 
 # Ours -> KerasHub's. The rest of the names are the same.
 SIZES = (
@@ -120,6 +121,7 @@ def save(model, path, tokenizer=None):
             "KerasHub's ElectraBackbone has LayerNorm with epsilon 1e-12. "
             f"Received: layer_norm_epsilon={ours.layer_norm_epsilon}"
         )
+    check_preset_target(path)
     if tokenizer is not None:
         tokenizer = _tokenizer(tokenizer)
     if ours.activation == "gelu":

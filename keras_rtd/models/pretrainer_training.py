@@ -40,9 +40,9 @@ class PretrainerTraining(BuiltWhenMade, TrainStep):
                 than oneDNN's; never on PyTorch, whose compiler needs minutes.
                 Under `tf.distribute`, forward and backward pass of each
                 replica are compiled, and what replicas exchange is not.
-            accumulate_steps: int. Parts into which a step divides its batch,
-                one after the other, to need less memory: the update, the
-                schedule and the metrics are those of the whole batch.
+            accumulate_steps: int. Micro-batches into which a step divides its
+                batch, one after the other, to need less memory: the update,
+                the schedule and the metrics are those of the whole batch.
                 Defaults to 1.
             steps_per_execution: int. Training steps of one call of `fit`, one
                 program on JAX and one graph on TensorFlow: the host's work

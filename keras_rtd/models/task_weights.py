@@ -5,9 +5,10 @@ from typing import Any
 import keras
 
 from keras_rtd.keras_internals import flat_layers
+from keras_rtd.utils.targets import SavesPreset
 
 
-class TaskWeights:
+class TaskWeights(SavesPreset):
     """Presets without the optimizer's state, two thirds of a KerasHub task's.
 
     Runs go on from checkpoints (`keras_rtd.training.Checkpoint`); a preset is

@@ -13,8 +13,8 @@ from keras_rtd.data.prepared import PreparedCorpus
 from keras_rtd.data.storage import is_prepared
 from keras_rtd.models import ElectraPretrainer
 from keras_rtd.models import ElectraTokenizer
+from keras_rtd.models.block_exchange import block_of
 from keras_rtd.models.presets import read_task
-from keras_rtd.models.pretrainer_parts import block_of
 from keras_rtd.pretraining import probe
 from keras_rtd.pretraining.replacements import check_replacements
 from keras_rtd.pretraining.samples import as_numpy

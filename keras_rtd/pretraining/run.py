@@ -110,6 +110,7 @@ def pretrain(config):
 def _pretrain(config, strategy):
     _check_parts(config, strategy)
     run = open_run_directory(config.run_dir)
+    run.check()
     settings = {**config.binding(), "backend": keras.config.backend()}
     _check_same_run(run, settings, config.defaults())
     if run.finished:
@@ -178,7 +179,7 @@ def _train(config, run, settings, strategy):
         run.checkpoints,
         every=config.checkpoint_every,
         keep=config.keep_checkpoints,
-        best=pretrainer.objective.best_metric,
+        best=pretrainer.objective.best_metric(),
         config=settings,
         writes=strategy.is_chief,
     )

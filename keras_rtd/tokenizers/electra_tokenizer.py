@@ -19,12 +19,13 @@ from keras_rtd.tokenizers.vocabulary_file import read_vocabulary
 from keras_rtd.tokenizers.wordpiece import SUFFIX_INDICATOR
 from keras_rtd.tokenizers.wordpiece import WordPieceEncoder
 from keras_rtd.tokenizers.wordpiece import word_starts
+from keras_rtd.utils.targets import SavesPreset
 
 _LAYER_ARGUMENTS = frozenset(("name", "dtype", "trainable", "config_file"))
 
 
 @keras.saving.register_keras_serializable(package="keras_rtd")
-class ElectraTokenizer(WordPieceTokenizer):
+class ElectraTokenizer(SavesPreset, WordPieceTokenizer):
     """A WordPiece tokenizer that gives the ids of BERT's reference.
 
     The same text gives the same ids in Python (`tokenize` on strings,

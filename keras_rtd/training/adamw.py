@@ -3,8 +3,8 @@
 import keras
 from keras import ops
 
+from keras_rtd import kernels
 from keras_rtd.keras_internals import Optimizer
-from keras_rtd.keras_internals import clip_by_global_norm
 
 # Biases and LayerNorm; matched on the variable's own name because layer
 # names differ between backends. Embeddings do decay, as in the reference.
@@ -121,33 +121,12 @@ class AdamW(Optimizer):
         return self._decays[self.index_of(variable)]
 
     def clip_all(self, gradients):
-        limit = self.global_clipnorm
-        backend = keras.config.backend()
-        if not limit:
+        if not self.global_clipnorm:
             return super().clip_all(gradients)
-        if backend == "torch":
-            from keras_rtd.training import adamw_torch
-
-            return adamw_torch.clip_by_global_norm(gradients, limit)
-        if backend == "tensorflow":
-            import tensorflow as tf
-
-            # By a kernel that squares and adds in one pass.
-            return tf.clip_by_global_norm(gradients, limit)[0]
-        return clip_by_global_norm(gradients, limit)
+        return kernels.clip_by_global_norm(gradients, self.global_clipnorm)
 
     def update_all(self, gradients, variables, learning_rate):
-        backend = keras.config.backend()
-        if backend == "torch":
-            from keras_rtd.training import adamw_torch
-
-            adamw_torch.update(self, gradients, variables, learning_rate)
-        elif backend == "tensorflow":
-            from keras_rtd.training import adamw_tensorflow
-
-            adamw_tensorflow.update(self, gradients, variables, learning_rate)
-        else:
-            super().update_all(gradients, variables, learning_rate)
+        kernels.adamw(self, gradients, variables, learning_rate)
 
     def update_step(self, gradient, variable, learning_rate):
         m, v = self.moments(variable)
