@@ -5,6 +5,7 @@ python -m keras_rtd.serve runs/mine --port 8000
 
 import argparse
 import importlib.util
+import ipaddress
 import logging
 import signal
 import socket
@@ -34,35 +35,40 @@ def main(argv=None):
 
 
 def _serve(parser, options, listener):
-    import uvicorn
-
+    from keras_rtd.serve import guard
     from keras_rtd.serve.app import make_app
     from keras_rtd.serve.batching import Batcher
     from keras_rtd.serve.loading import load_services
 
     try:
+        guard.reserve_files(options.max_connections)
         services = load_services(options.presets, options.max_batch)
     except ValueError as e:
         parser.exit(2, f"error: {e}\n")
     print("Compiling …", flush=True)
     for service in services:
         service.warm_up()
-    limits = Limits(
-        options.max_body_bytes, options.max_texts, options.max_characters
-    )
+    limits = Limits(**{name: getattr(options, name) for name in vars(Limits())})
+    host, port = listener.getsockname()[:2]
+    allowed_hosts = ["*"]
+    if options.allowed_hosts or ipaddress.ip_address(host).is_loopback:
+        allowed_hosts = [*guard.LOOPBACK, options.host, *options.allowed_hosts]
+    for handler in logging.root.handlers:
+        handler.addFilter(guard.OncePerMinute())
     # Uvicorn answers what is in flight, puts these back and raises the signal
     # again: a stop that was asked for is no failure.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
     batcher = Batcher(options.max_batch, options.max_wait_ms, options.max_queue)
     try:
-        config = uvicorn.Config(
+        server = guard.make_server(
             make_app(services, batcher, limits),
-            log_level="warning",
-            access_log=False,
+            allowed_hosts,
+            options.max_connections,
+            options.max_read_s,
         )
-        _announce(services, *listener.getsockname()[:2])
-        uvicorn.Server(config).run(sockets=[listener])
+        _announce(services, host, port)
+        server.run(sockets=[listener])
     finally:
         batcher.close()
     return 0
@@ -115,41 +121,92 @@ def _parser():
         metavar="preset",
         help="a preset directory, or a run directory; one for each endpoint",
     )
-    count = _number(int, 1)
+    count, seconds = _number(int, 1), _number(float, 0.1, 3600)
     add = parser.add_argument
-    add("--host", default="127.0.0.1", help="address to listen on")
-    add("--port", type=_number(int, 0, 65535), default=8000, help="0: any")
-    add("--max_batch", type=count, default=32, help="most rows run together")
     add(
-        "--max_wait_ms",
-        type=_number(float, 0, 10_000),
-        default=5.0,
-        help="how long a row waits for others to run with it",
+        "--host",
+        default="127.0.0.1",
+        help="Address to listen on; the default is reached from this machine "
+        "only.",
     )
     add(
-        "--max_queue",
-        type=count,
-        default=1024,
-        help="waiting rows beyond which requests are answered with 503",
+        "--port",
+        type=_number(int, 0, 65535),
+        default=8000,
+        help="TCP port to listen on; 0 takes a free one.",
     )
     add(
-        "--max_texts",
-        type=count,
-        default=Limits.max_texts,
-        help="texts in a request",
+        "--allowed_hosts",
+        nargs="+",
+        default=[],
+        metavar="name",
+        help="Host names under which clients may call the server, such as "
+        "models.example.org or *.example.org; other Host headers get 421. On "
+        "a loopback address localhost and the --host are allowed without it, "
+        "on other addresses every name is.",
     )
-    add(
-        "--max_characters",
-        type=count,
-        default=Limits.max_characters,
-        help="characters of a text",
-    )
-    add(
-        "--max_body_bytes",
-        type=count,
-        default=Limits.max_body_bytes,
-        help="bytes of a request",
-    )
+    for name, kind, default, text in (
+        ("max_batch", count, 32, "Number of rows that run together."),
+        (
+            "max_wait_ms",
+            _number(float, 0, 10_000),
+            5.0,
+            "Milliseconds that a row waits for others to run with it.",
+        ),
+        (
+            "max_queue",
+            count,
+            1024,
+            "Number of rows that may wait; a request for whose rows there is "
+            "no room gets 503.",
+        ),
+        (
+            "max_connections",
+            count,
+            384,
+            "Number of requests that are answered at the same time; more get "
+            "503.",
+        ),
+        (
+            "max_read_s",
+            seconds,
+            15.0,
+            "Seconds in which a request, headers and body, must have arrived; "
+            "a later one gets 408.",
+        ),
+        (
+            "max_texts",
+            count,
+            Limits.max_texts,
+            "Number of texts, or pairs of texts, in a request; more get 422.",
+        ),
+        (
+            "max_characters",
+            count,
+            Limits.max_characters,
+            "Number of characters of a text; longer ones get 422.",
+        ),
+        (
+            "max_body_bytes",
+            count,
+            Limits.max_body_bytes,
+            "Size of a request in bytes; larger ones get 413.",
+        ),
+        (
+            "max_rows",
+            count,
+            Limits.max_rows,
+            "Number of rows of the model that the texts of a request may make "
+            "together; more get 413.",
+        ),
+        (
+            "max_tokens",
+            count,
+            Limits.max_tokens,
+            "Number of tokens in the rows of a request; more get 413.",
+        ),
+    ):
+        add(f"--{name}", type=kind, default=default, help=text)
     return parser
 
 

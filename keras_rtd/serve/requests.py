@@ -26,11 +26,15 @@ class Limits:
         max_body_bytes: int. Size of the body.
         max_texts: int. Number of texts, or pairs of texts.
         max_characters: int. Characters of one text.
+        max_rows: int. Rows of the model, all texts together.
+        max_tokens: int. Tokens of these rows.
     """
 
     max_body_bytes: int = 1_000_000
     max_texts: int = 64
     max_characters: int = 20_000
+    max_rows: int = 256
+    max_tokens: int = 32_768
 
 
 def parse(body, fields):
@@ -71,17 +75,8 @@ def check_text(text, name, limits):
     Raises:
         RequestError: 422, naming the field.
     """
-    if not isinstance(text, str):
-        raise RequestError(
-            422, f"{name} must be a string, not {type(text).__name__}."
-        )
-    if len(text) > limits.max_characters:
-        raise RequestError(
-            422,
-            f"{name} has {len(text):,} characters; at most "
-            f"{limits.max_characters:,} are taken. Split it, or start the "
-            "server with a larger --max_characters.",
-        )
+    most = limits.max_characters
+    _check(text, name, str, most, "characters", "Split it", "max_characters")
     try:
         text.encode()
     except UnicodeEncodeError as e:
@@ -92,29 +87,25 @@ def check_text(text, name, limits):
     return text
 
 
-def check_list(texts, name, limits):
-    """`texts`, a list that is not too long.
+def read_texts(body, limits, check=check_text):
+    """The entries of `{"texts": [...]}`, each through `check`."""
+    texts = parse(body, ("texts",))["texts"]
+    remedy = "Send several requests"
+    _check(
+        texts, "texts", list, limits.max_texts, "entries", remedy, "max_texts"
+    )
+    return [check(text, f"texts[{i}]", limits) for i, text in enumerate(texts)]
 
-    Raises:
-        RequestError: 422, naming the field.
-    """
-    if not isinstance(texts, list):
+
+def _check(value, name, kind, most, unit, remedy, option):
+    if not isinstance(value, kind):
+        expected = {str: "string", list: "list"}[kind]
         raise RequestError(
-            422, f"{name} must be a list, not {type(texts).__name__}."
+            422, f"{name} must be a {expected}, not {type(value).__name__}."
         )
-    if len(texts) > limits.max_texts:
+    if len(value) > most:
         raise RequestError(
             422,
-            f"{name} has {len(texts):,} entries; at most {limits.max_texts:,} "
-            "are taken. Send several requests, or start the server with a "
-            "larger --max_texts.",
+            f"{name} has {len(value):,} {unit}; at most {most:,} are taken. "
+            f"{remedy}, or start the server with a larger --{option}.",
         )
-    return texts
-
-
-def read_texts(body, limits):
-    """The strings of `{"texts": [...]}`."""
-    texts = check_list(parse(body, ("texts",))["texts"], "texts", limits)
-    return [
-        check_text(text, f"texts[{i}]", limits) for i, text in enumerate(texts)
-    ]

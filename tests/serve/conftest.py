@@ -10,7 +10,7 @@ from keras_rtd.serve.batching import Batcher
 from keras_rtd.serve.requests import Limits
 
 pytest.importorskip("starlette")
-uvicorn = pytest.importorskip("uvicorn")
+pytest.importorskip("uvicorn")
 
 
 @pytest.fixture
@@ -18,15 +18,14 @@ def start_server():
     """A function from services and options to a `Client`."""
     from keras_rtd.serve.__main__ import listen
     from keras_rtd.serve.app import make_app
+    from keras_rtd.serve.guard import make_server
 
     with contextlib.ExitStack() as stack:
 
-        def start(services, limits=None, **options):
+        def start(services, limits=None, guard=None, **options):
             batcher = Batcher(**options)
             app = make_app(services, batcher, limits or Limits())
-            server = uvicorn.Server(
-                uvicorn.Config(app, log_level="error", access_log=False)
-            )
+            server = make_server(app, **(guard or {}))
             listener = stack.enter_context(listen("127.0.0.1", 0))
             thread = threading.Thread(
                 target=server.run, kwargs={"sockets": [listener]}

@@ -8,12 +8,12 @@ import pytest
 import tiny
 
 from keras_rtd.models import ElectraReplacedTokenDetector
-from keras_rtd.serve.buckets import batch_sizes
-from keras_rtd.serve.buckets import bucket
-from keras_rtd.serve.buckets import lengths
 from keras_rtd.serve.detect import Detect
 from keras_rtd.serve.detect import windows
 from keras_rtd.serve.loading import load_services
+from keras_rtd.serve.packed import batch_sizes
+from keras_rtd.serve.packed import bucket
+from keras_rtd.serve.packed import lengths
 
 
 @pytest.fixture(scope="module")
