@@ -13,6 +13,9 @@ import sys
 
 from keras_rtd.serve.requests import Limits
 
+# The names under which a browser of this machine finds the server.
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
 
 def main(argv=None):
     parser = _parser()
@@ -50,9 +53,6 @@ def _serve(parser, options, listener):
         service.warm_up()
     limits = Limits(**{name: getattr(options, name) for name in vars(Limits())})
     host, port = listener.getsockname()[:2]
-    allowed_hosts = ["*"]
-    if options.allowed_hosts or ipaddress.ip_address(host).is_loopback:
-        allowed_hosts = [*guard.LOOPBACK, options.host, *options.allowed_hosts]
     for handler in logging.root.handlers:
         handler.addFilter(guard.OncePerMinute())
     # Uvicorn answers what is in flight, puts these back and raises the signal
@@ -63,7 +63,7 @@ def _serve(parser, options, listener):
     try:
         server = guard.make_server(
             make_app(services, batcher, limits),
-            allowed_hosts,
+            allowed_hosts(options.host, host, options.allowed_hosts),
             options.max_connections,
             options.max_read_s,
         )
@@ -72,6 +72,13 @@ def _serve(parser, options, listener):
     finally:
         batcher.close()
     return 0
+
+
+def allowed_hosts(host, address, names):
+    """The names in Host headers, of a `host` that turned out as `address`."""
+    if names or ipaddress.ip_address(address).is_loopback:
+        return [*LOOPBACK, host, *names]
+    return ["*"]
 
 
 def _announce(services, host, port):

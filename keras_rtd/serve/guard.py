@@ -15,9 +15,6 @@ from keras_rtd.serve.app import error_response
 
 logger = logging.getLogger(__name__)
 
-# The names under which a browser of this machine finds the server.
-LOOPBACK = ("localhost", "127.0.0.1", "::1")
-
 # Connections beyond `max_connections` that may be open: they send or idle.
 SPARE = 128
 
@@ -29,15 +26,13 @@ BACKLOG = 64
 OTHER_FILES = 128
 
 
-def make_server(
-    app, allowed_hosts=LOOPBACK, max_connections=384, max_read_s=15.0
-):
+def make_server(app, allowed_hosts, max_connections=384, max_read_s=15.0):
     """The server of an application; `run(sockets=[...])` runs it.
 
     Args:
         app: ASGI application.
         allowed_hosts: list of string. Names that a Host header may have,
-            without port; `*` stands for anything. Defaults to this machine's.
+            without port; `*` stands for anything.
         max_connections: int. Requests answered at the same time; more get
             503. Defaults to 384.
         max_read_s: float. Seconds in which a request must have arrived, and

@@ -7,10 +7,49 @@ import pytest
 from client import Client
 
 from keras_rtd.serve.batching import Batcher
+from keras_rtd.serve.batching import Row
 from keras_rtd.serve.requests import Limits
+from keras_rtd.serve.requests import read_texts
 
 pytest.importorskip("starlette")
 pytest.importorskip("uvicorn")
+
+
+class Reverse:
+    """Turns texts around, when it may; rows of one length run together."""
+
+    endpoint = "detect"
+    preset = "none"
+
+    def __init__(self):
+        self.may_run = threading.Event()
+        self.may_run.set()
+        self.keys = []
+        self.batches = []
+
+    def describe(self):
+        return {"task": "Reverse"}
+
+    def prepare(self, body, limits):
+        texts = read_texts(body, limits)
+        return [Row(len(text), text) for text in texts], self.finish
+
+    def finish(self, results):
+        return {"results": results}
+
+    def run(self, key, values):
+        assert self.may_run.wait(30)
+        assert all(len(value) == key for value in values)
+        self.keys.append(key)
+        self.batches.append(len(values))
+        if "fail" in values:
+            raise RuntimeError("the model broke")
+        return [value[::-1] for value in values]
+
+
+@pytest.fixture
+def reverse():
+    return Reverse()
 
 
 @pytest.fixture
@@ -25,7 +64,8 @@ def start_server():
         def start(services, limits=None, guard=None, **options):
             batcher = Batcher(**options)
             app = make_app(services, batcher, limits or Limits())
-            server = make_server(app, **(guard or {}))
+            guard = {"allowed_hosts": ["127.0.0.1"], **(guard or {})}
+            server = make_server(app, **guard)
             listener = stack.enter_context(listen("127.0.0.1", 0))
             thread = threading.Thread(
                 target=server.run, kwargs={"sockets": [listener]}
