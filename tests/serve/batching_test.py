@@ -3,6 +3,7 @@
 import collections
 import json
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -48,6 +49,13 @@ def batcher(service):
 
 def rows(name, count, key=0):
     return [Row(key, f"{name}{i}") for i in range(count)]
+
+
+def eventually(condition):
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def begin(batcher, service, wanted):
@@ -123,8 +131,7 @@ def test_a_queue_without_room_for_a_long_request_takes_short_ones(
     with pytest.raises(QueueFull):
         batcher.submit(service, rows("short", 1))
     service.may_run.release(14)
-    while batcher.waiting > 90:
-        pass
+    eventually(lambda: batcher.waiting == 90)
     with pytest.raises(QueueFull):
         batcher.submit(service, rows("long", 11))
     batcher.submit(service, rows("short", 10))
@@ -145,11 +152,9 @@ def test_small_requests_are_answered_beside_a_large_one(start_server, reverse):
 
     with ThreadPoolExecutor(4) as pool:
         futures = [pool.submit(post, *["big"] * 64)]
-        while waiting() != 60:
-            assert not futures[0].done()
+        eventually(lambda: waiting() == 60)
         futures += [pool.submit(post, "small") for _ in range(3)]
-        while waiting() != 63:
-            assert not any(future.done() for future in futures)
+        eventually(lambda: waiting() == 63)
         reverse.may_run.set()
         for future in futures:
             future.result(30)

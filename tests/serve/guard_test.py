@@ -149,7 +149,7 @@ def test_connections_that_send_nothing_keep_nobody_out(
     status, message = error_of(read_all(socks[0]))
     assert status == 503 and "--max_connections" in message
     assert len(log) == 1 and "More than 8 connections" in log[0]
-    # The newest were left alone, but for one that made room for a request.
+    # The newest were left alone.
     for sock in socks[-6:]:
         sock.setblocking(False)
         with pytest.raises(BlockingIOError):
