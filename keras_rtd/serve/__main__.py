@@ -62,7 +62,7 @@ def _serve(parser, options, listener):
     batcher = Batcher(options.max_batch, options.max_wait_ms, options.max_queue)
     try:
         server = guard.make_server(
-            make_app(services, batcher, limits),
+            make_app(services, batcher, limits, options.max_connections),
             allowed_hosts(options.host, host, options.allowed_hosts),
             options.max_connections,
             options.max_read_s,

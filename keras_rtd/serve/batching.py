@@ -153,7 +153,7 @@ class Batcher:
                 for job in self._jobs
                 if job.service is service and key in job.rows
             )
-            batch = []
+            batch: list[tuple] = []
             while turns and len(batch) < self.max_batch:
                 job = turns.popleft()
                 batch.append((job, *job.rows[key].popleft()))

@@ -7,6 +7,7 @@ import logging
 import re
 import resource
 import time
+from typing import Any
 
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -33,23 +34,25 @@ def make_server(app, allowed_hosts, max_connections=384, max_read_s=15.0):
         app: ASGI application.
         allowed_hosts: list of string. Names that a Host header may have,
             without port; `*` stands for anything.
-        max_connections: int. Requests answered at the same time; more get
-            503. Defaults to 384.
+        max_connections: int. Connections with requests that are answered;
+            some more may be open. Defaults to 384.
         max_read_s: float. Seconds in which a request must have arrived, and
             then its answer been read. Defaults to 15.
 
     Returns:
         `uvicorn.Server`.
     """
+    # Called as the class is.
+    connection: Any = functools.partial(
+        _Connection,
+        most=max_connections + SPARE,
+        seconds=max_read_s,
+        incomplete={},
+    )
     return _Server(
         uvicorn.Config(
-            Gate(app, allowed_hosts, max_connections),
-            http=functools.partial(
-                _Connection,
-                most=max_connections + SPARE,
-                seconds=max_read_s,
-                incomplete={},
-            ),
+            _Hosts(app, allowed_hosts),
+            http=connection,
             # Another protocol would take its connections out of the count.
             ws="none",
             log_config=None,
@@ -87,74 +90,39 @@ class _Server(uvicorn.Server):
             listener.listen(2048)
 
 
-class Gate:
-    """Refuses requests before they are read.
+class _Hosts:
+    """Refuses requests under other names, as Starlette's
+    `TrustedHostMiddleware` does, but in JSON and naming the option."""
 
-    Starlette's `TrustedHostMiddleware` and uvicorn's `limit_concurrency` do
-    not serve: they answer in plain text without naming the option, and the
-    latter counts connections that have sent nothing.
-
-    Args:
-        app: ASGI application.
-        allowed_hosts, max_connections: see `make_server`.
-    """
-
-    def __init__(self, app, allowed_hosts, max_connections):
+    def __init__(self, app, allowed):
         self.app = app
-        self.allowed_hosts = [
-            host.strip("[]").lower() for host in allowed_hosts
-        ]
-        self.max_connections = max_connections
-        self.answering = 0
+        self.allowed = [host.strip("[]").lower() for host in allowed]
 
     async def __call__(self, scope, receive, send):
-        if scope["type"] != "http":
-            return await self.app(scope, receive, send)
-        refusal = self._refusal(dict(scope["headers"]).get(b"host", b""))
-        if refusal:
-            return await refusal(scope, receive, send)
-        self.answering += 1
-        try:
-            return await self.app(scope, receive, send)
-        finally:
-            self.answering -= 1
-
-    def _refusal(self, header):
-        name = re.sub(r":\d*$", "", header.decode("latin-1")).lower()
-        if not any(
-            fnmatch.fnmatchcase(name.strip("[]"), pattern)
-            for pattern in self.allowed_hosts
-        ):
-            # A page of another name may have made it resolve to this machine.
-            return error_response(
-                421,
-                f"The Host header {name[:100]!r} is none of --allowed_hosts: "
-                f"{', '.join(self.allowed_hosts)}. Start the server with "
-                "--allowed_hosts to be reached under other names.",
-            )
-        if self.answering < self.max_connections:
-            return None
-        logger.warning(
-            "%d requests are being answered, as many as --max_connections; "
-            "more get 503.",
-            self.answering,
-        )
-        return error_response(*_full(self.max_connections))
-
-
-def _full(most):
-    return 503, (
-        f"More than {most:,} connections (--max_connections). Try again in a "
-        "second."
-    )
+        app = self.app
+        if scope["type"] == "http":
+            header = dict(scope["headers"]).get(b"host", b"").decode("latin-1")
+            host = re.sub(r":\d*$", "", header).strip("[]").lower()
+            if not any(
+                fnmatch.fnmatchcase(host, name) for name in self.allowed
+            ):
+                # A page may have made its own name resolve to this machine.
+                app = error_response(
+                    421,
+                    f"The Host header {host[:100]!r} is none of "
+                    f"--allowed_hosts: {', '.join(self.allowed)}. Start the "
+                    "server with --allowed_hosts to use other names.",
+                )
+        await app(scope, receive, send)
 
 
 class _Connection(H11Protocol):
     """A connection that may be incomplete for some seconds only.
 
     It is so while no whole request has arrived, or an answer is not read.
-    Uvicorn has a timeout between requests only. When too many connections are
-    open, the one that has been incomplete for longest makes room.
+    Uvicorn has a timeout between requests only, and its `limit_concurrency`
+    refuses everyone when enough connections send nothing. Here the one that
+    has been incomplete for longest makes room.
 
     Args:
         most: int. Open connections.
@@ -179,7 +147,11 @@ class _Connection(H11Protocol):
                 self._most,
                 SPARE,
             )
-            next(iter(self._incomplete)).refuse(*_full(self._most))
+            next(iter(self._incomplete)).refuse(
+                503,
+                f"More than {self._most:,} connections are open "
+                "(--max_connections). Try again in a second.",
+            )
 
     def data_received(self, data):
         super().data_received(data)

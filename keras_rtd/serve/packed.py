@@ -1,5 +1,7 @@
 """Packed rows through a model, in few shapes."""
 
+from typing import Any
+
 import keras
 import numpy as np
 
@@ -51,6 +53,8 @@ class PackedRows:
     Raises:
         ValueError: the preset has no weights or no tokenizer.
     """
+
+    task: Any
 
     def __init__(self, preset, max_batch):
         model = self.task.from_preset(preset, dtype="float32")

@@ -24,6 +24,7 @@ class Reverse:
     def __init__(self):
         self.may_run = threading.Event()
         self.may_run.set()
+        self.runs = threading.Event()
         self.keys = []
         self.batches = []
 
@@ -38,6 +39,7 @@ class Reverse:
         return {"results": results}
 
     def run(self, key, values):
+        self.runs.set()
         assert self.may_run.wait(30)
         assert all(len(value) == key for value in values)
         self.keys.append(key)
@@ -63,8 +65,9 @@ def start_server():
 
         def start(services, limits=None, guard=None, **options):
             batcher = Batcher(**options)
-            app = make_app(services, batcher, limits or Limits())
             guard = {"allowed_hosts": ["127.0.0.1"], **(guard or {})}
+            most = guard.setdefault("max_connections", 384)
+            app = make_app(services, batcher, limits or Limits(), most)
             server = make_server(app, **guard)
             listener = stack.enter_context(listen("127.0.0.1", 0))
             thread = threading.Thread(

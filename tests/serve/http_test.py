@@ -95,11 +95,12 @@ def test_a_full_queue_says_so_and_recovers(start_server, reverse):
     client = start_server([reverse], max_batch=1, max_wait_ms=0, max_queue=2)
     reverse.may_run.clear()
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
-        answers = [
-            pool.submit(client.send, "POST", "/v1/detect", body)
-            for body in (json.dumps({"texts": [f"{i}"]}) for i in range(8))
-        ]
-        # One runs and two wait.
+        answers = []
+        for i in range(8):
+            body = json.dumps({"texts": [f"{i}"]})
+            answers.append(pool.submit(client.send, "POST", "/v1/detect", body))
+            # One runs and two wait.
+            assert reverse.runs.wait(30)
         refused = itertools.islice(
             concurrent.futures.as_completed(answers, 30), 5
         )
