@@ -4,6 +4,7 @@ python -m keras_rtd.serve runs/mine --port 8000
 """
 
 import argparse
+import dataclasses
 import importlib.util
 import ipaddress
 import logging
@@ -12,6 +13,8 @@ import socket
 import sys
 
 from keras_rtd.serve.requests import Limits
+from keras_rtd.utils.setting import SettingError
+from keras_rtd.utils.setting import check_settings
 
 # The names under which a browser of this machine finds the server.
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -24,9 +27,17 @@ def main(argv=None):
         if importlib.util.find_spec(name) is None:
             install = "pip install 'keras_rtd[serve]'"
             parser.exit(2, f"error: serving needs {name}: {install}\n")
+    limits = Limits(
+        **{f.name: getattr(options, f.name) for f in dataclasses.fields(Limits)}
+    )
     try:
+        check_settings(limits)
         # Before the models are loaded, which may take long.
         listener = listen(options.host, options.port)
+    except SettingError as e:
+        parser.error(f"--{e.name} must be {e.rule}. Received: {e.value!r}")
+    except OverflowError:
+        parser.error(f"--port must be 0 to 65535. Received: {options.port}")
     except OSError as e:
         parser.exit(
             2,
@@ -34,24 +45,23 @@ def main(argv=None):
             f"{e.strerror}. Choose another --host or --port.\n",
         )
     with listener:
-        return _serve(parser, options, listener)
+        return _serve(parser, options, limits, listener)
 
 
-def _serve(parser, options, listener):
+def _serve(parser, options, limits, listener):
     from keras_rtd.serve import guard
     from keras_rtd.serve.app import make_app
     from keras_rtd.serve.batching import Batcher
     from keras_rtd.serve.loading import load_services
 
     try:
-        guard.reserve_files(options.max_connections)
-        services = load_services(options.presets, options.max_batch)
+        guard.reserve_files(limits.max_connections)
+        services = load_services(options.presets, limits.max_batch)
     except ValueError as e:
         parser.exit(2, f"error: {e}\n")
     print("Compiling …", flush=True)
     for service in services:
         service.warm_up()
-    limits = Limits(**{name: getattr(options, name) for name in vars(Limits())})
     host, port = listener.getsockname()[:2]
     for handler in logging.root.handlers:
         handler.addFilter(guard.OncePerMinute())
@@ -59,13 +69,12 @@ def _serve(parser, options, listener):
     # again: a stop that was asked for is no failure.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
-    batcher = Batcher(options.max_batch, options.max_wait_ms, options.max_queue)
+    batcher = Batcher(limits.max_batch, limits.max_wait_ms, limits.max_queue)
     try:
         server = guard.make_server(
-            make_app(services, batcher, limits, options.max_connections),
+            make_app(services, batcher, limits),
             allowed_hosts(options.host, host, options.allowed_hosts),
-            options.max_connections,
-            options.max_read_s,
+            limits,
         )
         _announce(services, host, port)
         server.run(sockets=[listener])
@@ -104,18 +113,6 @@ def listen(host, port):
     return listener
 
 
-def _number(kind, least, most=None):
-    def parse(text):
-        value = kind(text)
-        if not value >= least or (most is not None and value > most):
-            raise ValueError
-        return value
-
-    upper = "" if most is None else f" and at most {most}"
-    parse.__name__ = f"{kind.__name__} of at least {least}{upper}:"
-    return parse
-
-
 def _parser():
     parser = argparse.ArgumentParser(
         prog="python -m keras_rtd.serve",
@@ -128,7 +125,6 @@ def _parser():
         metavar="preset",
         help="a preset directory, or a run directory; one for each endpoint",
     )
-    count, seconds = _number(int, 1), _number(float, 0.1, 3600)
     add = parser.add_argument
     add(
         "--host",
@@ -138,7 +134,7 @@ def _parser():
     )
     add(
         "--port",
-        type=_number(int, 0, 65535),
+        type=int,
         default=8000,
         help="TCP port to listen on; 0 takes a free one.",
     )
@@ -146,74 +142,19 @@ def _parser():
         "--allowed_hosts",
         nargs="+",
         default=[],
-        metavar="name",
+        metavar="NAME",
         help="Host names under which clients may call the server, such as "
-        "models.example.org or *.example.org; other Host headers get 421. On "
-        "a loopback address localhost and the --host are allowed without it, "
-        "on other addresses every name is.",
+        "models.example.org or *.example.org; other Host headers get 421. "
+        "Without it, localhost and the --host are allowed on a loopback "
+        "address, and every name on others.",
     )
-    for name, kind, default, text in (
-        ("max_batch", count, 32, "Number of rows that run together."),
-        (
-            "max_wait_ms",
-            _number(float, 0, 10_000),
-            5.0,
-            "Milliseconds that a row waits for others to run with it.",
-        ),
-        (
-            "max_queue",
-            count,
-            1024,
-            "Number of rows that may wait; a request for whose rows there is "
-            "no room gets 503.",
-        ),
-        (
-            "max_connections",
-            count,
-            384,
-            "Number of requests that are answered at the same time; more get "
-            "503.",
-        ),
-        (
-            "max_read_s",
-            seconds,
-            15.0,
-            "Seconds in which a request, headers and body, must have arrived; "
-            "a later one gets 408.",
-        ),
-        (
-            "max_texts",
-            count,
-            Limits.max_texts,
-            "Number of texts, or pairs of texts, in a request; more get 422.",
-        ),
-        (
-            "max_characters",
-            count,
-            Limits.max_characters,
-            "Number of characters of a text; longer ones get 422.",
-        ),
-        (
-            "max_body_bytes",
-            count,
-            Limits.max_body_bytes,
-            "Size of a request in bytes; larger ones get 413.",
-        ),
-        (
-            "max_rows",
-            count,
-            Limits.max_rows,
-            "Number of rows of the model that the texts of a request may make "
-            "together; more get 413.",
-        ),
-        (
-            "max_tokens",
-            count,
-            Limits.max_tokens,
-            "Number of tokens in the rows of a request; more get 413.",
-        ),
-    ):
-        add(f"--{name}", type=kind, default=default, help=text)
+    for field in dataclasses.fields(Limits):
+        add(
+            f"--{field.name}",
+            type=field.type,
+            default=field.default,
+            help=field.metadata["help"],
+        )
     return parser
 
 

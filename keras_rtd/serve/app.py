@@ -35,7 +35,7 @@ ENDPOINTS = {
 }
 
 
-def make_app(services, batcher, limits, max_connections=384):
+def make_app(services, batcher, limits):
     """The ASGI application.
 
     Args:
@@ -44,15 +44,13 @@ def make_app(services, batcher, limits, max_connections=384):
             two with one endpoint.
         batcher: `Batcher`. Closed when the application ends.
         limits: `Limits`.
-        max_connections: int. Requests that are answered at the same time; more
-            get 503. Defaults to 384.
 
     Returns:
         `starlette.applications.Starlette`.
     """
     by_endpoint = {service.endpoint: service for service in services}
     page, policy = _page()
-    answering: set = set()
+    places = asyncio.Semaphore(limits.max_connections)
     thread = concurrent.futures.ThreadPoolExecutor(1, "large requests")
 
     async def run(size, function, *args):
@@ -98,18 +96,15 @@ def make_app(services, batcher, limits, max_connections=384):
         service = by_endpoint[name]
         body = await _read(request, limits.max_body_bytes)
         # Now, because those that send half a request are not to count.
-        if len(answering) >= max_connections:
-            logger.warning("%d requests at once: more get 503", max_connections)
+        if places.locked():
+            logger.warning("More than --max_connections requests: they get 503")
             raise RequestError(
                 503,
-                f"More than {max_connections:,} requests are being answered "
-                "(--max_connections). Try again in a second.",
+                f"More than {limits.max_connections:,} requests are being "
+                "answered (--max_connections). Try again in a second.",
             )
-        answering.add(request)
-        try:
+        async with places:
             return await answer(service, body)
-        finally:
-            answering.remove(request)
 
     async def answer(service, body):
         size = len(body)

@@ -27,17 +27,14 @@ BACKLOG = 64
 OTHER_FILES = 128
 
 
-def make_server(app, allowed_hosts, max_connections=384, max_read_s=15.0):
+def make_server(app, allowed_hosts, limits):
     """The server of an application; `run(sockets=[...])` runs it.
 
     Args:
         app: ASGI application.
         allowed_hosts: list of string. Names that a Host header may have,
             without port; `*` stands for anything.
-        max_connections: int. Connections with requests that are answered;
-            some more may be open. Defaults to 384.
-        max_read_s: float. Seconds in which a request must have arrived, and
-            then its answer been read. Defaults to 15.
+        limits: `Limits`.
 
     Returns:
         `uvicorn.Server`.
@@ -45,8 +42,8 @@ def make_server(app, allowed_hosts, max_connections=384, max_read_s=15.0):
     # Called as the class is.
     connection: Any = functools.partial(
         _Connection,
-        most=max_connections + SPARE,
-        seconds=max_read_s,
+        most=limits.max_connections + SPARE,
+        seconds=limits.max_read_s,
         incomplete={},
     )
     return _Server(

@@ -3,6 +3,8 @@
 import dataclasses
 import json
 
+from keras_rtd.utils.setting import setting
+
 
 class RequestError(Exception):
     """A request that is answered with an error.
@@ -20,21 +22,57 @@ class RequestError(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class Limits:
-    """What one request may hold.
+    """What one request may hold, and all of them together."""
 
-    Args:
-        max_body_bytes: int. Size of the body.
-        max_texts: int. Number of texts, or pairs of texts.
-        max_characters: int. Characters of one text.
-        max_rows: int. Rows of the model, all texts together.
-        max_tokens: int. Tokens of these rows.
-    """
-
-    max_body_bytes: int = 1_000_000
-    max_texts: int = 64
-    max_characters: int = 20_000
-    max_rows: int = 256
-    max_tokens: int = 32_768
+    max_body_bytes: int = setting(
+        1_000_000, "Size of a request in bytes; more gets 413.", at_least=1
+    )
+    max_texts: int = setting(
+        64,
+        "Number of texts, or pairs of texts, in a request; more get 422.",
+        at_least=1,
+    )
+    max_characters: int = setting(
+        20_000, "Number of characters in a text; more get 422.", at_least=1
+    )
+    max_rows: int = setting(
+        256,
+        "Number of rows for the model in a request; a text longer than a row "
+        "makes several. More get 413.",
+        at_least=1,
+    )
+    max_tokens: int = setting(
+        32_768,
+        "Number of tokens in the rows of a request; more get 413.",
+        at_least=1,
+    )
+    max_batch: int = setting(
+        32, "Number of rows that run together.", at_least=1
+    )
+    max_wait_ms: float = setting(
+        5.0,
+        "Milliseconds for which a row waits for others to run with it.",
+        at_least=0,
+        at_most=10_000,
+    )
+    max_queue: int = setting(
+        1024,
+        "Number of rows that may wait for the model; requests whose rows find "
+        "no room get 503.",
+        at_least=1,
+    )
+    max_connections: int = setting(
+        384,
+        "Number of requests that are answered at the same time; more get 503.",
+        at_least=1,
+    )
+    max_read_s: float = setting(
+        15.0,
+        "Seconds within which the headers and the body of a request must have "
+        "arrived; later ones get 408.",
+        at_least=0.1,
+        at_most=3600,
+    )
 
 
 def parse(body, fields):

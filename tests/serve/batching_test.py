@@ -138,29 +138,28 @@ def test_a_queue_without_room_for_a_long_request_takes_short_ones(
 
 
 def test_small_requests_are_answered_beside_a_large_one(start_server, reverse):
-    reverse.may_run.clear()
-    limits = Limits(max_texts=64)
-    client = start_server([reverse], limits, max_batch=4, max_wait_ms=0)
-    done = []
+    batches = threading.Semaphore(0)
+    reverse.may_run.wait = lambda seconds: batches.acquire(timeout=seconds)
+    client = start_server([reverse], max_batch=4, max_wait_ms=0)
 
     def post(*texts):
-        assert client.post("detect", {"texts": texts})[0] == 200
-        done.append((len(texts), len(reverse.keys)))
+        return client.post("detect", {"texts": texts})[0]
 
     def waiting():
         return client.json("GET", "/health")[1]["waiting"]
 
     with ThreadPoolExecutor(4) as pool:
-        futures = [pool.submit(post, *["big"] * 64)]
+        large = pool.submit(post, *["big"] * 64)
         eventually(lambda: waiting() == 60)
-        futures += [pool.submit(post, "small") for _ in range(3)]
+        small = [pool.submit(post, "small") for _ in range(3)]
         eventually(lambda: waiting() == 63)
-        reverse.may_run.set()
-        for future in futures:
-            future.result(30)
+        batches.release(2)
+        assert [future.result(30) for future in small] == [200] * 3
+        assert not large.done()
+        batches.release(15)
+        assert large.result(30) == 200
     # After the batch that ran, one with all small ones, and then the rest.
     assert reverse.keys == [3, 5, *[3] * 15]
-    assert [count for count, _ in done] == [1, 1, 1, 64]
 
 
 def test_large_bodies_are_answered_as_small_ones(start_server, reverse):

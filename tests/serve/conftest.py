@@ -63,12 +63,11 @@ def start_server():
 
     with contextlib.ExitStack() as stack:
 
-        def start(services, limits=None, guard=None, **options):
+        def start(services, limits=None, hosts=("127.0.0.1",), **options):
             batcher = Batcher(**options)
-            guard = {"allowed_hosts": ["127.0.0.1"], **(guard or {})}
-            most = guard.setdefault("max_connections", 384)
-            app = make_app(services, batcher, limits or Limits(), most)
-            server = make_server(app, **guard)
+            limits = limits or Limits()
+            app = make_app(services, batcher, limits)
+            server = make_server(app, hosts, limits)
             listener = stack.enter_context(listen("127.0.0.1", 0))
             thread = threading.Thread(
                 target=server.run, kwargs={"sockets": [listener]}
