@@ -46,6 +46,8 @@ RUN_ONCE = (
     "pretraining/remote_run_test.py",
     "pretraining/report_test.py",
     "pretraining/workers_test.py",
+    "serve/batching_test.py",
+    "serve/guard_test.py",
     "serve/http_test.py",
     "serve/page_test.py",
     "tokenizers/electra_tokenizer_test.py",
