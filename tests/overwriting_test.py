@@ -402,3 +402,20 @@ def test_missing_weights_are_named(cls):
     name = "electra_small_uncased_en"
     with pytest.raises(ValueError, match=f"{name}.*load_weights=False"):
         cls.from_preset(name)
+
+
+def test_a_full_disk_is_one_line(world, tmp_path, monkeypatch):
+    def full(*_, **__):
+        # As HDF5 says it.
+        raise RuntimeError("flush failed\n(No space left on device)")
+
+    monkeypatch.setattr(ElectraBackbone, "save_weights", full)
+    run = RunDirectory(tmp_path)
+    for write in (
+        lambda: world.model.save_to_preset(tmp_path / "x"),
+        lambda: run.replace_folder(run.preset, world.model.save_to_preset),
+    ):
+        with pytest.raises(OSError, match="The disk is full: ") as found:
+            write()
+        assert "\n" not in str(found.value)
+    assert not run.preset.exists()
