@@ -56,6 +56,8 @@ RUN_ONCE = (
     "tokenizers/vocabulary_file_test.py",
     "training/remote_checkpoint_test.py",
     "utils/host_memory_test.py",
+    "utils/writing_test.py",
+    "overwriting_test.py",
 )
 
 
