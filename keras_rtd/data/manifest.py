@@ -63,7 +63,7 @@ def write_manifest(output, tokenizer, options, shards, unigrams):
 
     Args:
         output: str, directory.
-        tokenizer: `keras_rtd.tokenizers.ElectraTokenizer`.
+        tokenizer: `keras_rtd.tokenizers.Tokenizer`.
         options: dict, see `preparation_options`.
         shards: list of dict, what `ShardWriter.commit` returned, in order.
         unigrams: dict of (V,) int64 per split.
@@ -89,8 +89,10 @@ def write_manifest(output, tokenizer, options, shards, unigrams):
             "The corpus is empty: the tokenizer finds no token in it."
         )
     for split, of_split in counts.items():
-        unknown = unigrams[split][tokenizer.unk_token_id]
-        of_split["unknown_tokens"] = int(unknown)
+        unknown = tokenizer.unk_token_id
+        of_split["unknown_tokens"] = (
+            0 if unknown is None else int(unigrams[split][unknown])
+        )
     config = tokenizer.get_config()
     # Keras numbers names within a process: they say nothing about the data.
     config.pop("name", None)
@@ -102,7 +104,7 @@ def write_manifest(output, tokenizer, options, shards, unigrams):
             "fingerprint": tokenizer.fingerprint(),
             "vocabulary_size": size,
             **{
-                f"{name}_token_id": int(getattr(tokenizer, f"{name}_token_id"))
+                f"{name}_token_id": getattr(tokenizer, f"{name}_token_id")
                 for name in ("cls", "sep", "pad", "mask", "unk")
             },
         },

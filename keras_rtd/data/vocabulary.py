@@ -15,14 +15,8 @@ import time
 
 from keras_rtd.data import corpus
 from keras_rtd.data.files import resolve_files
-from keras_rtd.tokenizers.case_options import normalizer_options
-from keras_rtd.tokenizers.normalizer import Normalizer
-from keras_rtd.tokenizers.wordpiece import SUFFIX_INDICATOR
-from keras_rtd.tokenizers.wordpiece_training import choose_alphabet
-from keras_rtd.tokenizers.wordpiece_training import count_words
-from keras_rtd.tokenizers.wordpiece_training import train_pieces
-
-SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+from keras_rtd.tokenizers import TOKENIZERS
+from keras_rtd.tokenizers.wordpiece_training import SPECIAL_TOKENS
 
 
 def train_vocabulary(
@@ -49,8 +43,9 @@ def train_vocabulary(
             `lowercase`.
         min_frequency: int. Two pieces are joined if they stand together at
             least that often. Defaults to 2.
-        special_tokens: sequence of str. The first ids. Defaults to "[PAD]",
-            "[UNK]", "[CLS]", "[SEP]" and "[MASK]".
+        special_tokens: sequence of str. The first ids, with those that
+            stand for "[PAD]", "[UNK]", "[CLS]", "[SEP]" and "[MASK]", the
+            default, in this order.
         limit_alphabet: int. The most frequent characters so many become
             tokens; words with any other are unknown. Defaults to 1000.
         documents: `"blank_line"` or `"line"`, what separates documents.
@@ -73,89 +68,49 @@ def train_vocabulary(
     Example:
         >>> train_vocabulary(["corpus/*.txt"], size=8192)
     """
-    _check_arguments(size, min_frequency, special_tokens, limit_alphabet)
-    texts = corpus.read_documents(patterns, documents, text_field, errors)
-    normalizer = Normalizer(lowercase, strip_accents)
-    word_counts = count_words(texts, normalizer, progress)
-    if not word_counts:
-        raise ValueError(
-            f"input: {patterns} has no words. Is the text in another field or "
-            "another encoding?"
-        )
-    alphabet = choose_alphabet(word_counts, limit_alphabet)
-    words = [
-        (word, word_counts[word])
-        for word in sorted(word_counts)
-        if alphabet.issuperset(word)
-    ]
-    starts = sorted(alphabet)
-    inner = {character for word, _ in words for character in word[1:]}
-    suffixes = [SUFFIX_INDICATOR + character for character in sorted(inner)]
-    base = [*special_tokens, *starts, *suffixes]
-    if len(set(base)) != len(base):
-        raise ValueError(
-            "special_tokens: a single character of the corpus cannot be a "
-            f"special token. Received: {' '.join(special_tokens)}"
-        )
-    if len(base) > size:
-        raise ValueError(
-            f"size: {size} is too small for the {len(special_tokens)} special "
-            f"tokens and {len(base) - len(special_tokens)} characters of this "
-            f"corpus. Pass at least {len(base)}, or a smaller limit_alphabet."
-        )
-    pieces = train_pieces(
-        words, size, min_frequency, special_tokens, starts, suffixes, progress
-    )
-    tokens = base + pieces
-    if len(tokens) != size:
-        raise ValueError(
-            f"size: {size} tokens are too many: this corpus can give "
-            f"{len(tokens)} with min_frequency={min_frequency}. Pass size="
-            f"{len(tokens)} or less, more text, or a lower min_frequency."
-        )
-    return tokens
+    return train_tokenizer(
+        patterns,
+        size,
+        documents=documents,
+        text_field=text_field,
+        errors=errors,
+        progress=progress,
+        lowercase=lowercase,
+        strip_accents=strip_accents,
+        min_frequency=min_frequency,
+        special_tokens=special_tokens,
+        limit_alphabet=limit_alphabet,
+    ).get_vocabulary()
 
 
-def _check_arguments(size, min_frequency, special_tokens, limit_alphabet):
-    for name, value in (
-        ("size", size),
-        ("min_frequency", min_frequency),
-        ("limit_alphabet", limit_alphabet),
-    ):
-        if value < 1:
-            raise ValueError(f"{name} must be at least 1. Received: {value}")
-    for token in special_tokens:
-        if not token or token.split() != [token]:
-            raise ValueError(
-                f"special_tokens must be without spaces. Received: {token!r}"
-            )
-    if len(set(special_tokens)) != len(special_tokens):
-        raise ValueError(
-            "special_tokens must differ from one another. Received: "
-            f"{' '.join(special_tokens)}"
-        )
-
-
-def write_vocabulary(path, tokens):
-    """Writes tokens, one a line; the file is whole or not there.
+def train_tokenizer(
+    patterns,
+    size,
+    kind="wordpiece",
+    documents="blank_line",
+    text_field="text",
+    errors="strict",
+    progress=False,
+    **options,
+):
+    """Trains a tokenizer.
 
     Args:
-        path: str. Missing directories are made.
-        tokens: list of str.
+        patterns, size, documents, text_field, errors, progress: see
+            `train_vocabulary`.
+        kind: str, one of `keras_rtd.tokenizers.TOKENIZERS`. Defaults to
+            `"wordpiece"`.
+        **options: of the kind's `train`.
+
+    Returns:
+        `keras_rtd.tokenizers.Tokenizer`.
     """
-    directory = os.path.dirname(os.path.abspath(path))
-    os.makedirs(directory, exist_ok=True)
-    descriptor, partial = tempfile.mkstemp(dir=directory, prefix=".vocabulary")
-    try:
-        with open(descriptor, "w", encoding="utf-8", newline="\n") as file:
-            file.writelines(f"{token}\n" for token in tokens)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(partial, 0o644)
-        os.replace(partial, path)
-    except BaseException:
-        os.unlink(partial)
-        raise
+    if kind not in TOKENIZERS:
+        raise ValueError(
+            f"kind must be one of {', '.join(TOKENIZERS)}. Received: {kind}"
+        )
+    texts = corpus.read_documents(patterns, documents, text_field, errors)
+    return TOKENIZERS[kind].train(texts, size, progress=progress, **options)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -179,7 +134,7 @@ def _parser():
         metavar="GLOB",
         help="text files: .txt, .jsonl, also with .gz or .xz; or directories",
     )
-    add("--output", required=True, help="the vocabulary, a text file")
+    add("--output", required=True, help="a .txt file or a tokenizer.json")
     add("--size", type=int, default=30522, help="number of tokens")
     add("--cased", action="store_true", help="keep case (and accents)")
     add("--keep_accents", action="store_true", help="keep accents")
@@ -223,10 +178,11 @@ def main(arguments=None):
         parser.error(f"--output: cannot write {options.output!r}: {error}")
     start = time.monotonic()
     try:
-        tokens = train_vocabulary(
+        tokenizer = train_tokenizer(
             options.input,
             size=options.size,
-            **normalizer_options(options.cased, options.keep_accents),
+            lowercase=not options.cased,
+            strip_accents=not (options.cased or options.keep_accents),
             min_frequency=options.min_frequency,
             special_tokens=options.special_tokens,
             limit_alphabet=options.limit_alphabet,
@@ -235,11 +191,11 @@ def main(arguments=None):
             errors=options.errors,
             progress=True,
         )
-        write_vocabulary(options.output, tokens)
+        tokenizer.save(options.output)
     except (ValueError, OSError) as error:
         parser.error(str(error))
     print(
-        f"wrote {len(tokens):,} tokens to {options.output} in "
+        f"wrote {tokenizer.vocabulary_size():,} tokens to {options.output} in "
         f"{time.monotonic() - start:.0f} s"
     )
 

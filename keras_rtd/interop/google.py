@@ -164,7 +164,7 @@ def save(model, path, tokenizer=None):
     tf_checkpoint.write(str(path), variables)
     tokenizer = parts.tokenizer_of(model, tokenizer)
     if tokenizer is not None:
-        tokenizer_files.write_vocabulary(tokenizer, path.parent)
+        tokenizer.save(path.parent / tokenizer_files.VOCABULARY)
 
 
 def _tokenizer(prefix, vocabulary, **options):

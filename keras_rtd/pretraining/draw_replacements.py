@@ -63,7 +63,9 @@ class ReplacementsConfig:
     seed: int = setting(0, "the run's")
     sequence_length: int = setting(128, "tokens a window")
     mask_rate: float = setting(0.15, "share of tokens the generator fills")
-    segments: str = setting("pair", "as the run's", choices=(*SEGMENTS, *OLD_SEGMENTS))
+    segments: str = setting(
+        "pair", "as the run's", choices=(*SEGMENTS, *OLD_SEGMENTS)
+    )
     temperature: float = setting(1.0, "of the draws")
     final_temperature: float | None = setting(
         None, "where the temperature goes within --temperature_steps"

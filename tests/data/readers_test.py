@@ -76,7 +76,9 @@ def test_small_reads_lose_nothing(tmp_path):
     path.write_bytes(gzip.compress(data))
     for size in (1, 100, 4096, 5000, 20_000):
         with readers.Source(str(path)) as source:
-            parts = list(iter(lambda: source.read(size), b""))
+            parts = []
+            while part := source.read(size):
+                parts.append(part)
         assert b"".join(parts) == data
         # Blocks are the same however the head was read.
         assert {len(part) for part in parts[:-1]} <= {size}

@@ -52,6 +52,7 @@ SAMPLES = [
         "step": step,
         "tokens": ["[CLS]", "play", "##ing", "chess", "[SEP]"],
         "corrupted": ["[CLS]", "play", "##ed", HOSTILE, "[SEP]"],
+        "text": ["", " play", "ed", f" {HOSTILE}", ""],
         "is_replaced": [False, False, True, True, False],
         "probability": [0.0, 0.0625, 0.75, 0.9375, 0.015625],
     }

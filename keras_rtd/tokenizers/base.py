@@ -1,0 +1,414 @@
+"""What the rest of the package asks of a tokenizer."""
+
+import functools
+import hashlib
+import json
+import os
+import sys
+import tempfile
+from typing import Any
+
+import keras_hub
+import numpy as np
+
+from keras_rtd.tokenizers.vocabulary_file import check_special_tokens
+from keras_rtd.tokenizers.vocabulary_file import check_tokens
+
+LAYER_ARGUMENTS = frozenset(("name", "dtype", "trainable", "config_file"))
+
+
+class Tokenizer(keras_hub.tokenizers.Tokenizer):
+    """A tokenizer of any kind; each kind is a subclass.
+
+    A kind calls `set_vocabulary`, and defines `encode_with_offsets` and
+    `get_config`. It overrides what differs from its defaults: `encode_batch`
+    where ids are wanted faster than offsets, `token_text` where a token is
+    not a whole word, `train` and `tokenizer_json`, `from_tokenizer_json` and
+    `from_keras_hub` for files, and `runs_in_graph` with `tokenize_in_graph`.
+    What is not in `get_config` is in files that `file_assets` names, which
+    `save_assets` and `load_assets` write and read, as KerasHub has it.
+
+    Args:
+        cls_token, sep_token, pad_token, mask_token: str. The special tokens'
+            strings in the vocabulary. Default to "[CLS]", "[SEP]", "[PAD]"
+            and "[MASK]".
+        unk_token: str. Defaults to "[UNK]"; `None` for a kind to which no
+            text is unknown.
+        **kwargs: `name`, `dtype` (int32), `trainable` and `config_file`, as
+            in any KerasHub tokenizer.
+
+    Attributes:
+        cls_token_id, sep_token_id, pad_token_id, mask_token_id: int.
+        unk_token_id: int or `None`.
+        runs_in_graph: bool. Ids can be had in a TensorFlow graph that is
+            saved; a `tf.data` pipeline of this process takes any kind.
+        vocabulary_file: str or `None`. Name of the text file in which other
+            libraries look for this kind's vocabulary, one token a line.
+
+    Example:
+
+    ```python
+    @keras.saving.register_keras_serializable()
+    class Words(keras_rtd.tokenizers.Tokenizer):
+        def __init__(self, vocabulary, **kwargs):
+            super().__init__(**kwargs)
+            self.set_vocabulary(vocabulary)
+            self.ids = {token: i for i, token in enumerate(vocabulary)}
+
+        def encode_with_offsets(self, text):
+            found = list(re.finditer(r"\\S+", text))
+            ids = [self.ids.get(m.group(), self.unk_token_id) for m in found]
+            return ids, [m.start() for m in found], [m.end() for m in found]
+
+        def get_config(self):
+            return {**super().get_config(), "vocabulary": self.vocabulary}
+
+    keras_rtd.tokenizers.register("words", Words)
+    ```
+    """
+
+    runs_in_graph = False
+    vocabulary_file: str | None = None
+
+    def __init__(
+        self,
+        cls_token="[CLS]",
+        sep_token="[SEP]",
+        pad_token="[PAD]",
+        mask_token="[MASK]",
+        unk_token="[UNK]",
+        **kwargs,
+    ):
+        self.vocabulary: Any = None
+        self.unk_token = unk_token
+        self.unk_token_id: int | None = None
+        self._add_special_token(cls_token, "cls_token")
+        self._add_special_token(sep_token, "sep_token")
+        self._add_special_token(pad_token, "pad_token")
+        self._add_special_token(mask_token, "mask_token")
+        # What KerasHub's packers call them.
+        self._add_special_token(cls_token, "start_token")
+        self._add_special_token(sep_token, "end_token")
+        super().__init__(**{"dtype": "int32", **kwargs})
+        self.file_assets: Any = []
+
+    def set_vocabulary(self, vocabulary, where="the list"):
+        """Sets the tokens; the index is the id.
+
+        Args:
+            vocabulary: list of str, or `None` until the assets are loaded.
+            where: str. Names the source in messages.
+
+        Raises:
+            ValueError: empty or equal tokens, or no such special token.
+        """
+        self.__dict__.pop("piece_texts", None)
+        self.vocabulary = self._token_to_id_map = self.unk_token_id = None
+        if vocabulary is None:
+            return
+        tokens = check_tokens(list(vocabulary), where)
+        ids = {token: i for i, token in enumerate(tokens)}
+        check_special_tokens(ids, self.special_token_strings(), where)
+        self.vocabulary = tokens
+        self._token_to_id_map = ids
+        self._update_special_token_ids()
+        self.unk_token_id = ids.get(self.unk_token)
+
+    def special_token_strings(self):
+        """dict of the constructor's arguments for the special tokens."""
+        names = ("cls", "sep", "pad", "mask", "unk")
+        strings = {f"{n}_token": getattr(self, f"{n}_token") for n in names}
+        return {name: s for name, s in strings.items() if s is not None}
+
+    @property
+    def special_token_ids(self):
+        """Sorted ids of [CLS], [SEP], [PAD] and [MASK].
+
+        [UNK] is not among them: it stands for text.
+        """
+        return sorted(super().special_token_ids)
+
+    def get_vocabulary(self):
+        """list of str, the tokens by id."""
+        self._check_vocabulary()
+        return self.vocabulary
+
+    def vocabulary_size(self):
+        """int, the number of ids."""
+        return len(self.get_vocabulary())
+
+    def id_to_token(self, id):
+        """str, the token of an id."""
+        return self.get_vocabulary()[id]
+
+    def token_to_id(self, token):
+        """int, the id of a token.
+
+        Raises:
+            ValueError: no such token.
+        """
+        self._check_vocabulary()
+        if token not in self._token_to_id_map:
+            raise ValueError(f"Token {token!r} is not in the vocabulary.")
+        return self._token_to_id_map[token]
+
+    def encode_with_offsets(self, text):
+        """Ids of a text, and the characters that each token comes from.
+
+        Args:
+            text: str.
+
+        Returns:
+            (ids, starts, ends), int32 arrays or lists of int, of equal
+            length: token i comes from `text[starts[i]:ends[i]]`.
+        """
+        raise NotImplementedError
+
+    def encode_batch(self, texts):
+        """Ids of many texts, without TensorFlow.
+
+        Args:
+            texts: iterable of str.
+
+        Returns:
+            list of int32 arrays `(num_tokens,)`, no special tokens added.
+        """
+        self._check_vocabulary()
+        return [
+            np.array(self.encode_with_offsets(text)[0], np.int32)
+            for text in texts
+        ]
+
+    def encode_piece(self, text):
+        """Ids of one of the `piece_texts` of another tokenizer: list of int,
+        empty where this one has nothing for it."""
+        return self.encode_batch([text.strip()])[0].tolist()
+
+    def decode(self, ids):
+        """The text of ids, as the tokenizer normalises it.
+
+        Args:
+            ids: sequence of int. Special tokens are skipped.
+
+        Returns:
+            str.
+        """
+        texts = self.piece_texts
+        return "".join(texts[int(i)] for i in ids).removeprefix(" ")
+
+    def token_text(self, token):
+        """The text of a token that is not special: str, with a space before
+        it where a word begins."""
+        return f" {token}"
+
+    @functools.cached_property
+    def piece_texts(self):
+        """list of str: the text that each id stands for.
+
+        A word's first piece begins with a space, and special tokens are
+        empty, so that the texts of ids, joined, can be read by people.
+        """
+        special = set(self.special_token_ids)
+        return [
+            "" if i in special else self.token_text(token)
+            for i, token in enumerate(self.get_vocabulary())
+        ]
+
+    @property
+    def is_word_start(self):
+        """Bool array `(vocabulary_size,)`, `False` for what continues a
+        word."""
+        return np.array([t[:1].isspace() or not t for t in self.piece_texts])
+
+    def fingerprint(self):
+        """Hash of all that decides the ids.
+
+        Returns:
+            str, a SHA-256 in hexadecimal. Equal fingerprints mean equal ids
+            for equal text.
+        """
+        config = self.get_config()
+        decisive = {
+            **{k: v for k, v in config.items() if k not in LAYER_ARGUMENTS},
+            **self.special_token_strings(),
+            "class": type(self).__name__,
+            "vocabulary": list(self.get_vocabulary()),
+        }
+        text = json.dumps(decisive, sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def get_config(self):
+        config = super().get_config()
+        config = {k: config[k] for k in config if k in LAYER_ARGUMENTS}
+        return {**config, **self.special_token_strings()}
+
+    def tokenize(self, inputs):
+        """Ids of text, as KerasHub's tokenizers give them.
+
+        Args:
+            inputs: str, or nested lists, arrays or tensors of strings.
+
+        Returns:
+            Eagerly an int32 array `(num_tokens,)` for one string, and lists of
+            int, nested like the input, for more. In a TensorFlow graph an
+            int32 tensor `(num_tokens,)` for a scalar, and a RaggedTensor with
+            one dimension more than the input otherwise.
+        """
+        self._check_vocabulary()
+        tensorflow = sys.modules.get("tensorflow")
+        if tensorflow is not None and not tensorflow.executing_eagerly():
+            return self.tokenize_in_graph(inputs)
+        if hasattr(inputs, "to_list"):
+            inputs = inputs.to_list()
+        elif hasattr(inputs, "numpy"):
+            inputs = inputs.numpy()
+        if isinstance(inputs, np.ndarray):
+            inputs = inputs.tolist()
+        if isinstance(inputs, (str, bytes)):
+            return self.encode_batch([_to_str(inputs)])[0]
+        return self._tokenize_nested(inputs)
+
+    def _tokenize_nested(self, inputs):
+        if isinstance(inputs, (str, bytes)):
+            return self.encode_batch([_to_str(inputs)])[0].tolist()
+        if not isinstance(inputs, (list, tuple, np.ndarray)):
+            raise ValueError(
+                "inputs must be str or nested lists of str. Received: "
+                f"{inputs!r}"
+            )
+        return [self._tokenize_nested(item) for item in inputs]
+
+    def tokenize_in_graph(self, inputs):
+        """`tokenize` of tensors, by `encode_batch` in this process."""
+        import tensorflow as tf
+
+        def encode(texts):
+            found = self.encode_batch(map(_to_str, texts))
+            flat = np.concatenate([np.zeros(0, np.int32), *found])
+            return flat, np.fromiter(map(len, found), np.int64, len(found))
+
+        def ids_of(texts):
+            flat, lengths = tf.numpy_function(
+                encode, [texts], (tf.int32, tf.int64), stateful=False
+            )
+            return tf.RaggedTensor.from_row_lengths(
+                tf.ensure_shape(flat, [None]), tf.ensure_shape(lengths, [None])
+            )
+
+        return map_strings(ids_of, inputs)
+
+    @classmethod
+    def train(cls, texts, size, progress=False, **options):
+        """A new tokenizer of this kind.
+
+        Args:
+            texts: iterable of str.
+            size: int. Number of tokens.
+            progress: bool. Report on stderr. Defaults to `False`.
+            **options: of the kind.
+        """
+        raise ValueError(f"{cls.__name__} is of a kind that is not trained.")
+
+    def tokenizer_json(self):
+        """str, the `tokenizer.json` of Hugging Face `tokenizers`.
+
+        Raises:
+            ValueError: a kind that has none.
+        """
+        raise ValueError(f"{type(self).__name__} has no tokenizer.json.")
+
+    def huggingface_options(self):
+        """dict, what `tokenizer_config.json` says of this kind."""
+        return {}
+
+    @classmethod
+    def from_tokenizer_json(cls, content, options, **arguments):
+        """A tokenizer from Hugging Face's files, `None` for other kinds.
+
+        Args:
+            content: dict, a `tokenizer.json`.
+            options: dict, the `tokenizer_config.json` beside it; may be empty.
+            **arguments: of the constructor, over what the files say.
+        """
+
+    @classmethod
+    def from_keras_hub(cls, theirs, **arguments):
+        """The same tokenizer as one of KerasHub, `None` for other kinds."""
+
+    def save(self, path):
+        """Writes the tokenizer to a file, whole or not at all.
+
+        Args:
+            path: str or path. Missing directories are made. `.txt` is for the
+                vocabulary alone, one token a line, where the kind has such a
+                file; anything else is a `tokenizer.json`.
+
+        Raises:
+            ValueError: a file that the kind does not have.
+        """
+        path = os.fspath(path)
+        if path.endswith(".txt"):
+            if self.vocabulary_file is None:
+                raise ValueError(
+                    f"{path}: {type(self).__name__} is saved as tokenizer.json."
+                )
+            text = "".join(f"{token}\n" for token in self.get_vocabulary())
+        else:
+            text = self.tokenizer_json() + "\n"
+        directory = os.path.dirname(os.path.abspath(path))
+        os.makedirs(directory, exist_ok=True)
+        descriptor, partial = tempfile.mkstemp(dir=directory, prefix=".saved")
+        try:
+            with open(descriptor, "w", encoding="utf-8", newline="\n") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(partial, 0o644)
+            os.replace(partial, path)
+        except BaseException:
+            os.unlink(partial)
+            raise
+
+    def save_assets(self, dir_path):
+        """Writes the files of `file_assets`: none."""
+
+    def load_assets(self, dir_path):
+        """Reads the files of `file_assets`: none."""
+
+    def load_preset_assets(self, preset):
+        if self.file_assets:
+            super().load_preset_assets(preset)
+
+    def _check_vocabulary(self):
+        if self.vocabulary is None:
+            raise ValueError(f"{type(self).__name__} has no vocabulary yet.")
+
+
+def map_strings(function, texts):
+    """Applies a function of string tensors `(num_texts,)` to any shape.
+
+    Args:
+        function: gives a RaggedTensor `(num_texts, None)`.
+        texts: string tensor of any rank, dense or ragged, or what becomes one.
+
+    Returns:
+        A tensor `(None,)` for a scalar, otherwise a RaggedTensor with one
+        dimension more than `texts`.
+    """
+    import tensorflow as tf
+
+    if not isinstance(texts, tf.RaggedTensor):
+        texts = tf.convert_to_tensor(texts)
+        rank = texts.shape.rank
+        if rank == 0:
+            return function(texts[tf.newaxis]).values
+        if rank == 1:
+            return function(texts)
+        texts = tf.RaggedTensor.from_tensor(texts, ragged_rank=rank - 1)
+    return texts.with_flat_values(function(texts.flat_values))
+
+
+def _to_str(text):
+    if isinstance(text, bytes):
+        return text.decode("utf-8", errors="replace")
+    return text
