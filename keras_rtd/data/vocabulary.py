@@ -100,7 +100,7 @@ def train_tokenizer(
             `train_vocabulary`.
         kind: str, one of `keras_rtd.tokenizers.TOKENIZERS`. Defaults to
             `"wordpiece"`.
-        **options: of the kind's `train`.
+        **options: of the kind's `from_texts`.
 
     Returns:
         `keras_rtd.tokenizers.Tokenizer`.
@@ -110,7 +110,9 @@ def train_tokenizer(
             f"kind must be one of {', '.join(TOKENIZERS)}. Received: {kind}"
         )
     texts = corpus.read_documents(patterns, documents, text_field, errors)
-    return TOKENIZERS[kind].train(texts, size, progress=progress, **options)
+    return TOKENIZERS[kind].from_texts(
+        texts, size, progress=progress, **options
+    )
 
 
 class _Parser(argparse.ArgumentParser):

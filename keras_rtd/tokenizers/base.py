@@ -23,7 +23,7 @@ class Tokenizer(keras_hub.tokenizers.Tokenizer):
     A kind calls `set_vocabulary`, and defines `encode_with_offsets` and
     `get_config`. It overrides what differs from its defaults: `encode_batch`
     where ids are wanted faster than offsets, `token_text` where a token is
-    not a whole word, `train` and `tokenizer_json`, `from_tokenizer_json` and
+    not a whole word, `from_texts` and `tokenizer_json`, `from_tokenizer_json` and
     `from_keras_hub` for files, and `runs_in_graph` with `tokenize_in_graph`.
     What is not in `get_config` is in files that `file_assets` names, which
     `save_assets` and `load_assets` write and read, as KerasHub has it.
@@ -298,7 +298,7 @@ class Tokenizer(keras_hub.tokenizers.Tokenizer):
         return map_strings(ids_of, inputs)
 
     @classmethod
-    def train(cls, texts, size, progress=False, **options):
+    def from_texts(cls, texts, size, progress=False, **options):
         """A new tokenizer of this kind.
 
         Args:

@@ -157,11 +157,11 @@ class ElectraTokenizer(keras_hub.tokenizers.ElectraTokenizer, Tokenizer):
         )
 
     @classmethod
-    def train(cls, texts, size, progress=False, **options):
+    def from_texts(cls, texts, size, progress=False, **options):
         """A tokenizer with a vocabulary of its own.
 
         Args:
-            texts, size, progress: see `Tokenizer.train`.
+            texts, size, progress: see `Tokenizer.from_texts`.
             **options: of `wordpiece_training.train_vocabulary`. The first
                 five of `special_tokens` are [PAD], [UNK], [CLS], [SEP] and
                 [MASK], unless these are among them.
