@@ -19,73 +19,14 @@ from keras_rtd.tokenizers import TOKENIZERS
 from keras_rtd.tokenizers.wordpiece_training import SPECIAL_TOKENS
 
 
-def train_vocabulary(
-    patterns,
-    size=30522,
-    lowercase=True,
-    strip_accents=None,
-    min_frequency=2,
-    special_tokens=SPECIAL_TOKENS,
-    limit_alphabet=1000,
-    documents="blank_line",
-    text_field="text",
-    errors="strict",
-    progress=False,
-):
-    """Trains a WordPiece vocabulary.
-
-    Args:
-        patterns: str or list of str. Files, globs and directories, as
-            `keras_rtd.data.corpus.read_documents` takes them.
-        size: int. Number of tokens, special ones included. Defaults to 30522.
-        lowercase: bool. Defaults to `True`.
-        strip_accents: bool or `None`. `None`, the default, follows
-            `lowercase`.
-        min_frequency: int. Two pieces are joined if they stand together at
-            least that often. Defaults to 2.
-        special_tokens: sequence of str. The first ids, with those that
-            stand for "[PAD]", "[UNK]", "[CLS]", "[SEP]" and "[MASK]", the
-            default, in this order.
-        limit_alphabet: int. The most frequent characters so many become
-            tokens; words with any other are unknown. Defaults to 1000.
-        documents: `"blank_line"` or `"line"`, what separates documents.
-            Defaults to `"blank_line"`.
-        text_field: str, the field of a JSON record with the text. Defaults
-            to `"text"`.
-        errors: `"strict"` or `"replace"`, for bytes that are not UTF-8.
-            Defaults to `"strict"`.
-        progress: bool. Report on stderr. Defaults to `False`.
-
-    Returns:
-        list of `size` str: special tokens; characters that start words, and
-        those that continue them, in Unicode order; then the pieces in the
-        order they were made, most frequent first.
-
-    Raises:
-        ValueError: the corpus cannot give exactly `size` tokens, the special
-            tokens are not distinct, or the corpus cannot be read.
-
-    Example:
-        >>> train_vocabulary(["corpus/*.txt"], size=8192)
-    """
-    return train_tokenizer(
-        patterns,
-        size,
-        documents=documents,
-        text_field=text_field,
-        errors=errors,
-        progress=progress,
-        lowercase=lowercase,
-        strip_accents=strip_accents,
-        min_frequency=min_frequency,
-        special_tokens=special_tokens,
-        limit_alphabet=limit_alphabet,
-    ).get_vocabulary()
+def train_vocabulary(patterns, size=30522, **options):
+    """The vocabulary of `train_tokenizer`: list of `size` str."""
+    return train_tokenizer(patterns, size, **options).get_vocabulary()
 
 
 def train_tokenizer(
     patterns,
-    size,
+    size=30522,
     kind="wordpiece",
     documents="blank_line",
     text_field="text",
@@ -96,14 +37,30 @@ def train_tokenizer(
     """Trains a tokenizer.
 
     Args:
-        patterns, size, documents, text_field, errors, progress: see
-            `train_vocabulary`.
+        patterns: str or list of str. Files, globs and directories, as
+            `keras_rtd.data.corpus.read_documents` takes them.
+        size: int. Number of tokens, special ones included. Defaults to 30522.
         kind: str, one of `keras_rtd.tokenizers.TOKENIZERS`. Defaults to
             `"wordpiece"`.
-        **options: of the kind's `from_texts`.
+        documents: `"blank_line"` or `"line"`, what separates documents.
+            Defaults to `"blank_line"`.
+        text_field: str, the field of a JSON record with the text. Defaults
+            to `"text"`.
+        errors: `"strict"` or `"replace"`, for bytes that are not UTF-8.
+            Defaults to `"strict"`.
+        progress: bool. Report on stderr. Defaults to `False`.
+        **options: of the kind; for WordPiece those of
+            `keras_rtd.tokenizers.wordpiece_training.train_vocabulary`.
 
     Returns:
         `keras_rtd.tokenizers.Tokenizer`.
+
+    Raises:
+        ValueError: the corpus cannot give exactly `size` tokens, or cannot be
+            read; or a bad argument.
+
+    Example:
+        >>> train_tokenizer(["corpus/*.txt"], size=8192).save("tokenizer.json")
     """
     if kind not in TOKENIZERS:
         raise ValueError(

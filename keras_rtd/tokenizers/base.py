@@ -4,13 +4,12 @@ import functools
 import hashlib
 import json
 import os
-import sys
-import tempfile
 from typing import Any
 
 import keras_hub
 import numpy as np
 
+from keras_rtd.tokenizers import string_inputs
 from keras_rtd.tokenizers.vocabulary_file import check_special_tokens
 from keras_rtd.tokenizers.vocabulary_file import check_tokens
 
@@ -23,7 +22,7 @@ class Tokenizer(keras_hub.tokenizers.Tokenizer):
     A kind calls `set_vocabulary`, and defines `encode_with_offsets` and
     `get_config`. It overrides what differs from its defaults: `encode_batch`
     where ids are wanted faster than offsets, `token_text` where a token is
-    not a whole word, `from_texts` and `tokenizer_json`, `from_tokenizer_json` and
+    not a whole word, `from_texts`, `tokenizer_json`, `from_tokenizer_json` and
     `from_keras_hub` for files, and `runs_in_graph` with `tokenize_in_graph`.
     What is not in `get_config` is in files that `file_assets` names, which
     `save_assets` and `load_assets` write and read, as KerasHub has it.
@@ -45,26 +44,7 @@ class Tokenizer(keras_hub.tokenizers.Tokenizer):
         vocabulary_file: str or `None`. Name of the text file in which other
             libraries look for this kind's vocabulary, one token a line.
 
-    Example:
-
-    ```python
-    @keras.saving.register_keras_serializable()
-    class Words(keras_rtd.tokenizers.Tokenizer):
-        def __init__(self, vocabulary, **kwargs):
-            super().__init__(**kwargs)
-            self.set_vocabulary(vocabulary)
-            self.ids = {token: i for i, token in enumerate(vocabulary)}
-
-        def encode_with_offsets(self, text):
-            found = list(re.finditer(r"\\S+", text))
-            ids = [self.ids.get(m.group(), self.unk_token_id) for m in found]
-            return ids, [m.start() for m in found], [m.end() for m in found]
-
-        def get_config(self):
-            return {**super().get_config(), "vocabulary": self.vocabulary}
-
-    keras_rtd.tokenizers.register("words", Words)
-    ```
+    CONTRIBUTING.md has an example.
     """
 
     runs_in_graph = False
@@ -122,10 +102,7 @@ class Tokenizer(keras_hub.tokenizers.Tokenizer):
 
     @property
     def special_token_ids(self):
-        """Sorted ids of [CLS], [SEP], [PAD] and [MASK].
-
-        [UNK] is not among them: it stands for text.
-        """
+        """Sorted ids of all but [UNK], which stands for text."""
         return sorted(super().special_token_ids)
 
     def get_vocabulary(self):
@@ -148,9 +125,10 @@ class Tokenizer(keras_hub.tokenizers.Tokenizer):
             ValueError: no such token.
         """
         self._check_vocabulary()
-        if token not in self._token_to_id_map:
+        ids: Any = self._token_to_id_map
+        if token not in ids:
             raise ValueError(f"Token {token!r} is not in the vocabulary.")
-        return self._token_to_id_map[token]
+        return ids[token]
 
     def encode_with_offsets(self, text):
         """Ids of a text, and the characters that each token comes from.
@@ -180,8 +158,7 @@ class Tokenizer(keras_hub.tokenizers.Tokenizer):
         ]
 
     def encode_piece(self, text):
-        """Ids of one of the `piece_texts` of another tokenizer: list of int,
-        empty where this one has nothing for it."""
+        """Ids of one of another tokenizer's `piece_texts`: list of int."""
         return self.encode_batch([text.strip()])[0].tolist()
 
     def decode(self, ids):
@@ -197,8 +174,7 @@ class Tokenizer(keras_hub.tokenizers.Tokenizer):
         return "".join(texts[int(i)] for i in ids).removeprefix(" ")
 
     def token_text(self, token):
-        """The text of a token that is not special: str, with a space before
-        it where a word begins."""
+        """Text of a token that is not special; a word begins with a space."""
         return f" {token}"
 
     @functools.cached_property
@@ -216,17 +192,11 @@ class Tokenizer(keras_hub.tokenizers.Tokenizer):
 
     @property
     def is_word_start(self):
-        """Bool array `(vocabulary_size,)`, `False` for what continues a
-        word."""
+        """Bool array `(vocabulary_size,)`, `False` inside words."""
         return np.array([t[:1].isspace() or not t for t in self.piece_texts])
 
     def fingerprint(self):
-        """Hash of all that decides the ids.
-
-        Returns:
-            str, a SHA-256 in hexadecimal. Equal fingerprints mean equal ids
-            for equal text.
-        """
+        """SHA-256 of all that decides the ids, in hexadecimal."""
         config = self.get_config()
         decisive = {
             **{k: v for k, v in config.items() if k not in LAYER_ARGUMENTS},
@@ -255,66 +225,20 @@ class Tokenizer(keras_hub.tokenizers.Tokenizer):
             one dimension more than the input otherwise.
         """
         self._check_vocabulary()
-        tensorflow = sys.modules.get("tensorflow")
-        if tensorflow is not None and not tensorflow.executing_eagerly():
-            return self.tokenize_in_graph(inputs)
-        if hasattr(inputs, "to_list"):
-            inputs = inputs.to_list()
-        elif hasattr(inputs, "numpy"):
-            inputs = inputs.numpy()
-        if isinstance(inputs, np.ndarray):
-            inputs = inputs.tolist()
-        if isinstance(inputs, (str, bytes)):
-            return self.encode_batch([_to_str(inputs)])[0]
-        return self._tokenize_nested(inputs)
-
-    def _tokenize_nested(self, inputs):
-        if isinstance(inputs, (str, bytes)):
-            return self.encode_batch([_to_str(inputs)])[0].tolist()
-        if not isinstance(inputs, (list, tuple, np.ndarray)):
-            raise ValueError(
-                "inputs must be str or nested lists of str. Received: "
-                f"{inputs!r}"
-            )
-        return [self._tokenize_nested(item) for item in inputs]
+        return string_inputs.tokenize(self, inputs)
 
     def tokenize_in_graph(self, inputs):
         """`tokenize` of tensors, by `encode_batch` in this process."""
-        import tensorflow as tf
-
-        def encode(texts):
-            found = self.encode_batch(map(_to_str, texts))
-            flat = np.concatenate([np.zeros(0, np.int32), *found])
-            return flat, np.fromiter(map(len, found), np.int64, len(found))
-
-        def ids_of(texts):
-            flat, lengths = tf.numpy_function(
-                encode, [texts], (tf.int32, tf.int64), stateful=False
-            )
-            return tf.RaggedTensor.from_row_lengths(
-                tf.ensure_shape(flat, [None]), tf.ensure_shape(lengths, [None])
-            )
-
-        return map_strings(ids_of, inputs)
+        return string_inputs.tokenize_by_python(self.encode_batch, inputs)
 
     @classmethod
     def from_texts(cls, texts, size, progress=False, **options):
-        """A new tokenizer of this kind.
-
-        Args:
-            texts: iterable of str.
-            size: int. Number of tokens.
-            progress: bool. Report on stderr. Defaults to `False`.
-            **options: of the kind.
-        """
+        """A new tokenizer: `size` tokens from an iterable of str; `progress`
+        reports on stderr, other options are the kind's."""
         raise ValueError(f"{cls.__name__} is of a kind that is not trained.")
 
     def tokenizer_json(self):
-        """str, the `tokenizer.json` of Hugging Face `tokenizers`.
-
-        Raises:
-            ValueError: a kind that has none.
-        """
+        """str, the `tokenizer.json` of Hugging Face `tokenizers`."""
         raise ValueError(f"{type(self).__name__} has no tokenizer.json.")
 
     def huggingface_options(self):
@@ -339,35 +263,26 @@ class Tokenizer(keras_hub.tokenizers.Tokenizer):
         """Writes the tokenizer to a file, whole or not at all.
 
         Args:
-            path: str or path. Missing directories are made. `.txt` is for the
-                vocabulary alone, one token a line, where the kind has such a
-                file; anything else is a `tokenizer.json`.
+            path: str or path. Missing directories are made. `.json` has the
+                whole tokenizer, any other name the vocabulary alone, one token
+                a line, where the kind has such a file.
 
         Raises:
             ValueError: a file that the kind does not have.
         """
         path = os.fspath(path)
-        if path.endswith(".txt"):
-            if self.vocabulary_file is None:
-                raise ValueError(
-                    f"{path}: {type(self).__name__} is saved as tokenizer.json."
-                )
+        if path.endswith(".json"):
+            text = self.tokenizer_json() + "\n"
+        elif self.vocabulary_file:
             text = "".join(f"{token}\n" for token in self.get_vocabulary())
         else:
-            text = self.tokenizer_json() + "\n"
-        directory = os.path.dirname(os.path.abspath(path))
-        os.makedirs(directory, exist_ok=True)
-        descriptor, partial = tempfile.mkstemp(dir=directory, prefix=".saved")
-        try:
-            with open(descriptor, "w", encoding="utf-8", newline="\n") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            os.chmod(partial, 0o644)
-            os.replace(partial, path)
-        except BaseException:
-            os.unlink(partial)
-            raise
+            raise ValueError(
+                f"{path}: {type(self).__name__} is saved as tokenizer.json."
+            )
+        os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
+        with open(f"{path}.tmp", "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+        os.replace(f"{path}.tmp", path)
 
     def save_assets(self, dir_path):
         """Writes the files of `file_assets`: none."""
@@ -382,33 +297,3 @@ class Tokenizer(keras_hub.tokenizers.Tokenizer):
     def _check_vocabulary(self):
         if self.vocabulary is None:
             raise ValueError(f"{type(self).__name__} has no vocabulary yet.")
-
-
-def map_strings(function, texts):
-    """Applies a function of string tensors `(num_texts,)` to any shape.
-
-    Args:
-        function: gives a RaggedTensor `(num_texts, None)`.
-        texts: string tensor of any rank, dense or ragged, or what becomes one.
-
-    Returns:
-        A tensor `(None,)` for a scalar, otherwise a RaggedTensor with one
-        dimension more than `texts`.
-    """
-    import tensorflow as tf
-
-    if not isinstance(texts, tf.RaggedTensor):
-        texts = tf.convert_to_tensor(texts)
-        rank = texts.shape.rank
-        if rank == 0:
-            return function(texts[tf.newaxis]).values
-        if rank == 1:
-            return function(texts)
-        texts = tf.RaggedTensor.from_tensor(texts, ragged_rank=rank - 1)
-    return texts.with_flat_values(function(texts.flat_values))
-
-
-def _to_str(text):
-    if isinstance(text, bytes):
-        return text.decode("utf-8", errors="replace")
-    return text

@@ -8,10 +8,10 @@ from typing import Any
 import keras
 import keras_hub
 
+from keras_rtd.tokenizers import wordpiece_json
 from keras_rtd.tokenizers import wordpiece_training
 from keras_rtd.tokenizers.base import LAYER_ARGUMENTS
 from keras_rtd.tokenizers.base import Tokenizer
-from keras_rtd.tokenizers.normalizer import MAX_CHARACTERS_PER_WORD
 from keras_rtd.tokenizers.normalizer import Normalizer
 from keras_rtd.tokenizers.vocabulary_file import read_vocabulary
 from keras_rtd.tokenizers.wordpiece import SUFFIX_INDICATOR
@@ -180,38 +180,7 @@ class ElectraTokenizer(keras_hub.tokenizers.ElectraTokenizer, Tokenizer):
         return cls(tokens, **{n: options[n] for n in names}, **special)
 
     def tokenizer_json(self):
-        from tokenizers import Tokenizer as FastTokenizer
-        from tokenizers import decoders
-        from tokenizers import models
-        from tokenizers import normalizers
-        from tokenizers import pre_tokenizers
-        from tokenizers import processors
-
-        ids = {token: i for i, token in enumerate(self.get_vocabulary())}
-        cls, sep = self.cls_token, self.sep_token
-        fast = FastTokenizer(
-            models.WordPiece(
-                ids,
-                unk_token=self.unk_token,
-                # Theirs is 100.
-                max_input_chars_per_word=MAX_CHARACTERS_PER_WORD,
-            )
-        )
-        fast.normalizer = normalizers.BertNormalizer(
-            clean_text=True,
-            handle_chinese_chars=True,
-            strip_accents=bool(self.strip_accents),
-            lowercase=bool(self.lowercase),
-        )
-        fast.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-        fast.decoder = decoders.WordPiece(prefix=SUFFIX_INDICATOR)
-        fast.post_processor = processors.TemplateProcessing(
-            single=f"{cls}:0 $A:0 {sep}:0",
-            pair=f"{cls}:0 $A:0 {sep}:0 $B:1 {sep}:1",
-            special_tokens=[(cls, ids[cls]), (sep, ids[sep])],
-        )
-        fast.add_special_tokens(list(self.special_token_strings().values()))
-        return fast.to_str(pretty=True)
+        return wordpiece_json.write(self)
 
     def huggingface_options(self):
         return {
@@ -228,29 +197,10 @@ class ElectraTokenizer(keras_hub.tokenizers.ElectraTokenizer, Tokenizer):
 
         What nothing is said about is as in the published uncased models.
         """
-        model = content.get("model") or {}
-        if content and model.get("type") != "WordPiece":
+        found = wordpiece_json.arguments_of(content, options)
+        if found is None:
             return None
-        prefix = model.get("continuing_subword_prefix", SUFFIX_INDICATOR)
-        if prefix != SUFFIX_INDICATOR:
-            raise ValueError(
-                f"A WordPiece tokenizer.json with the prefix {prefix!r} is not "
-                f"read; BERT's is {SUFFIX_INDICATOR!r}."
-            )
-        lowercase = options.get("do_lower_case", True)
-        strip_accents = options.get("strip_accents")
-        normalizer = content.get("normalizer") or {}
-        if normalizer.get("type") == "BertNormalizer":
-            lowercase = normalizer["lowercase"]
-            strip_accents = normalizer["strip_accents"]
-        if content:
-            vocabulary = sorted(model["vocab"], key=model["vocab"].get)
-        found = {
-            "lowercase": lowercase,
-            "strip_accents": strip_accents,
-            **_special_tokens(content, options),
-        }
-        return cls(vocabulary, **{**found, **arguments})
+        return cls(**{"vocabulary": vocabulary, **found, **arguments})
 
     @classmethod
     def from_keras_hub(cls, theirs, **arguments):
@@ -288,23 +238,3 @@ class ElectraTokenizer(keras_hub.tokenizers.ElectraTokenizer, Tokenizer):
         taken = {"vocabulary", "lowercase", "strip_accents", *LAYER_ARGUMENTS}
         config = {key: config[key] for key in config if key in taken}
         return {**config, **self.special_token_strings()}
-
-
-def _special_tokens(content, options):
-    """Arguments for the special tokens that Hugging Face's files name."""
-    names = ("cls", "sep", "pad", "mask", "unk")
-    found = {}
-    for token in content.get("added_tokens") or []:
-        for name in names:
-            if token["special"] and name in token["content"].lower():
-                found.setdefault(f"{name}_token", token["content"])
-    steps = (content.get("post_processor") or {}).get("single") or []
-    around = [s["SpecialToken"]["id"] for s in steps if "SpecialToken" in s]
-    if len(around) == 2:
-        found["cls_token"], found["sep_token"] = around
-    for name in names:
-        token = options.get(f"{name}_token")
-        if token:
-            is_dict = isinstance(token, dict)
-            found[f"{name}_token"] = token["content"] if is_dict else token
-    return found

@@ -3,9 +3,9 @@
 import tensorflow as tf
 import tensorflow_text as tf_text
 
-from keras_rtd.tokenizers.base import map_strings
 from keras_rtd.tokenizers.graph_normalizer import GraphNormalizer
 from keras_rtd.tokenizers.normalizer import MAX_CHARACTERS_PER_WORD
+from keras_rtd.tokenizers.string_inputs import map_strings
 from keras_rtd.tokenizers.wordpiece import SUFFIX_INDICATOR
 
 _MAX_UTF8_BYTES = 4

@@ -26,10 +26,31 @@ def train_vocabulary(
     limit_alphabet=1000,
     progress=False,
 ):
-    """The tokens of a vocabulary; see `keras_rtd.data.train_vocabulary`.
+    """Trains a WordPiece vocabulary.
 
     Args:
         texts: iterable of str.
+        size: int. Number of tokens, special ones included.
+        lowercase: bool. Defaults to `True`.
+        strip_accents: bool or `None`. `None`, the default, follows
+            `lowercase`.
+        min_frequency: int. Two pieces are joined if they stand together at
+            least that often. Defaults to 2.
+        special_tokens: sequence of str. The first ids, beginning with those
+            that stand for "[PAD]", "[UNK]", "[CLS]", "[SEP]" and "[MASK]", the
+            default, unless these are among them.
+        limit_alphabet: int. The most frequent characters so many become
+            tokens; words with any other are unknown. Defaults to 1000.
+        progress: bool. Report on stderr. Defaults to `False`.
+
+    Returns:
+        list of `size` str: special tokens; characters that start words, and
+        those that continue them, in Unicode order; then the pieces in the
+        order they were made, most frequent first.
+
+    Raises:
+        ValueError: the texts cannot give exactly `size` tokens, or the special
+            tokens are not distinct.
     """
     _check_arguments(size, min_frequency, special_tokens, limit_alphabet)
     normalizer = Normalizer(lowercase, strip_accents)

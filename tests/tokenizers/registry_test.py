@@ -30,6 +30,7 @@ WORDPIECE_FILES = {
         "electra_tokenizer.py",
         "graph_wordpiece.py",
         "wordpiece.py",
+        "wordpiece_json.py",
         "wordpiece_training.py",
     )
 }
