@@ -6,9 +6,11 @@ import numpy as np
 
 from keras_rtd.data import corpus
 from keras_rtd.data import holdout
+from keras_rtd.data import readers
 from keras_rtd.data import storage
 from keras_rtd.data.files import file_facts
 from keras_rtd.data.files import resolve_files
+from keras_rtd.utils.remote import is_remote
 
 
 def preparation_options(
@@ -27,12 +29,17 @@ def preparation_options(
         file was modified.
 
     Raises:
-        ValueError: A bad argument, or no files.
+        ValueError: A bad argument, no files, or a binary one.
     """
     check_positive("shard_tokens", shard_tokens)
     corpus.check_reading(documents, text_field, errors)
     holdout.check_validation_fraction(validation_fraction)
     files = resolve_files(patterns)
+    for path in files:
+        # Binary files are found now, not hours later.
+        if not is_remote(path):
+            with readers.Source(path) as source:
+                readers.format_of(source)
     facts = [file_facts(path) for path in files]
     options = {
         "format_version": storage.FORMAT_VERSION,

@@ -188,6 +188,15 @@ def test_examples(run_dir):
     assert page.text_of("details").count("[CLS]") == 3
 
 
+def test_examples_of_earlier_versions(run_dir):
+    samples = [dict(sample) for sample in SAMPLES]
+    for sample in samples:
+        del sample["text"]
+    (run_dir / "samples.json").write_text(json.dumps(samples))
+    shown = "".join(Page(write_report(run_dir)).text_of("example"))
+    assert shown.startswith(f"[CLS] play ##ed##ing {HOSTILE}chess [SEP]")
+
+
 def test_nothing_is_loaded_or_run(run_dir):
     config = dict(CONFIG, preset=HOSTILE)
     (run_dir / "config.json").write_text(json.dumps(config))
