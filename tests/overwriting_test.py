@@ -32,6 +32,8 @@ from keras_rtd.pretraining.remote_run_directory import open_run_directory
 from keras_rtd.pretraining.report import write_report
 from keras_rtd.pretraining.run_directory import RunDirectory
 from keras_rtd.pretraining.run_directory import RunDirectoryError
+from keras_rtd.tokenizers import ElectraTokenizer
+from keras_rtd.tokenizers.wordpiece_training import SPECIAL_TOKENS
 from keras_rtd.training import Checkpoint
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -198,7 +200,7 @@ FILES = {
     "vocabulary": lambda w, p: command(
         vocabulary.main, f"--input={w.corpus}", f"--output={p}", "--size=200"
     ),
-    "write_vocabulary": lambda w, p: vocabulary.write_vocabulary(p, ["a"]),
+    "tokenizer": lambda w, p: ElectraTokenizer([*SPECIAL_TOKENS, "a"]).save(p),
     "python_docs": lambda w, p: python_docs.write_corpus(p),
     "onnx": onnx,
     "blimp": lambda w, p: recipe(
@@ -238,8 +240,9 @@ def test_a_file_that_is_an_input_is_refused(world, name):
 
 def test_a_vocabulary_replaces_a_vocabulary(tmp_path):
     path = tmp_path / "vocabulary.txt"
-    for tokens in (["[PAD]", "[UNK]", "a"], ["[UNK]", "b", "##b"]):
-        vocabulary.write_vocabulary(path, tokens)
+    for pieces in (["a"], ["b", "##b"]):
+        tokens = [*SPECIAL_TOKENS, *pieces]
+        ElectraTokenizer(tokens).save(path)
         assert path.read_text().split() == tokens
     assert list(tmp_path.iterdir()) == [path]
 
