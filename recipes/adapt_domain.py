@@ -18,16 +18,15 @@ import dataclasses
 import pathlib
 import sys
 
+from keras_rtd import tokenizers
 from keras_rtd.interop import parts
 from keras_rtd.interop.convert import Place
 from keras_rtd.interop.vocabulary import change_vocabulary
 from keras_rtd.models import ElectraPretrainer
-from keras_rtd.models import ElectraTokenizer
 from keras_rtd.pretraining import PretrainConfig
 from keras_rtd.pretraining import main
 from keras_rtd.pretraining import setting
 from keras_rtd.pretraining.settings import parse_arguments
-from keras_rtd.tokenizers.case_options import normalizer_options
 from keras_rtd.utils.targets import PRESET
 from keras_rtd.utils.writing import new_path
 
@@ -68,9 +67,10 @@ def prepare(config, path):
     """Write the preset that training starts from."""
     pretrainer = load(config.source, config.generator)
     if config.vocabulary is not None:
-        tokenizer = ElectraTokenizer(
+        tokenizer = tokenizers.load(
             config.vocabulary,
-            **normalizer_options(config.cased, config.keep_accents),
+            cased=config.cased,
+            keep_accents=config.keep_accents,
         )
         pretrainer, counts = change_vocabulary(pretrainer, tokenizer)
         print(

@@ -16,9 +16,9 @@ import pathlib
 import subprocess
 import sys
 
+from keras_rtd import tokenizers
 from keras_rtd.data import prepare_corpus
 from keras_rtd.data.python_docs import write_corpus
-from keras_rtd.models import ElectraTokenizer
 from keras_rtd.pretraining import PretrainConfig
 from keras_rtd.pretraining import main
 from keras_rtd.pretraining import setting
@@ -94,7 +94,7 @@ def _prepare(folder, config):
         prepare_corpus(
             str(corpus),
             str(prepared),
-            ElectraTokenizer.from_preset(config.preset),
+            tokenizers.load(config.preset),
             validation_fraction=config.validation_fraction,
         )
     return str(prepared)

@@ -8,7 +8,7 @@ import numpy as np
 
 from keras_rtd.models.backbone import ElectraBackbone
 from keras_rtd.tokenizers.electra_tokenizer import ElectraTokenizer
-from keras_rtd.utils.targets import SavesPreset
+from keras_rtd.utils.writing import SavesPreset
 
 
 @keras.saving.register_keras_serializable(package="keras_rtd")
@@ -16,7 +16,7 @@ class ElectraPreprocessor(SavesPreset, keras_hub.models.Preprocessor):
     """Tokenises and packs one or two texts: [CLS] A [SEP] (B [SEP]).
 
     Args:
-        tokenizer: `ElectraTokenizer`.
+        tokenizer: `keras_rtd.tokenizers.Tokenizer`.
         sequence_length: int. Length of the packed rows. Defaults to 512.
         truncate: `"round_robin"` or `"waterfall"`. Defaults to
             `"round_robin"`.

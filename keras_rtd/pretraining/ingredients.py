@@ -6,20 +6,19 @@ import itertools
 import keras
 import numpy as np
 
+from keras_rtd import tokenizers
 from keras_rtd.data import pretraining_dataset
 from keras_rtd.data import resume_at
 from keras_rtd.data.dataset import at_step
 from keras_rtd.data.prepared import PreparedCorpus
 from keras_rtd.data.storage import is_prepared
 from keras_rtd.models import ElectraPretrainer
-from keras_rtd.models import ElectraTokenizer
 from keras_rtd.models.block_exchange import block_of
 from keras_rtd.models.presets import read_task
 from keras_rtd.pretraining import probe
 from keras_rtd.pretraining.replacements import check_replacements
 from keras_rtd.pretraining.samples import as_numpy
 from keras_rtd.pretraining.settings import ConfigError
-from keras_rtd.tokenizers.case_options import normalizer_options
 
 # Batches whose words are counted where the corpus was not prepared.
 COUNTED_BATCHES = 200
@@ -37,9 +36,10 @@ def build_pretrainer(config):
         if getattr(config, name) is not None:
             arguments[name] = getattr(config, name)
     if config.vocabulary is not None:
-        arguments["tokenizer"] = ElectraTokenizer(
+        arguments["tokenizer"] = tokenizers.load(
             config.vocabulary,
-            **normalizer_options(config.cased, config.keep_accents),
+            cased=config.cased,
+            keep_accents=config.keep_accents,
         )
     if config.frozen_generator is not None:
         arguments["frozen_generator"] = config.frozen_generator
