@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from keras_rtd.pretraining.config import DTYPES
+from keras_rtd.training.settings import DTYPES
 from keras_rtd.pretraining.settings import ConfigError
 from keras_rtd.pretraining.settings import setting
 from keras_rtd.utils.hardware import fast_dtype

@@ -13,6 +13,20 @@ class RunDirectoryError(RuntimeError):
     """A run directory that cannot be used now."""
 
 
+def local_folder(path):
+    """`path`, where only a folder of this machine will do.
+
+    Raises:
+        RunDirectoryError: a URL.
+    """
+    if is_remote(path):
+        raise RunDirectoryError(
+            f"--run_dir {path} must be a folder of this machine here; "
+            "pre-training recipes write to object stores"
+        )
+    return path
+
+
 class RunDirectory:
     """Holds a run's files; one process at a time.
 
@@ -25,12 +39,7 @@ class RunDirectory:
     """
 
     def __init__(self, path):
-        if is_remote(path):
-            raise RunDirectoryError(
-                f"--run_dir {path} must be a folder of this machine here; "
-                "pre-training recipes write to object stores"
-            )
-        self.path = pathlib.Path(path)
+        self.path = pathlib.Path(local_folder(path))
         self.location = str(path)
         self.checkpoints: pathlib.Path | str = self.path / "checkpoints"
         self.tensorboard = self.path / "tensorboard"

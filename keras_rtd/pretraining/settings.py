@@ -1,95 +1,388 @@
-"""Settings of a recipe: fields of a dataclass, and flags."""
+"""All settings of a pre-training run, resolved once.
 
-import argparse
+The order is: a recipe's defaults, the preset, `--config`, flags. A recipe's
+defaults are for its own preset: they are over the values of that one, and
+under those of any other.
+"""
+
 import dataclasses
-import shlex
+import sys
+import textwrap
+
+from keras_rtd import objectives
+from keras_rtd.data.settings import DataSettings
+from keras_rtd.models.settings import GeneratorSettings
+from keras_rtd.models.settings import ModelSettings
+from keras_rtd.models.settings import preset_settings
+from keras_rtd.objectives.base import Objective
+from keras_rtd.pretraining.run_settings import RunSettings
+from keras_rtd.training.settings import DeviceSettings
+from keras_rtd.training.settings import OptimizerSettings
+from keras_rtd.utils.setting import ConfigError
+from keras_rtd.utils.setting import SettingError
+from keras_rtd.utils.setting import setting
+from keras_rtd.utils.settings import NONE
+from keras_rtd.utils.settings import as_flags
+from keras_rtd.utils.settings import as_json
+from keras_rtd.utils.settings import flags_of
+from keras_rtd.utils.settings import flatten
+from keras_rtd.utils.settings import make_group
+from keras_rtd.utils.settings import read_file
+from keras_rtd.utils.settings import typed
+
+GROUPS = {
+    "data": DataSettings,
+    "model": ModelSettings,
+    "generator": GeneratorSettings,
+    "objective": None,
+    "optimizer": OptimizerSettings,
+    "run": RunSettings,
+    "devices": DeviceSettings,
+}
 
 
-class ConfigError(ValueError):
-    """A setting that cannot be used; the message names it."""
+@dataclasses.dataclass(frozen=True)
+class PretrainSettings:
+    """The settings of a run, by group, none left open but `dtype="auto"`.
+
+    Attributes:
+        objective: `keras_rtd.objectives.Objective`; its fields are its
+            options.
+        of_preset: dict, what the preset says of the same settings.
+    """
+
+    data: DataSettings
+    model: ModelSettings
+    generator: GeneratorSettings
+    objective: Objective
+    optimizer: OptimizerSettings
+    run: RunSettings
+    devices: DeviceSettings
+    of_preset: dict = dataclasses.field(repr=False, compare=False)
+
+    def phases(self):
+        """list of `Phase`, in order."""
+        return self.run.phases(self.data.sequence_length)
+
+    def on_devices(self, stored=None):
+        """These settings with a dtype in place of `"auto"`.
+
+        Args:
+            stored: dict or `None`. The run's flat settings so far.
+        """
+        dtype = (stored or {}).get("dtype")
+        return dataclasses.replace(self, devices=self.devices.resolved(dtype))
+
+    def to_dict(self):
+        """The settings by group, as `config.json` and `--config` hold them."""
+        known, nested = flags(), {}
+        for group in GROUPS:
+            part = getattr(self, group)
+            values = {}
+            for name, flag in known.items():
+                if flag.group != group:
+                    continue
+                if name == "objective":
+                    values[name] = part.name
+                elif hasattr(part, name):
+                    value = as_json(getattr(part, name))
+                    if value is None and self.of_preset.get(name) is not None:
+                        value = NONE
+                    values[name] = value
+            nested[group] = values
+        return nested
+
+    def binding(self):
+        """What a continuation of the run must not change: flat dict."""
+        known = flags()
+        return {
+            name: value
+            for name, value in flatten(self.to_dict()).items()
+            if not known[name].about.get("free")
+        }
+
+    def summary(self):
+        """The settings for people; `*` marks what differs from the preset."""
+        source = self.model.init_from or self.model.preset
+        lines = [f"settings (* differs from the preset {source}):"]
+        for group, values in self.to_dict().items():
+            words = [
+                f"{name}={_shown(value)}"
+                + "*" * (self.of_preset.get(name, value) != value)
+                for name, value in values.items()
+                if value not in (None, False, {}, [])
+                or self.of_preset.get(name, value) != value
+            ]
+            lines.append(
+                textwrap.fill(
+                    " ".join(words),
+                    96,
+                    initial_indent=f"  {group:<10}",
+                    subsequent_indent=" " * 12,
+                    break_long_words=False,
+                    break_on_hyphens=False,
+                )
+            )
+        return "\n".join(lines)
 
 
-def setting(default, help, choices=None, nargs=None):
-    """A dataclass field with what the command line needs to know."""
-    metadata = {"help": help, "choices": choices, "nargs": nargs}
-    return dataclasses.field(default=default, metadata=metadata)
+def _shown(value):
+    if isinstance(value, list):
+        return ",".join(map(str, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-class _Parser(argparse.ArgumentParser):
-    """Ends with one line, where argparse prints the whole usage."""
-
-    def error(self, message):
-        self.exit(2, f"error: {message}\n")
-
-
-class _RaisingParser(argparse.ArgumentParser):
-    def error(self, message):
-        raise ConfigError(message)
+@dataclasses.dataclass(frozen=True)
+class _Choice:
+    objective: str = setting(
+        "electra", "What is corrupted and what is predicted.", preset=True
+    )
 
 
-def parse_arguments(config_class, description, argv=None):
-    """A config from the command line.
+def flags():
+    """The flags of a run: dict of name to `Flag`, by group.
+
+    Options of an objective are the fields of its dataclass, also of one that
+    was added to `OBJECTIVES` elsewhere.
+    """
+    kinds = objectives.OBJECTIVES
+    known = flags_of(
+        [
+            *((name, cls) for name, cls in GROUPS.items() if cls),
+            ("objective", _Choice),
+            *(("objective", kind) for kind in kinds.values()),
+        ]
+    )
+    choice = known["objective"]
+    known["objective"] = dataclasses.replace(
+        choice, about={**choice.about, "choices": tuple(kinds)}
+    )
+    order = list(GROUPS)
+    return dict(
+        sorted(known.items(), key=lambda item: order.index(item[1].group))
+    )
+
+
+def resolve(defaults=None, config_file=None, given=None):
+    """The settings of a run.
 
     Args:
-        config_class: `PretrainConfig` or a subclass.
-        description: string. The recipe's docstring, shown by `--help`.
-        argv: list of strings or `None` for `sys.argv`.
+        defaults: dict of setting to value, a recipe's own, or `None`.
+        config_file: string or `None`, see `keras_rtd.utils.settings`.
+        given: dict of setting to value, over the file. `None` in it is as if
+            it were not there.
 
     Returns:
-        An instance of `config_class`. A bad value ends the program with one
-        line that names it, and exit status 2.
-    """
-    parser = _Parser(
-        description=description,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    _add_flags(parser, config_class)
-    values = vars(parser.parse_args(argv))
-    if isinstance(values["data"], list):
-        values["data"] = tuple(values["data"])
-    try:
-        return config_class(**values)
-    except ConfigError as e:
-        parser.error(str(e))
-
-
-def parse_flags(config_class, flags):
-    """Only the settings that flags give, as a dict.
-
-    Args:
-        config_class: `PretrainConfig` or a subclass.
-        flags: string, as on a command line.
+        `PretrainSettings`.
 
     Raises:
-        ConfigError: an unknown flag or a value of another type.
+        ConfigError: an unknown setting, or a value that cannot be used.
+        ValueError: no such preset.
     """
-    parser = _RaisingParser(
-        argument_default=argparse.SUPPRESS, allow_abbrev=False
+    known, defaults = flags(), defaults or {}
+    given = typed(given or {}, known, OLD)
+    if config_file is not None:
+        given = {**read_file(config_file, known, OLD), **given}
+    try:
+        return _resolve(typed(defaults, known), given, known)
+    except SettingError as e:
+        raise ConfigError(as_flags(e, known)) from e
+
+
+def _resolve(defaults, given, known):
+    def source(values):
+        return values.get("init_from") or values.get("preset")
+
+    fallback = {"preset": known["preset"].default}
+    preset = source(given) or source(defaults) or source(fallback)
+    of_preset = preset_settings(preset)
+    config = of_preset.pop("optimizer_config")
+    optimizer = {n for n, flag in known.items() if flag.group == "optimizer"}
+    of_preset |= {k: v for k, v in config.items() if k in optimizer}
+    of_preset["optimizer_options"] = {
+        k: v for k, v in config.items() if k not in (*optimizer, *OF_THE_RUN)
+    }
+    of_preset = {
+        k: v
+        for k, v in of_preset.items()
+        if k in known and (v is not None or known[k].optional)
+    }
+    del of_preset["frozen_generator"]
+    layers = [defaults, of_preset]
+    if preset == (source(defaults) or source(fallback)):
+        layers.reverse()
+    values = {
+        name: flag.default
+        for name, flag in known.items()
+        if flag.group != "objective"
+    }
+    values |= {**layers[0], **layers[1], **given}
+    kind = objectives.OBJECTIVES.get(values["objective"])
+    _check(
+        "objective",
+        kind is not None,
+        f"one of {', '.join(objectives.OBJECTIVES)}",
+        values,
     )
-    _add_flags(parser, config_class, with_defaults=False)
-    return vars(parser.parse_args(shlex.split(flags)))
+    if values["objective"] != of_preset["objective"]:
+        values = {**objectives.get(kind.name).get_config(), **values}
+    values = {k: None if v == NONE else v for k, v in values.items()}
+    _adapt(values, {**defaults, **given}, of_preset, kind, known)
+    options = objectives.option_names(kind.name)
+    for name in given:
+        _check(
+            name,
+            known[name].group != "objective"
+            or name in ("objective", *options)
+            or given[name] == known[name].default,
+            f"left out: --objective={kind.name} has no such option",
+            given,
+        )
+    values["data"] = tuple(values["data"])
+    _check("data", len(values["data"]) > 0, "given: files or a folder", values)
+    groups = {
+        name: make_group(cls, values) for name, cls in GROUPS.items() if cls
+    }
+    values["frozen_generator"] = values["frozen_generator"] is not None
+    try:
+        groups["objective"] = objectives.get(
+            kind.name,
+            **{k: values[k] for k in options if k in known and k in values},
+        )
+    except SettingError:
+        raise
+    except ValueError as e:
+        raise ConfigError(as_flags(e, known)) from e
+    settings = PretrainSettings(**groups, of_preset=of_preset)
+    _check_steps(settings)
+    return settings
 
 
-def _add_flags(parser, config_class, with_defaults=True):
-    for field in dataclasses.fields(config_class):
-        metadata = field.metadata
-        keywords = {"help": metadata["help"]}
-        if with_defaults:
-            keywords["default"] = field.default
-        if field.default not in (None, ()):
-            keywords["help"] += f" (default {field.default})"
-        if field.type is bool:
-            keywords["action"] = "store_true"
-        else:
-            keywords["type"] = _value_type(field.type)
-            keywords["choices"] = metadata["choices"]
-            keywords["nargs"] = metadata["nargs"]
-        parser.add_argument(f"--{field.name}", **keywords)
+# What a preset's optimizer_config holds of the run that made it.
+OF_THE_RUN = ("train_steps", "phase2_steps", "product_dtype")
+# What has no meaning without a generator that learns.
+OF_GENERATOR = (
+    "generator_num_layers",
+    "generator_hidden_dim",
+    "generator_dropout",
+    "generator_learning_rate",
+)
 
 
-def _value_type(annotation):
-    for kind in (int, float):
-        if annotation in (kind, kind | None):
-            return kind
-    return str
+def _check(name, good, rule, values):
+    if not good:
+        raise SettingError(name, rule, values.get(name))
+
+
+def _adapt(values, given, of_preset, kind, known):
+    """Settings that follow from others; refuses those that contradict."""
+
+    def left_out(names, why, value=None):
+        for name in names:
+            usual = (value, known[name].default)
+            good = given.get(name, value) in usual
+            _check(name, good, f"left out{why}", given)
+            values[name] = value
+
+    if "dropout" in given and "generator_dropout" not in given:
+        values["generator_dropout"] = values["dropout"]
+    if values["block"] != of_preset["block"]:
+        window = given.get("local_attention_window")
+        values["local_attention_window"] = window
+    frozen = values["frozen_generator"]
+    if frozen is not None:
+        _check(
+            "frozen_generator",
+            kind.generator == "masked_lm",
+            f"left out: --objective={kind.name} draws from no masked LM",
+            values,
+        )
+        why = " with --frozen_generator, which does not learn"
+        left_out(OF_GENERATOR, why)
+        left_out(["embedding_sharing"], why, "separate")
+    elif kind.generator is None:
+        why = f": --objective={kind.name} has no generator"
+        left_out(OF_GENERATOR, why)
+        left_out(["embedding_sharing"], why, "shared")
+    if values["replacements"] is not None:
+        _check(
+            "replacements",
+            frozen is not None,
+            "given with --frozen_generator, which drew them",
+            values,
+        )
+        left_out(
+            ["unigram_warmup_steps"], " with --replacements, drawn before", 0
+        )
+        _check(
+            "replacements",
+            not values["phase2_steps"],
+            "left out with two phases: their rows differ",
+            values,
+        )
+    own = of_preset.get("optimizer", "adamw")
+    name = values["optimizer"]
+    if "learning_rate" not in given and name != own:
+        _check(
+            "learning_rate",
+            name != "lamb" and own != "muon",
+            f"given with --optimizer={name}, as the preset's is for {own}",
+            values,
+        )
+    if name != "muon":
+        _check(
+            "adam_lr_ratio",
+            given.get("adam_lr_ratio", NONE) == NONE,
+            "given with --optimizer=muon",
+            given,
+        )
+        values["adam_lr_ratio"] = None
+    if values["phase2_learning_rate"] is not None:
+        _check(
+            "phase2_learning_rate",
+            values["phase2_steps"] > 0,
+            "given with --phase2_steps",
+            values,
+        )
+
+
+def _check_steps(settings):
+    """Refuse numbers of steps that calls of several would pass over."""
+    run, each = settings.run, settings.devices.steps_per_execution
+    for name in (
+        "train_steps",
+        "eval_every",
+        "checkpoint_every",
+        "phase2_steps",
+    ):
+        value = getattr(run, name)
+        rule = f"a multiple of --steps_per_execution={each}"
+        _check(name, value % each == 0, rule, {name: value})
+
+
+def _gone(name):
+    def gone(value, path):
+        text = f"{name} no longer exists"
+        if path is None:
+            raise ConfigError(f"--{text}: leave it out")
+        print(f"note: {text}: left out of {path}", file=sys.stderr)
+        return {}
+
+    return gone
+
+
+# What earlier versions took; `facts` of config.json stood beside settings.
+OLD = {
+    **{
+        name: _gone(name)
+        for name in (
+            "generator_clipnorm",
+            "generator_schedule",
+            "generator_warmup_steps",
+        )
+    },
+    **dict.fromkeys(
+        ("backend", "versions", "python", "machine", "cpus"),
+        lambda value, path: {},
+    ),
+}

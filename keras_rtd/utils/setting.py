@@ -17,6 +17,10 @@ BOUNDS = {
 }
 
 
+class ConfigError(ValueError):
+    """Settings that cannot be used; the message names the flag."""
+
+
 class SettingError(ValueError):
     """A setting that cannot be used.
 
@@ -31,7 +35,17 @@ class SettingError(ValueError):
         self.name, self.rule, self.value = name, rule, value
 
 
-def setting(default, help, *, choices=None, nargs=None, **bounds):
+def setting(
+    default,
+    help,
+    *,
+    choices=None,
+    nargs=None,
+    free=False,
+    preset=False,
+    none=None,
+    **bounds,
+):
     """A dataclass field for a setting.
 
     Args:
@@ -39,6 +53,11 @@ def setting(default, help, *, choices=None, nargs=None, **bounds):
         help: string. One whole sentence with the unit, for `--help`.
         choices: tuple of the allowed values or `None`.
         nargs: as of `argparse`, for a tuple of values, or `None`.
+        free: bool. Whether a continued run may change it, as its result stays
+            the same. Defaults to `False`.
+        preset: bool. Whether a preset has it; `default` is then for presets
+            that do not say. Defaults to `False`.
+        none: string or `None`. What the default `None` stands for, in words.
         **bounds: `above`, `at_least`, `below`, `at_most`: numbers.
     """
     if unknown := set(bounds) - set(BOUNDS):
@@ -47,6 +66,9 @@ def setting(default, help, *, choices=None, nargs=None, **bounds):
         "help": help,
         "choices": choices,
         "nargs": nargs,
+        "free": free,
+        "preset": preset,
+        "none": none,
         "bounds": bounds,
     }
     return dataclasses.field(default=default, metadata=metadata)
@@ -76,6 +98,6 @@ def check_settings(settings):
 
 
 def nearest(name, known):
-    """", did you mean …?" for a name that is not among `known`, or ""."""
+    """ ", did you mean …?" for a name that is not among `known`, or ""."""
     found = difflib.get_close_matches(str(name), [str(k) for k in known], 1)
     return f", did you mean {found[0]!r}?" if found else ""
