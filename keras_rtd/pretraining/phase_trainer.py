@@ -11,7 +11,6 @@ from keras_rtd.pretraining.health import Health
 from keras_rtd.pretraining.ingredients import datasets
 from keras_rtd.utils.flops import matmul_rate
 from keras_rtd.utils.flops import training_flops
-from keras_rtd.utils.settings import ENVIRONMENT
 
 
 class PhaseTrainer:
@@ -56,9 +55,7 @@ class PhaseTrainer:
         training, held_out = datasets(settings, phase, pretrainer, strategy)
         if strategy.is_chief:
             # Only now that the data was found good: it binds later runs.
-            self.run.write_json(
-                self.run.config, {**settings.to_dict(), ENVIRONMENT: facts()}
-            )
+            self.run.write_settings(settings.to_dict(), facts())
         flops = training_flops(
             pretrainer,
             phase.sequence_length,

@@ -31,8 +31,6 @@ from keras_rtd.training.strategy import STRATEGIES
 from keras_rtd.training.strategy import LostWorkerError
 from keras_rtd.utils.command_line import parse
 from keras_rtd.utils.setting import ConfigError
-from keras_rtd.utils.settings import ENVIRONMENT
-from keras_rtd.utils.settings import flatten
 from keras_rtd.utils.step_times import table
 
 
@@ -126,12 +124,14 @@ def pretrain(settings):
 def _pretrain(settings, strategy):
     _check_parts(settings, strategy)
     run = open_run_directory(settings.run.run_dir)
-    before = _stored(run)
+    before = run.read_settings()
     # Only now: the processes of several hosts have connected.
     settings = settings.on_devices(before)
     binding = {**settings.binding(), "backend": keras.config.backend()}
     if before is not None:
-        _check_same_run(run, binding, before)
+        # Settings of a later keras_rtd had their defaults.
+        younger = {name: flag.default for name, flag in flags().items()}
+        run.check_same(binding, {**younger, **before})
     if run.finished:
         print(f"{run.location} is finished: nothing to do")
         return None
@@ -163,41 +163,6 @@ def _check_parts(settings, strategy):
             )
 
 
-def _stored(run):
-    """The flat settings of the run that was started here, or `None`.
-
-    Raises:
-        ConfigError: a run that an earlier keras_rtd started.
-    """
-    config = run.read_config()
-    if config is None or run.finished and ENVIRONMENT not in config:
-        return None
-    if ENVIRONMENT not in config:
-        raise ConfigError(
-            f"--run_dir {run.location} holds a run that an earlier version of "
-            "keras_rtd started: finish it with that version, or start again "
-            f"with --config={run.location}/config.json and another --run_dir"
-        )
-    backend = config[ENVIRONMENT].get("backend")
-    return {**flatten(config), "backend": backend}
-
-
-def _check_same_run(run, binding, before):
-    """`before` may lack settings of a later keras_rtd: they had defaults."""
-    younger = {name: flag.default for name, flag in flags().items()}
-    before = {**younger, **before}
-    differences = [
-        f"{name}: {before.get(name)!r} there, {value!r} now"
-        for name, value in binding.items()
-        if before.get(name) != value
-    ]
-    if differences:
-        raise ConfigError(
-            f"--run_dir {run.location} holds a run with other settings "
-            f"({'; '.join(differences)}). Use those, or another --run_dir."
-        )
-
-
 def _train(settings, run, binding, strategy):
     """(the pretrainer or `None`, whether its training is complete)."""
     print(
@@ -222,7 +187,7 @@ def _train(settings, run, binding, strategy):
         config=binding,
         writes=strategy.is_chief,
     )
-    if checkpoint.paths() and run.read_config() is None:
+    if checkpoint.paths() and run.read_settings() is None:
         raise ConfigError(
             f"--run_dir {run.location} holds checkpoints without their "
             "config.json, perhaps of an earlier version of keras_rtd: use "

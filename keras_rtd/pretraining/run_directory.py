@@ -7,6 +7,9 @@ import pathlib
 import shutil
 
 from keras_rtd.utils.remote import is_remote
+from keras_rtd.utils.setting import ConfigError
+from keras_rtd.utils.settings import ENVIRONMENT
+from keras_rtd.utils.settings import flatten
 
 
 class RunDirectoryError(RuntimeError):
@@ -101,9 +104,60 @@ class RunDirectory:
             else:
                 leftover.unlink()
 
-    def read_config(self):
-        """The settings of the run that was started here, or `None`."""
-        return self.read_json(self.config)
+    def write_settings(self, settings, environment):
+        """Write `config.json`.
+
+        Args:
+            settings: dict of group to dict of settings.
+            environment: dict of what else the numbers depend on, for people.
+        """
+        self.write_json(self.config, {**settings, ENVIRONMENT: environment})
+
+    def read_settings(self):
+        """The settings of the run that was started here.
+
+        Returns:
+            flat dict, with the environment's; `None` where none was started,
+            or where an earlier keras_rtd finished it.
+
+        Raises:
+            ConfigError: an earlier keras_rtd started it.
+        """
+        config = self.read_json(self.config)
+        if config is None:
+            return None
+        if ENVIRONMENT in config:
+            return {**flatten(config), **config[ENVIRONMENT]}
+        if self.finished:
+            return None
+        raise ConfigError(
+            f"--run_dir {self.location} holds a run that an earlier version "
+            "of keras_rtd started: finish it with that version, or start "
+            f"again with --config={self.location}/config.json and another "
+            "--run_dir"
+        )
+
+    def check_same(self, binding, before):
+        """Refuse a run with other settings than the one that is here.
+
+        Args:
+            binding: flat dict of what must not change.
+            before: what `read_settings` returned, with the defaults of what
+                it lacks, or `None`.
+
+        Raises:
+            ConfigError: names what differs.
+        """
+        differences = [
+            f"{name}: {before.get(name)!r} there, {value!r} now"
+            for name, value in binding.items()
+            if before is not None and before.get(name) != value
+        ]
+        if differences:
+            raise ConfigError(
+                f"--run_dir {self.location} holds runs with other settings "
+                f"({'; '.join(differences)}). Use those, or another --run_dir."
+            )
 
     def read_finished(self):
         """What `finish` was told, or `None`."""

@@ -6,7 +6,11 @@ import sys
 import textwrap
 
 from keras_rtd.utils.setting import ConfigError
+from keras_rtd.utils.setting import SettingError
 from keras_rtd.utils.setting import nearest
+from keras_rtd.utils.settings import NONE
+from keras_rtd.utils.settings import as_flags
+from keras_rtd.utils.settings import flags_of
 from keras_rtd.utils.settings import read_file
 from keras_rtd.utils.settings import typed
 
@@ -49,6 +53,28 @@ def parse(flags, description, defaults=None, argv=None, old=None):
     if path is None:
         return values
     return {**read_file(path, flags, old), **values}
+
+
+def parse_group(cls, description, argv=None, name="settings"):
+    """The settings of a command that has one group.
+
+    Args:
+        cls: the group's dataclass.
+        description, argv: as of `parse`.
+        name: string, the group's name in files. Defaults to `"settings"`.
+
+    Returns:
+        An instance of `cls`.
+
+    Raises:
+        ConfigError: see `parse`; a value that the group refuses.
+    """
+    flags = flags_of([(name, cls)])
+    given = parse(flags, description, None, argv)
+    try:
+        return cls(**{k: None if v == NONE else v for k, v in given.items()})
+    except SettingError as e:
+        raise ConfigError(as_flags(e, flags)) from e
 
 
 def parse_text(flags, text, old=None):
@@ -164,7 +190,8 @@ def help_text(flags, description, defaults, topic=""):
 CONFIG = (
     "--config FILE reads settings from YAML or JSON, also from a run's "
     "config.json.\nFlags are over the file, the file is over the preset, and "
-    "other settings are the preset's."
+    "other settings are the preset's.\nA flag without a value says yes; "
+    "--no_FLAG or --FLAG=no says no. --FLAG=none says that there is none."
 )
 
 
