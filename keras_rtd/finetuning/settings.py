@@ -225,4 +225,4 @@ def resolve(given=None, config_file=None, defaults=None, task=None):
 
 
 # What config.json of earlier versions held beside settings.
-OLD = {"backend": lambda value, path: {}}
+OLD: dict = {"backend": lambda value, path: {}}

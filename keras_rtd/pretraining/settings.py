@@ -217,13 +217,10 @@ def _resolve(defaults, given, known):
         if flag.group != "objective"
     }
     values |= {**layers[0], **layers[1], **given}
-    kind = objectives.OBJECTIVES.get(values["objective"])
-    _check(
-        "objective",
-        kind is not None,
-        f"one of {', '.join(objectives.OBJECTIVES)}",
-        values,
-    )
+    kinds = objectives.OBJECTIVES
+    rule = f"one of {', '.join(kinds)}"
+    _check("objective", values["objective"] in kinds, rule, values)
+    kind = kinds[values["objective"]]
     if values["objective"] != of_preset["objective"]:
         values = {**objectives.get(kind.name).get_config(), **values}
     values = {k: None if v == NONE else v for k, v in values.items()}

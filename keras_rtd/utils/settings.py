@@ -131,8 +131,8 @@ def _kind(hint):
         optional = len(inner) < len(typing.get_args(hint))
         hint = inner[0] if len(inner) == 1 else None
     if hint is tuple or typing.get_origin(hint) is tuple:
-        inner = typing.get_args(hint)
-        return (inner[0] if inner else str), True, optional
+        kinds = typing.get_args(hint)
+        return (kinds[0] if kinds else str), True, optional
     return hint, False, optional
 
 
@@ -168,7 +168,7 @@ def as_json(value):
 
 def flatten(values):
     """The settings of a nested dict, as `config.json` holds it."""
-    flat = {}
+    flat: dict = {}
     for name, value in values.items():
         if name == ENVIRONMENT:
             continue

@@ -39,6 +39,7 @@ def command(world, run_dir, *extra):
         "--checkpoint_every=5",
         "--eval_every=10",
         "--eval_batches=3",
+        "--dtype=float32",
         *extra,
     ]
 
@@ -275,7 +276,7 @@ def test_parts_that_cannot_share_the_batch_are_refused(world, tmp_path):
     result = run_here(command(world, tmp_path / "run", "--accumulate_steps=3"))
     assert result.returncode == 2
     last = result.stderr.strip().splitlines()[-1]
-    assert "--accumulate_steps must divide the 4 windows" in last
+    assert "--accumulate_steps must divide the 4 rows" in last
 
 
 @pytest.mark.run_once
@@ -283,7 +284,7 @@ def test_a_run_older_than_a_setting_has_its_default(world, finished):
     run_dir, _ = finished
     path = run_dir / "config.json"
     config = json.loads(path.read_text())
-    del config["accumulate_steps"]
+    del config["devices"]["accumulate_steps"]
     path.write_text(json.dumps(config))
     assert run_here(command(world, run_dir)).returncode == 0
     result = run_here(command(world, run_dir, "--accumulate_steps=2"))
