@@ -153,7 +153,7 @@ def help_text(flags, description, defaults, topic=""):
     if topic in groups:
         return _group_help(topic, groups[topic], defaults)
     if topic in flags:
-        return _flag_help(flags[topic], defaults)
+        return flag_help(flags[topic], defaults)
     whole = [_group_help(name, fs, defaults) for name, fs in groups.items()]
     if topic == "all":
         return "\n\n".join([description.strip(), *whole, CONFIG])
@@ -189,19 +189,20 @@ def help_text(flags, description, defaults, topic=""):
 
 CONFIG = (
     "--config FILE reads settings from YAML or JSON, also from a run's "
-    "config.json.\nFlags are over the file, the file is over the preset, and "
-    "other settings are the preset's.\nA flag without a value says yes; "
-    "--no_FLAG or --FLAG=no says no. --FLAG=none says that there is none."
+    "config.json.\nFlags are over the file, and the file is over the preset. "
+    "What is not given is the preset's.\n--FLAG says yes and --no_FLAG says "
+    "no; --FLAG=none takes away what the preset has."
 )
 
 
 def _group_help(name, members, defaults):
     lines = [f"{name}:"]
-    lines += [_flag_help(flag, defaults) for flag in members]
+    lines += [flag_help(flag, defaults) for flag in members]
     return "\n".join(lines)
 
 
-def _flag_help(flag, defaults):
+def flag_help(flag, defaults):
+    """The help of one `Flag`: a sentence with its default."""
     head = f"  --{flag.name}"
     if flag.kind is not bool:
         head += f" {TYPES[flag.kind]}{' ...' if flag.several else ''}"
