@@ -16,7 +16,6 @@ of its steps is usually enough.
 
 import dataclasses
 import pathlib
-import shutil
 import sys
 
 from keras_rtd.interop import parts
@@ -24,8 +23,8 @@ from keras_rtd.interop.convert import Place
 from keras_rtd.interop.vocabulary import change_vocabulary
 from keras_rtd.models import ElectraPretrainer
 from keras_rtd.models import ElectraTokenizer
-from keras_rtd.pretraining import pretrain
 from keras_rtd.pretraining import resolve
+from keras_rtd.pretraining.run import run_everywhere
 from keras_rtd.pretraining.run import run_safely
 from keras_rtd.pretraining.run_directory import local_folder
 from keras_rtd.pretraining.settings import OLD
@@ -35,6 +34,8 @@ from keras_rtd.utils.command_line import parse
 from keras_rtd.utils.setting import ConfigError
 from keras_rtd.utils.setting import setting
 from keras_rtd.utils.settings import flags_of
+from keras_rtd.utils.targets import PRESET
+from keras_rtd.utils.writing import new_path
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,7 +75,8 @@ def adapt(argv=None):
         # What is wrong shows before the model is loaded.
         settings = resolve(DEFAULTS, None, given)
         prepare(source, generator, settings.model, initial)
-    pretrain(resolve({**DEFAULTS, "init_from": str(initial)}, None, given))
+    defaults = {**DEFAULTS, "init_from": str(initial)}
+    return run_everywhere(resolve(defaults, None, given))
 
 
 def prepare(source, generator, model, path):
@@ -98,10 +100,8 @@ def prepare(source, generator, model, path):
             f"{counts['unknown']:,} from [UNK]"
         )
     # Renamed when whole, so that a killed one is not taken for it.
-    temporary = path.with_name(path.name + ".tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    pretrainer.save_to_preset(str(temporary))
-    temporary.rename(path)
+    with new_path(path, PRESET) as temporary:
+        pretrainer.save_to_preset(temporary)
 
 
 def load(source, generator=None):

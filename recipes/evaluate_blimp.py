@@ -12,8 +12,6 @@ and what it reaches: docs/experiments.md.
 """
 
 import dataclasses
-import json
-import pathlib
 import sys
 import time
 
@@ -25,6 +23,14 @@ from keras_rtd.utils.command_line import parse_group
 from keras_rtd.utils.setting import SettingError
 from keras_rtd.utils.setting import check_settings
 from keras_rtd.utils.setting import setting
+from keras_rtd.utils.targets import Kind
+from keras_rtd.utils.targets import check_target
+from keras_rtd.utils.targets import has_keys
+from keras_rtd.utils.writing import write_json
+
+FIGURES = Kind(
+    "figures of BLiMP", lambda path: has_keys(path, "scorer", "paradigms")
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,6 +66,7 @@ class BlimpSettings:
 def score(config):
     (data,) = config.data
     start = time.perf_counter()
+    check_target(config.output, FIGURES, [data, config.model])
     result = evaluate(
         config.model,
         "blimp",
@@ -73,10 +80,8 @@ def score(config):
     seconds = round(time.perf_counter() - start, 1)
     print(blimp.table(result))
     result = {"model": config.model, "seconds": seconds, **result}
-    output = pathlib.Path(config.output)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
-    print(f"{seconds:.0f} seconds; all figures in {output}")
+    write_json(config.output, result, FIGURES)
+    print(f"{seconds:.0f} seconds; all figures in {config.output}")
 
 
 if __name__ == "__main__":

@@ -19,8 +19,8 @@ import sys
 from keras_rtd.data import prepare_corpus
 from keras_rtd.data.python_docs import write_corpus
 from keras_rtd.models import ElectraTokenizer
-from keras_rtd.pretraining import pretrain
 from keras_rtd.pretraining import resolve
+from keras_rtd.pretraining.run import run_everywhere
 from keras_rtd.pretraining.run import run_safely
 from keras_rtd.pretraining.run_directory import local_folder
 from keras_rtd.pretraining.samples import terminal_lines
@@ -78,9 +78,10 @@ def train(argv=None):
             settings.data, data=(prepare(folder, settings),)
         )
         settings = dataclasses.replace(settings, data=data)
-    pretrain(settings)
-    if (folder / "finished.json").exists():
+    status = run_everywhere(settings)
+    if not status and (folder / "finished.json").exists():
         show(folder)
+    return status
 
 
 def prepare(folder, settings):

@@ -36,6 +36,7 @@ SHARED_DATA = TESTS.parent.parent / "shared" / "data"
 # Tests of what never looks at the backend: `make test` runs them once.
 RUN_ONCE = (
     "benchmarks_test.py",
+    "imports_test.py",
     "package_test.py",
     "data/*",
     "evaluation/glue_test.py",

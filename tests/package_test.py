@@ -14,7 +14,7 @@ import pytest
 
 ROOT = pathlib.Path(__file__).parent.parent
 
-# DESIGN's five lines, two steps long.
+# The README's five lines, two steps long.
 FIVE_LINES = """
 import keras_rtd
 

@@ -7,8 +7,7 @@ from keras_rtd.models import ElectraBackbone
 from keras_rtd.models import ElectraPreprocessor
 from keras_rtd.models import ElectraPretrainer
 from keras_rtd.models import ElectraTokenizer
-from keras_rtd.models.pretrainer_parts import GENERATORS
-from keras_rtd.objectives import OBJECTIVES
+from keras_rtd.objectives import find
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 WORDS = (
@@ -46,15 +45,16 @@ def pretrainer(
         "kernel_stddev": kernel_stddev,
     }
     backbone = ElectraBackbone(hidden_dim=16, num_heads=2, **sizes)
-    kind = OBJECTIVES[kwargs.get("objective", "electra")].generator
-    generator = kind and GENERATORS[kind](
+    objective = find(kwargs.get("objective", "electra"))
+    kind = objective.generator_class(ElectraBackbone)
+    generator = kind and kind(
         hidden_dim=8,
         num_heads=1,
         embeddings=backbone.embeddings,
         name="generator",
         **sizes,
     )
-    if kind == "two_tower":
+    if "special_ids" in objective.tokenizer_options:
         options = kwargs.setdefault("objective_config", {})
         options.setdefault("special_ids", [2, 3, 4])
     if with_tokenizer:

@@ -25,9 +25,13 @@ class DataSettings:
     )
     segments: str = setting(
         "pair",
-        "pair: two segments per row. packed: one segment per row. documents: "
-        "several documents per row; attention stays within a document.",
+        "pair: two segments per row. single: one segment per row.",
         choices=SEGMENTS,
+    )
+    packing: bool = setting(
+        False,
+        "Several documents per row, without padding; attention stays within a "
+        "document.",
     )
     mask_rate: float = setting(
         0.15,

@@ -175,7 +175,7 @@ def _rows_to_batch(tokenizer, options, rows, by_document):
             excluded_ids=tokenizer.special_token_ids,
             word_start=tf.gather(word_starts, token_ids),
         )
-        if options.segments == "documents":
+        if options.packing:
             groups = {
                 "segment_ids": tf.zeros_like(numbers),
                 "document_ids": numbers,

@@ -108,7 +108,7 @@ def finetune(settings, problem):
         }
         run.write_json(run.path / "results.json", results)
         text = markdown([results])
-        (run.path / "results.md").write_text(text + "\n", encoding="utf-8")
+        run.write_text(run.path / "results.md", text + "\n")
         print(text)
         return results
     finally:
@@ -185,8 +185,8 @@ def _one_seed(settings, problem, run, seed, binding):
         _keep_if_best(run, problem, model, seed, settings.run.epochs, scores)
     result = {"seed": seed, **scores}
     inner.finish(result)
-    for path in checkpoint.paths():
-        path.unlink()
+    for name in checkpoint.files.names():
+        checkpoint.files.remove(name)
     return result
 
 

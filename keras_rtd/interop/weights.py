@@ -13,7 +13,8 @@ from keras_rtd.models import ElectraBackbone
 from keras_rtd.models import ElectraMaskedLM
 from keras_rtd.models import ElectraPretrainer
 from keras_rtd.models import ElectraReplacedTokenDetector
-from keras_rtd.models.pretrainer_parts import SEPARATE
+from keras_rtd.models import ElectraTwoTowerGenerator
+from keras_rtd.models.encoders import SEPARATE
 
 EMBEDDINGS = "electra/embeddings"
 TOKEN_TABLE = f"{EMBEDDINGS}/word_embeddings"
@@ -154,11 +155,11 @@ def _add_generator(named, model):
             f"objective {model.objective.name!r}: pass the pretrainer's "
             "`discriminator`, `masked_lm()` or `replaced_token_detector()`."
         )
-    if model.objective.generator == "two_tower":
+    if isinstance(model.generator, ElectraTwoTowerGenerator):
         for scope, tower in TOWERS.items():
             _add_encoder(named, scope, getattr(model.generator, tower))
         _add_masked_lm_head(named, model.masked_lm_head, "cloze_predictions")
-    elif model.objective.generator == "masked_lm":
+    elif model.generator is not None:
         _add_encoder(named, "generator", model.generator)
         _add_masked_lm_head(named, model.masked_lm_head)
     else:

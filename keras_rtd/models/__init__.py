@@ -1,5 +1,6 @@
 """Encoders and the models made of them."""
 
+from keras_rtd.layers.two_tower import ElectraTwoTowerGenerator
 from keras_rtd.models.backbone import ElectraBackbone
 from keras_rtd.models.masked_lm import ElectraMaskedLM
 from keras_rtd.models.preprocessor import ElectraPreprocessor
@@ -16,7 +17,6 @@ from keras_rtd.models.token_classifier import ElectraTokenClassifier
 from keras_rtd.models.token_classifier_preprocessor import (
     ElectraTokenClassifierPreprocessor,
 )
-from keras_rtd.models.two_tower import ElectraTwoTowerGenerator
 from keras_rtd.tokenizers import ElectraTokenizer
 
 __all__ = [

@@ -5,13 +5,15 @@ import keras_hub
 
 from keras_rtd.layers import blocks
 from keras_rtd.layers.attention import DIRECTIONS
-from keras_rtd.layers.attention_bias import AttentionBias
+from keras_rtd.layers.basic import Dense
+from keras_rtd.layers.basic import LayerNormalization
 from keras_rtd.layers.embedding import ElectraEmbedding
 from keras_rtd.layers.initializers import GlorotUniform
-from keras_rtd.layers.kernels import Dense
-from keras_rtd.layers.kernels import LayerNormalization
+from keras_rtd.layers.local_attention import AttentionBias
+from keras_rtd.models.preset_files import check_weights
 from keras_rtd.models.stored_dtype import store_plain_dtype
 from keras_rtd.tokenizers.electra_tokenizer import ElectraTokenizer
+from keras_rtd.utils.targets import SavesPreset
 
 FORMAT_VERSION = 1
 
@@ -37,7 +39,7 @@ OPTIONS = (
 
 
 @keras.saving.register_keras_serializable(package="keras_rtd")
-class ElectraBackbone(keras_hub.models.Backbone):
+class ElectraBackbone(SavesPreset, keras_hub.models.Backbone):
     """The ELECTRA encoder: embeddings, projection, Transformer layers.
 
     Equal to google-research/electra's `BertModel` with `embedding_size`
@@ -290,6 +292,17 @@ class ElectraBackbone(keras_hub.models.Backbone):
         if "document_ids" in inputs:
             return self._encode(**inputs, training=training)
         return super().call(inputs, training=training, mask=mask)
+
+    @classmethod
+    def from_preset(cls, preset, load_weights=True, **kwargs):
+        """As `keras_hub.models.Backbone.from_preset`.
+
+        Raises:
+            ValueError: a preset without weights and `load_weights=True`.
+        """
+        if load_weights:
+            check_weights(cls, preset)
+        return super().from_preset(preset, load_weights, **kwargs)
 
     def save_to_preset(self, preset_dir, max_shard_size=10):
         """As `keras_hub.models.Backbone.save_to_preset`.

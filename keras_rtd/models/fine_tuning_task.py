@@ -6,11 +6,11 @@ import keras
 
 from keras_rtd.models import foreign
 from keras_rtd.models.backbone import ElectraBackbone
+from keras_rtd.models.bundled import DESCRIPTIONS
+from keras_rtd.models.encoder_arguments import encoder_arguments
 from keras_rtd.models.preprocessor import ElectraPreprocessor
-from keras_rtd.models.presets import DESCRIPTIONS
-from keras_rtd.models.presets import ENCODER_ARGUMENTS
+from keras_rtd.models.preset_files import has_weights
 from keras_rtd.models.presets import check_known
-from keras_rtd.models.presets import has_weights
 from keras_rtd.models.presets import preset_length
 from keras_rtd.models.presets import read_task_name
 from keras_rtd.models.task_weights import TaskWeights
@@ -163,7 +163,8 @@ class FineTuningTask(LabelledStep, TaskWeights):
     def _split(cls, kwargs):
         """Take the encoder's arguments out of `kwargs`."""
         own = inspect.signature(cls.__init__).parameters
-        encoder = {k: v for k, v in kwargs.items() if k in ENCODER_ARGUMENTS}
+        known = encoder_arguments(cls.backbone_cls)
+        encoder = {k: v for k, v in kwargs.items() if k in known}
         for name in encoder:
             if name not in own:
                 del kwargs[name]

@@ -5,12 +5,13 @@ import keras_hub
 
 from keras_rtd.layers.heads import MaskedLMHead
 from keras_rtd.models.backbone import ElectraBackbone
+from keras_rtd.models.loading import from_pretrainer_preset
 from keras_rtd.models.preprocessor import ElectraPreprocessor
-from keras_rtd.models.presets import from_pretrainer_preset
+from keras_rtd.utils.targets import SavesPreset
 
 
 @keras.saving.register_keras_serializable(package="keras_rtd")
-class ElectraMaskedLM(keras_hub.models.Task):
+class ElectraMaskedLM(SavesPreset, keras_hub.models.Task):
     """An ELECTRA encoder that fills masked positions: the generator.
 
     Inputs: dict of `token_ids`, `segment_ids` int32, `padding_mask` int32 or
@@ -34,15 +35,7 @@ class ElectraMaskedLM(keras_hub.models.Task):
     def __init__(self, backbone, preprocessor=None, head=None, **kwargs):
         self.backbone = backbone
         self.preprocessor = preprocessor
-        self.masked_lm_head = head or MaskedLMHead(
-            backbone.embeddings,
-            activation=backbone.activation,
-            layer_norm_epsilon=backbone.layer_norm_epsilon,
-            kernel_stddev=backbone.kernel_stddev,
-            scale_input=backbone.block == "modern",
-            dtype=backbone.dtype_policy,
-            name="masked_lm_head",
-        )
+        self.masked_lm_head = head or MaskedLMHead.of(backbone)
         positions = keras.Input((None,), dtype="int32", name="mask_positions")
         logits = self.masked_lm_head(
             backbone.output["sequence_output"], positions

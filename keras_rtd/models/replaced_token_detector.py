@@ -5,12 +5,13 @@ import keras_hub
 
 from keras_rtd.layers.heads import DetectionHead
 from keras_rtd.models.backbone import ElectraBackbone
+from keras_rtd.models.loading import from_pretrainer_preset
 from keras_rtd.models.preprocessor import ElectraPreprocessor
-from keras_rtd.models.presets import from_pretrainer_preset
+from keras_rtd.utils.targets import SavesPreset
 
 
 @keras.saving.register_keras_serializable(package="keras_rtd")
-class ElectraReplacedTokenDetector(keras_hub.models.Task):
+class ElectraReplacedTokenDetector(SavesPreset, keras_hub.models.Task):
     """An ELECTRA encoder that says which tokens were replaced.
 
     Inputs: dict of `token_ids`, `segment_ids` int32 and `padding_mask` int32
@@ -38,13 +39,7 @@ class ElectraReplacedTokenDetector(keras_hub.models.Task):
     def __init__(self, backbone, preprocessor=None, head=None, **kwargs):
         self.backbone = backbone
         self.preprocessor = preprocessor
-        self.detection_head = head or DetectionHead(
-            activation=backbone.activation,
-            kernel_stddev=backbone.kernel_stddev,
-            scale_input=backbone.block == "modern",
-            dtype=backbone.dtype_policy,
-            name="detection_head",
-        )
+        self.detection_head = head or DetectionHead.of(backbone)
         logits = self.detection_head(backbone.output["sequence_output"])
         super().__init__(
             inputs=backbone.input,

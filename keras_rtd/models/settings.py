@@ -2,13 +2,13 @@
 
 import dataclasses
 
-from keras_rtd import objectives
 from keras_rtd.layers.blocks import BLOCKS
+from keras_rtd.models.block_exchange import block_of
+from keras_rtd.models.encoders import SHARING
 from keras_rtd.models.presets import preset_length
 from keras_rtd.models.presets import read_task
+from keras_rtd.models.presets import stored_objective
 from keras_rtd.models.pretrainer import ElectraPretrainer
-from keras_rtd.models.pretrainer_parts import SHARING
-from keras_rtd.models.pretrainer_parts import block_of
 from keras_rtd.utils.setting import check_settings
 from keras_rtd.utils.setting import setting
 
@@ -125,9 +125,7 @@ def preset_settings(preset):
     config = read_task(ElectraPretrainer, preset)["config"]
     encoder = config["backbone"]["config"]
     generator = (config["generator"] or {}).get("config", {})
-    objective = objectives.get(
-        config["objective"], **config["objective_config"]
-    )
+    objective = stored_objective(preset, config)
     return {
         "objective": objective.name,
         **objective.get_config(),

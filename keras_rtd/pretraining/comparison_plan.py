@@ -8,13 +8,13 @@ from keras_rtd import objectives
 from keras_rtd.evaluation import glue
 from keras_rtd.evaluation import tagging
 from keras_rtd.layers.masking import MaskingOptions
+from keras_rtd.models import ElectraBackbone
 from keras_rtd.pretraining.ingredients import build_pretrainer
 from keras_rtd.pretraining.run_directory import local_folder
 from keras_rtd.pretraining.settings import OLD
 from keras_rtd.pretraining.settings import flags as run_flags
 from keras_rtd.pretraining.settings import resolve
 from keras_rtd.utils.command_line import parse_text
-from keras_rtd.utils.flops import training_flops
 from keras_rtd.utils.setting import ConfigError
 from keras_rtd.utils.setting import SettingError
 from keras_rtd.utils.setting import check_settings
@@ -325,7 +325,8 @@ class Comparison:
         if objective is None:
             return self.given
         options = objectives.option_names(objective)
-        alone = objectives.OBJECTIVES[objective].generator is None
+        kind = objectives.find(objective)
+        alone = kind.generator_class(ElectraBackbone) is None
         return {
             name: value
             for name, value in self.given.items()
@@ -362,9 +363,9 @@ def flops_per_token(settings):
     slots = MaskingOptions(mask_rate=data.mask_rate).num_slots(
         data.sequence_length
     )
-    return training_flops(
+    return model.objective.flops_per_token(
         model,
         data.sequence_length,
         slots,
-        given_draws=data.replacements is not None,
+        given_samples=data.replacements is not None,
     )

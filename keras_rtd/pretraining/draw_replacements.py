@@ -28,8 +28,9 @@ from keras_rtd.data.prepared import PreparedCorpus
 from keras_rtd.data.replacements import data_settings
 from keras_rtd.data.replacements import uniform_of
 from keras_rtd.data.replacements import write_replacements
+from keras_rtd.data.windows import OLD_SEGMENTS
 from keras_rtd.data.windows import SEGMENTS
-from keras_rtd.layers import vocabulary_axis
+from keras_rtd.kernels import vocabulary_axis
 from keras_rtd.layers.masking import MaskingOptions
 from keras_rtd.models.frozen_generator import load_masked_lm
 from keras_rtd.models.pretrainer import encoder_inputs
@@ -40,6 +41,7 @@ from keras_rtd.utils.command_line import parse_group
 from keras_rtd.utils.setting import SettingError
 from keras_rtd.utils.setting import check_settings
 from keras_rtd.utils.setting import setting
+from keras_rtd.utils.targets import check_inputs
 
 # Windows that go through the generator at once.
 ROWS = 64
@@ -69,8 +71,11 @@ class ReplacementsSettings(DtypeSettings):
         0.15, "Share of the tokens that are masked.", above=0, below=1
     )
     segments: str = setting(
-        "pair", "Segments per row, as of the run.", choices=SEGMENTS
+        "pair",
+        "Segments per row, as of the run.",
+        choices=(*SEGMENTS, *OLD_SEGMENTS),
     )
+    packing: bool = setting(False, "Several documents per row, as of the run.")
     temperature: float = setting(
         1.0, "Temperature of the sampled tokens.", above=0
     )
@@ -112,6 +117,7 @@ def draw_replacements(config):
         ValueError: data that is not prepared, or of another tokenizer than
             the generator's.
     """
+    check_inputs(config.output, [*config.data, config.generator])
     dtype = config.resolved().dtype
     masked_lm = load_masked_lm(config.generator, dtype=dtype)
     corpus = PreparedCorpus(
@@ -126,6 +132,7 @@ def draw_replacements(config):
         repeat=True,
         shard=(0, 1),
         segments=config.segments,
+        packing=config.packing,
         masking=MaskingOptions(config.mask_rate),
     )
     batches = PreparedBatches(corpus, options)

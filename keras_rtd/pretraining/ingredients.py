@@ -184,6 +184,7 @@ def _options(settings, phase, pretrainer):
         "seed": settings.run.seed,
         "mask_rate": data.mask_rate,
         "segments": data.segments,
+        "packing": data.packing,
     }
     if not _reads_prepared(settings):
         options["documents"] = data.documents

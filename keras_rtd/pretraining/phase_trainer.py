@@ -10,7 +10,6 @@ from keras_rtd.pretraining.description import facts
 from keras_rtd.pretraining.health import Health
 from keras_rtd.pretraining.ingredients import datasets
 from keras_rtd.utils.flops import matmul_rate
-from keras_rtd.utils.flops import training_flops
 
 
 class PhaseTrainer:
@@ -56,11 +55,11 @@ class PhaseTrainer:
         if strategy.is_chief:
             # Only now that the data was found good: it binds later runs.
             self.run.write_settings(settings.to_dict(), facts())
-        flops = training_flops(
+        flops = pretrainer.objective.flops_per_token(
             pretrainer,
             phase.sequence_length,
             held_out[0]["mask_positions"].shape[1],
-            given_draws=settings.data.replacements is not None,
+            given_samples=settings.data.replacements is not None,
         )
         progress = ProgressLine(
             done,
@@ -79,7 +78,7 @@ class PhaseTrainer:
                     self.unigram,
                     pretrainer.tokenizer.special_token_ids,
                 )
-                if pretrainer.objective.has_detector
+                if pretrainer.objective.has_detector()
                 else None
             ),
             writer=self.writer,

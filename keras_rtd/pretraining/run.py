@@ -27,8 +27,8 @@ from keras_rtd.pretraining.tensorboard import TensorBoardWriter
 from keras_rtd.training import Checkpoint
 from keras_rtd.training import CheckpointError
 from keras_rtd.training import get_strategy
-from keras_rtd.training.strategy import STRATEGIES
 from keras_rtd.training.strategy import LostWorkerError
+from keras_rtd.training.strategy import start_processes
 from keras_rtd.utils.command_line import parse
 from keras_rtd.utils.setting import ConfigError
 from keras_rtd.utils.step_times import table
@@ -48,7 +48,7 @@ def main(description, defaults=None, argv=None):
 
     def work():
         given = parse(flags(), description, defaults, argv, OLD)
-        pretrain(resolve(defaults, None, given))
+        return run_everywhere(resolve(defaults, None, given))
 
     return run_safely(work)
 
@@ -56,12 +56,15 @@ def main(description, defaults=None, argv=None):
 def run_safely(work):
     """`work()`, with one line for what a person can mend.
 
+    Args:
+        work: function that returns `None` or an exit status.
+
     Returns:
         int, the exit status. When another process of the run is lost, this
         one ends here: JAX's own way out waits for the lost one, and aborts.
     """
     try:
-        work()
+        status = work()
     except (ConfigError, RunDirectoryError, CheckpointError) as e:
         return _fail(e)
     except FloatingPointError as e:
@@ -75,12 +78,24 @@ def run_safely(work):
         if os.environ.get("KERAS_RTD_TRACEBACK"):
             raise
         return _fail(e)
-    return 0
+    return status or 0
 
 
 def _fail(error, status=2):
     message = " ".join(str(error).split())
     print(f"error: {message}", file=sys.stderr)
+    return status
+
+
+def run_everywhere(settings):
+    """`pretrain`, in a process for each device where the strategy wants it.
+
+    Returns:
+        int, the exit status of the processes; `None` where this one trained.
+    """
+    status = start_processes(settings.devices.strategy)
+    if status is None:
+        pretrain(settings)
     return status
 
 
@@ -103,11 +118,8 @@ def pretrain(settings):
         LostWorkerError: another process of the run has ended.
     """
     devices = settings.devices
-    name = devices.strategy
-    if name not in STRATEGIES:  # "auto", until `get_strategy` knows it
-        name = "single"
     strategy = get_strategy(
-        name, tpu=devices.tpu, model_devices=devices.model_devices
+        devices.strategy, tpu=devices.tpu, model_devices=devices.model_devices
     )
     with contextlib.ExitStack() as stack:
         stack.callback(strategy.close)
@@ -124,9 +136,10 @@ def pretrain(settings):
 def _pretrain(settings, strategy):
     _check_parts(settings, strategy)
     run = open_run_directory(settings.run.run_dir)
+    run.check()
     before = run.read_settings()
     # Only now: the processes of several hosts have connected.
-    settings = settings.on_devices(before)
+    settings = settings.on_devices(before, strategy)
     binding = {**settings.binding(), "backend": keras.config.backend()}
     if before is not None:
         # Settings of a later keras_rtd had their defaults.
@@ -183,7 +196,7 @@ def _train(settings, run, binding, strategy):
         run.checkpoints,
         every=settings.run.checkpoint_every,
         keep=settings.run.keep_checkpoints,
-        best=pretrainer.objective.best_metric,
+        best=pretrainer.objective.best_metric(),
         config=binding,
         writes=strategy.is_chief,
     )

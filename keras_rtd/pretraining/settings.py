@@ -11,6 +11,8 @@ import textwrap
 
 from keras_rtd import objectives
 from keras_rtd.data.settings import DataSettings
+from keras_rtd.data.windows import OLD_SEGMENTS
+from keras_rtd.models.backbone import ElectraBackbone
 from keras_rtd.models.settings import GeneratorSettings
 from keras_rtd.models.settings import ModelSettings
 from keras_rtd.models.settings import preset_settings
@@ -64,14 +66,16 @@ class PretrainSettings:
         """list of `Phase`, in order."""
         return self.run.phases(self.data.sequence_length)
 
-    def on_devices(self, stored=None):
+    def on_devices(self, stored=None, strategy=None):
         """These settings with a dtype in place of `"auto"`.
 
         Args:
             stored: dict or `None`. The run's flat settings so far.
+            strategy: `keras_rtd.training.Strategy`, whose processes agree.
         """
         dtype = (stored or {}).get("dtype")
-        return dataclasses.replace(self, devices=self.devices.resolved(dtype))
+        devices = self.devices.resolved(dtype, strategy)
+        return dataclasses.replace(self, devices=devices)
 
     def to_dict(self):
         """The settings by group, as `config.json` and `--config` hold them."""
@@ -197,6 +201,10 @@ def _resolve(defaults, given, known):
     preset = source(given) or source(defaults) or source(fallback)
     of_preset = preset_settings(preset)
     config = of_preset.pop("optimizer_config")
+    # Such as the special tokens' ids, which no flag sets.
+    more = {
+        k: v for k, v in of_preset.items() if k not in known and v is not None
+    }
     optimizer = {n for n, flag in known.items() if flag.group == "optimizer"}
     of_preset |= {k: v for k, v in config.items() if k in optimizer}
     of_preset["optimizer_options"] = {
@@ -244,7 +252,7 @@ def _resolve(defaults, given, known):
     try:
         groups["objective"] = objectives.get(
             kind.name,
-            **{k: values[k] for k in options if k in known and k in values},
+            **{k: v for k, v in {**more, **values}.items() if k in options},
         )
     except SettingError:
         raise
@@ -290,14 +298,14 @@ def _adapt(values, given, of_preset, kind, known):
     if frozen is not None:
         _check(
             "frozen_generator",
-            kind.generator == "masked_lm",
-            f"left out: --objective={kind.name} draws from no masked LM",
+            _can_freeze(kind),
+            f"left out: --objective={kind.name} samples from no masked LM",
             values,
         )
         why = " with --frozen_generator, which does not learn"
         left_out(OF_GENERATOR, why)
         left_out(["embedding_sharing"], why, "separate")
-    elif kind.generator is None:
+    elif kind.generator_class(ElectraBackbone) is None:
         why = f": --objective={kind.name} has no generator"
         left_out(OF_GENERATOR, why)
         left_out(["embedding_sharing"], why, "shared")
@@ -343,6 +351,14 @@ def _adapt(values, given, of_preset, kind, known):
         )
 
 
+def _can_freeze(kind):
+    try:
+        objectives.get(kind.name, frozen_generator=True)
+    except ValueError:
+        return False
+    return True
+
+
 def _check_steps(settings):
     """Refuse numbers of steps that calls of several would pass over."""
     run, each = settings.run, settings.devices.steps_per_execution
@@ -355,6 +371,15 @@ def _check_steps(settings):
         value = getattr(run, name)
         rule = f"a multiple of --steps_per_execution={each}"
         _check(name, value % each == 0, rule, {name: value})
+
+
+def _segments(value, path):
+    if value not in OLD_SEGMENTS:
+        return {"segments": value}
+    segments, packing = OLD_SEGMENTS[value]
+    now = "packing" if packing else f"segments={segments}"
+    print(f"note: segments={value} is now --{now}", file=sys.stderr)
+    return {"segments": segments, "packing": packing}
 
 
 def _gone(name):
@@ -370,6 +395,7 @@ def _gone(name):
 
 # What earlier versions took; `facts` of config.json stood beside settings.
 OLD = {
+    "segments": _segments,
     **{
         name: _gone(name)
         for name in (

@@ -1,6 +1,7 @@
 """Checkpoints that survive a kill at any moment, and `fit` that resumes."""
 
 import json
+import os
 import threading
 import zipfile
 
@@ -248,10 +249,11 @@ class Checkpoint(keras.callbacks.Callback):
             self.files.write(file_name, lambda file: np.savez(file, **payload))
             self._prune()
         except OSError as e:
+            reason = os.strerror(e.errno) if e.errno else e
             self._error = CheckpointError(
-                f"Could not write {self.files.path(file_name)}: "
-                f"{e.strerror or e}. The checkpoints already there are whole; "
-                "make room and run the same command."
+                f"Could not write {self.files.path(file_name)}: {reason}. The "
+                "checkpoints already there are whole; make room and run the "
+                "same command."
             )
         except Exception as e:
             self._error = e

@@ -3,13 +3,15 @@
 import contextlib
 import os
 import pathlib
+import re
 import tempfile
 
 from keras_rtd.utils.remote import RemoteFolder
 from keras_rtd.utils.remote import is_remote
+from keras_rtd.utils.writing import new_file
+from keras_rtd.utils.writing import remove_leftovers
 
 SUFFIX = ".checkpoint.npz"
-TEMPORARY = ".tmp"
 # Beside an object that was written to its end.
 WHOLE = ".whole"
 
@@ -38,27 +40,20 @@ class LocalFiles:
     def names(self):
         """Whole checkpoints, oldest first."""
         return sorted(
-            path.name for path in self.directory.glob(f"step-*{SUFFIX}")
+            path.name
+            for path in self.directory.glob(f"step-*{SUFFIX}")
+            if _is_checkpoint(path.name)
         )
 
     def clean(self):
         """Make the folder, and remove what a killed process left."""
         self.directory.mkdir(parents=True, exist_ok=True)
-        for leftover in self.directory.glob(f"*{TEMPORARY}"):
-            leftover.unlink()
+        remove_leftovers(self.directory)
 
     def write(self, name, write):
         """Let `write(file)` make a checkpoint, whole or not at all."""
-        temporary = self.directory / (name + TEMPORARY)
-        try:
-            with open(temporary, "wb") as file:
-                write(file)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, self.directory / name)
-        except OSError:
-            temporary.unlink(missing_ok=True)
-            raise
+        with new_file(self.directory / name) as file:
+            write(file)
 
     @contextlib.contextmanager
     def local(self, name):
@@ -127,4 +122,4 @@ class RemoteFiles:
 
 
 def _is_checkpoint(name):
-    return name.startswith("step-") and name.endswith(SUFFIX)
+    return re.fullmatch(rf"step-\d+{re.escape(SUFFIX)}", name) is not None

@@ -115,17 +115,18 @@ class DtypeSettings:
     def __post_init__(self):
         check_settings(self)
 
-    def resolved(self, stored=None):
+    def resolved(self, stored=None, strategy=None):
         """These settings with a dtype in place of `"auto"`.
 
         Ask only when the processes of a run have connected.
 
         Args:
             stored: string or `None`. What the run has used so far.
+            strategy: `keras_rtd.training.Strategy` or `None`.
         """
         if self.dtype != AUTO:
             return self
-        return dataclasses.replace(self, dtype=stored or fast_dtype())
+        return dataclasses.replace(self, dtype=stored or fast_dtype(strategy))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -139,8 +140,7 @@ class DeviceSettings(DtypeSettings):
     strategy: str = setting(
         AUTO,
         "How devices share the work. auto: all accelerators of this host.",
-        # In the order of what is usual; "auto" is of `get_strategy` as well.
-        choices=tuple(dict.fromkeys((AUTO, *STRATEGIES))),
+        choices=STRATEGIES,
         free=True,
     )
     model_devices: int | None = setting(

@@ -13,7 +13,6 @@ import types
 
 from keras_rtd import objectives
 from keras_rtd.layers.embedding import padded_rows
-from keras_rtd.utils.flops import training_flops
 
 PRESETS = pathlib.Path(__file__).parents[1] / "models" / "presets"
 # Weight, gradient and Adam's two moments, float32; a bfloat16 copy in use.
@@ -90,7 +89,7 @@ def estimate(schedule, device, count, utilisation=0.4, overlap=0.0):
     sizes = preset_sizes(schedule.preset)
     parameters = parameter_count(sizes)
     tokens = schedule.batch_size * schedule.sequence_length // count
-    flops = tokens * training_flops(
+    flops = tokens * sizes.objective.flops_per_token(
         sizes, schedule.sequence_length, schedule.predictions
     )
     traffic = ring_bytes(parameters * GRADIENT_BYTES, count)

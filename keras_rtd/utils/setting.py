@@ -41,6 +41,7 @@ def setting(
     *,
     choices=None,
     nargs=None,
+    flag=True,
     free=False,
     preset=False,
     none=None,
@@ -58,6 +59,8 @@ def setting(
         preset: bool. Whether a preset has it; `default` is then for presets
             that do not say. Defaults to `False`.
         none: string or `None`. What the default `None` stands for, in words.
+        flag: bool. `False` where another setting decides this one, so that
+            the command line has no flag for it. Defaults to `True`.
         **bounds: `above`, `at_least`, `below`, `at_most`: numbers.
     """
     if unknown := set(bounds) - set(BOUNDS):
@@ -69,6 +72,7 @@ def setting(
         "free": free,
         "preset": preset,
         "none": none,
+        "flag": flag,
         "bounds": bounds,
     }
     return dataclasses.field(default=default, metadata=metadata)

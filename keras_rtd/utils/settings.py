@@ -99,14 +99,15 @@ def flags_of(groups):
     Args:
         groups: list of (name, dataclass). Of a name that several have, the
             first owns it. Fields of other types than numbers, strings, bools
-            and tuples of these are no flags.
+            and tuples of these are no flags, nor are those with `flag=False`.
     """
     found = {}
     for group, cls in groups:
         hints = typing.get_type_hints(cls)
         for field in dataclasses.fields(cls):
             kind, several, optional = _kind(hints[field.name])
-            if kind in KINDS and field.name not in found:
+            is_flag = kind in KINDS and field.metadata.get("flag", True)
+            if is_flag and field.name not in found:
                 default = field.default
                 if field.default_factory is not dataclasses.MISSING:
                     default = field.default_factory()

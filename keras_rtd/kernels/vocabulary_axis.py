@@ -1,4 +1,4 @@
-"""What is asked of the generator's logits, in one pass and two steps.
+"""The generator's logits, in one pass and two steps, in plain `keras.ops`.
 
 A step has thousands of rows of tens of thousands of logits. One pass over them
 for the maxima and sums of blocks, and the rest is done on the few blocks
@@ -9,48 +9,16 @@ times as long as the generator itself.
 import keras
 from keras import ops
 
-from keras_rtd.layers.embedding import ROW_MULTIPLE as BLOCK
-from keras_rtd.layers.kernels import islands
-from keras_rtd.layers.kernels import tf_tensor
-
+# Tokens of a block; token tables have a multiple of it as rows.
+BLOCK = 64
 # Logit of what cannot be: exp of it is 0.
 IMPOSSIBLE = -1e9
 # The largest float32 below 1: a draw must stay below the total.
 BELOW_ONE = 1.0 - 2.0**-24
 
 
-def score(x, table, bias, ids, uniform):
-    """All that a training step asks of the logits x @ table^T + bias.
-
-    PyTorch and TensorFlow's training step make the logits, their softmax and
-    its gradient part by part or fused, and keep at most the logits.
-
-    Args:
-        x: (rows, width), in the compute dtype.
-        table: (vocabulary, width), in the same; a multiple of 64 tokens.
-        bias: float32 (vocabulary,).
-        ids: int32 (rows,).
-        uniform: float32 (rows, 2), numbers from 0 up to 1.
-
-    Returns:
-        (nll, drawn, best): float32 (rows,), the negative log-likelihood of
-        `ids`, the only one with a gradient; int32 (rows,), one draw from the
-        softmax; int32 (rows,), the most probable id.
-    """
-    if keras.config.backend() == "torch":
-        from keras_rtd.layers import vocabulary_torch
-
-        return vocabulary_torch.score(x, table, bias, ids, uniform)
-    compiled = islands()
-    if compiled:
-        values = map(tf_tensor, (x, table, bias, ids, uniform))
-        return compiled.vocabulary_score(*values)
-    logits = ops.cast(ops.matmul(x, ops.transpose(table)), "float32") + bias
-    return score_logits(logits, ids, uniform)[:3]
-
-
 def score_logits(logits, ids, uniform):
-    """As `score`, from float32 (rows, vocabulary) logits.
+    """As `base.score_vocabulary`, from float32 (rows, vocabulary) logits.
 
     Returns:
         (nll, drawn, best, total): and the logarithm of the sum of exp(logits).

@@ -1,45 +1,20 @@
-"""GELU, LayerNorm, RoPE and the vocabulary's softmax as small XLA programs
-inside TensorFlow's graph.
+"""Functions that XLA compiles, inside TensorFlow's graph.
 
 TensorFlow's CPU and GPU run every elementwise operation as a pass over memory
 of its own, ten and more for a GELU and its gradient. XLA fuses them, but its
 matrix products on a CPU are slower than oneDNN's. So the graph keeps the
-products, and these are compiled.
-
-Only within `active()`, which the training step enters: a SavedModel must not
-need XLA where it is served.
+products, and GELU, LayerNorm, RoPE and the vocabulary's softmax are compiled.
 """
-
-import contextlib
-import contextvars
 
 import tensorflow as tf
 
-from keras_rtd.layers import rotary
-from keras_rtd.layers.vocabulary_axis import score_logits
+from keras_rtd.kernels import base
+from keras_rtd.kernels.vocabulary_axis import score_logits
 
 SQRT_HALF = 0.7071067811865476
 SQRT_TWO_OVER_PI = 0.7978845608028654
 INVERSE_SQRT_TWO_PI = 0.3989422804014327
 CUBIC = 0.044715
-
-_active = contextvars.ContextVar("islands_active", default=False)
-
-
-@contextlib.contextmanager
-def active():
-    """Layers called inside compile their elementwise work."""
-    token = _active.set(True)
-    try:
-        yield
-    finally:
-        _active.reset(token)
-
-
-def are_active():
-    """Whether the caller is within `active()`."""
-    return _active.get()
-
 
 _compiled = tf.function(jit_compile=True)
 
@@ -184,7 +159,7 @@ def _layer_norm_gradient(x, gamma, upstream, epsilon):
 
 @tf.custom_gradient
 def turn(x, cosine, sine):
-    """As `rotary.turn`; the gradient is turned back."""
+    """As `base.turn`; the gradient is turned back."""
 
     def gradient(upstream):
         return _turn(upstream, cosine, -sine), None, None
@@ -192,12 +167,12 @@ def turn(x, cosine, sine):
     return _turn(x, cosine, sine), gradient
 
 
-_turn = _compiled(rotary.turn)
+_turn = _compiled(base.turn)
 
 
 @tf.custom_gradient
-def vocabulary_score(x, table, bias, ids, uniform):
-    """As `vocabulary_axis.score`; keeps the logits in the dtype of `x`."""
+def score_vocabulary(x, table, bias, ids, uniform):
+    """As `base.score_vocabulary`; keeps the logits in the dtype of `x`."""
     logits = tf.matmul(x, table, transpose_b=True)
     nll, drawn, best, total = _score(logits, bias, ids, uniform)
 

@@ -3,9 +3,8 @@
 import keras
 from keras import ops
 
-from keras_rtd.models.backbone import OPTIONS
-from keras_rtd.models.backbone import SIZES
-from keras_rtd.models.backbone import ElectraBackbone
+# The encoder of presets that do not name one.
+ENCODER = "keras_rtd>ElectraBackbone"
 
 
 @keras.saving.register_keras_serializable(package="keras_rtd")
@@ -22,36 +21,43 @@ class ElectraTwoTowerGenerator(keras.layers.Layer):
     beside them.
 
     Args:
-        embeddings: the `ElectraEmbedding` of both.
-        **kwargs: arguments of `ElectraBackbone`, for each of the two.
+        embeddings: the embedding layer of both.
+        encoder: string. Registered name of the encoder's class, which takes a
+            `direction`. Defaults to that of `ElectraBackbone`.
+        **kwargs: arguments of the encoder, for each of the two.
 
-    Call arguments: those of `ElectraBackbone`.
+    Call arguments: those of the encoder.
 
     Returns:
         (batch, length, 2 * hidden_dim).
     """
 
-    def __init__(self, embeddings=None, name="generator", **kwargs):
+    def __init__(
+        self, embeddings=None, name="generator", encoder=ENCODER, **kwargs
+    ):
         kwargs.pop("direction", None)
         trainable = kwargs.pop("trainable", True)
         super().__init__(
             name=name, dtype=kwargs.get("dtype"), trainable=trainable
         )
-        self.left_to_right = ElectraBackbone(
+        self.encoder = encoder
+        encoder_class = keras.saving.get_registered_object(encoder)
+        self.left_to_right = encoder_class(
             embeddings=embeddings,
             direction="left_to_right",
             name=f"{name}_ltr",
             **kwargs,
         )
-        self.right_to_left = ElectraBackbone(
+        self.right_to_left = encoder_class(
             embeddings=self.left_to_right.embeddings,
             direction="right_to_left",
             name=f"{name}_rtl",
             **kwargs,
         )
         # Sizes and options, as an encoder has them.
-        for key in SIZES + OPTIONS:
-            setattr(self, key, getattr(self.left_to_right, key))
+        for key in self.left_to_right.get_config():
+            if not hasattr(self, key):
+                setattr(self, key, getattr(self.left_to_right, key))
         self.built = True
 
     @property
@@ -71,4 +77,4 @@ class ElectraTwoTowerGenerator(keras.layers.Layer):
     def get_config(self):
         config = self.left_to_right.get_config()
         del config["direction"]
-        return {**config, "name": self.name}
+        return {**config, "name": self.name, "encoder": self.encoder}

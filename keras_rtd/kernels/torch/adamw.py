@@ -11,23 +11,8 @@ import torch
 NEVER_CORRECT = 1e9
 
 
-def clip_by_global_norm(gradients, limit):
-    """Scale all gradients down so that their joint norm is at most `limit`."""
-    norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
-    # Above 1 only where the norm is above the limit.
-    factor = torch.clamp(norm / limit, min=1.0)
-    return list(torch._foreach_div(gradients, factor))
-
-
-def update(optimizer, gradients, variables, learning_rate):
-    """Apply one step to `variables`, as `AdamW.update_step` would.
-
-    Args:
-        optimizer: the `keras_rtd.training.AdamW`.
-        gradients: list of tensors.
-        variables: list of `keras.Variable`.
-        learning_rate: scalar tensor.
-    """
+def adamw(optimizer, gradients, variables, learning_rate):
+    """As `base.adamw`."""
     rate, generator_rate, correction = optimizer.rates(learning_rate)
     groups: dict[tuple, list] = {}
     for gradient, variable in zip(gradients, variables):

@@ -3,29 +3,31 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_rtd.layers import attention
+from keras_rtd import kernels
+from keras_rtd.kernels import base
+from keras_rtd.layers.attention import attention_bias
 
 
 @pytest.fixture
 def fresh():
-    attention._warn_if_slow.cache_clear()
+    base.warn_if_slow.cache_clear()
     yield
-    attention._warn_if_slow.cache_clear()
+    base.warn_if_slow.cache_clear()
 
 
 def attend(dropout):
     x = ops.convert_to_tensor(np.ones((1, 2, 4, 8), "float32"))
-    bias = attention.attention_bias(np.ones((1, 4), bool))
+    bias = attention_bias(np.ones((1, 4), bool))
     layer = keras.layers.Dropout(dropout, seed=0)
     for _ in range(2):
-        attention.attend(x, x, x, bias, layer, training=True)
+        kernels.attend(x, x, x, bias, layer, training=True)
 
 
 @pytest.mark.parametrize("dropout", [0.0, 0.1])
 def test_the_slow_path_on_a_gpu_is_said_once(
     monkeypatch, capsys, fresh, dropout
 ):
-    monkeypatch.setattr(attention, "has_gpu", lambda: True)
+    monkeypatch.setattr(base, "has_gpu", lambda: True)
     attend(dropout)
     lines = capsys.readouterr().out.splitlines()
     if keras.config.backend() == "torch" and not dropout:

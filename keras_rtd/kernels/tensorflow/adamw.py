@@ -13,15 +13,8 @@ import tensorflow as tf
 SMALL = 1 << 15
 
 
-def update(optimizer, gradients, variables, learning_rate):
-    """Apply one step to `variables`, as `AdamW.update_step` would.
-
-    Args:
-        optimizer: the `keras_rtd.training.AdamW`.
-        gradients: list of tensors.
-        variables: list of `keras.Variable`.
-        learning_rate: float32 scalar.
-    """
+def adamw(optimizer, gradients, variables, learning_rate):
+    """As `base.adamw`."""
     rates = optimizer.rates(learning_rate)
     groups: dict[tuple, list] = {}
     for number, (gradient, variable) in enumerate(zip(gradients, variables)):

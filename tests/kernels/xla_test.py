@@ -4,12 +4,14 @@ import pytest
 import scipy.special
 
 if keras.config.backend() != "tensorflow":
-    pytest.skip("TensorFlow's own kernels", allow_module_level=True)
+    pytest.skip(
+        "what XLA compiles in TensorFlow's graph", allow_module_level=True
+    )
 
 import tensorflow as tf
 
-from keras_rtd.layers import islands_tensorflow as islands
-from keras_rtd.layers import kernels
+from keras_rtd import kernels
+from keras_rtd.layers.basic import LayerNormalization
 
 ROWS, WIDTH = 24, 48
 DTYPES = [("float32", 1e-6), ("bfloat16", 1e-2)]
@@ -43,7 +45,7 @@ def tanh_gelu(x):
 def test_gelu_and_its_gradient(approximate, function, dtype, tolerance):
     x = tf.cast(3.0 * values(0), dtype)
     upstream = tf.cast(values(1), dtype)
-    with tf.GradientTape() as tape, islands.active():
+    with tf.GradientTape() as tape, kernels.training_scope():
         tape.watch(x)
         y = kernels.gelu(x, approximate)
     assert y.dtype == dtype
@@ -60,14 +62,14 @@ def test_gelu_and_its_gradient(approximate, function, dtype, tolerance):
 @pytest.mark.parametrize("dtype, tolerance", DTYPES)
 def test_layer_norm_and_its_gradients_equal_keras(dtype, tolerance):
     policy = "float32" if dtype == "float32" else "mixed_bfloat16"
-    layer = kernels.LayerNormalization(epsilon=1e-6, dtype=policy)
+    layer = LayerNormalization(epsilon=1e-6, dtype=policy)
     layer.build((None, None, WIDTH))
     layer.gamma.assign(1.0 + 0.1 * values(2)[0, 0])
     layer.beta.assign(0.1 * values(3)[0, 0])
     x = tf.cast(1.0 + 2.0 * values(0), dtype)
     upstream = tf.cast(values(1), dtype)
     results = []
-    for context in (islands.active(), tf.name_scope("plain")):
+    for context in (kernels.training_scope(), tf.name_scope("plain")):
         with tf.GradientTape() as tape, context:
             tape.watch(x)
             y = layer(x)
@@ -79,7 +81,15 @@ def test_layer_norm_and_its_gradients_equal_keras(dtype, tolerance):
 
 
 def test_only_within_the_training_step():
-    assert kernels.islands() is None
-    with islands.active():
-        assert kernels.islands() is islands
-    assert kernels.islands() is None
+    def operations():
+        graph = tf.function(kernels.gelu).get_concrete_function(
+            tf.TensorSpec((2, 3), tf.float32)
+        )
+        return (
+            b"_XlaMustCompile" in graph.graph.as_graph_def().SerializeToString()
+        )
+
+    assert not operations()
+    with kernels.training_scope():
+        assert operations()
+    assert not operations()

@@ -1,4 +1,4 @@
-"""`vocabulary_axis.score` on PyTorch: logits in slices, made twice.
+"""The vocabulary's score on PyTorch: logits in slices, made twice.
 
 Of the largest tensor of the step only a slice of rows exists in float32 at a
 time, forward and backward; the product that is made again for the backward
@@ -7,8 +7,8 @@ pass costs less than reading a stored one would.
 
 import torch
 
-from keras_rtd.layers.embedding import ROW_MULTIPLE as BLOCK
-from keras_rtd.layers.vocabulary_axis import first_above
+from keras_rtd.kernels.vocabulary_axis import BLOCK
+from keras_rtd.kernels.vocabulary_axis import first_above
 
 # Rows at a time: few megabytes, which a CPU's cache holds, and launches that
 # fill a GPU.
@@ -16,8 +16,8 @@ ROWS = {"cpu": 64}
 MANY_ROWS = 4096
 
 
-def score(x, table, bias, ids, uniform):
-    """As `vocabulary_axis.score`."""
+def score_vocabulary(x, table, bias, ids, uniform):
+    """As `base.score_vocabulary`."""
     return _Score.apply(x, table, bias, ids.long(), uniform)
 
 

@@ -1,14 +1,33 @@
-"""Dropout whose random numbers a run repeats, and replicas do not share."""
+"""Keras's Dense, LayerNormalization and Dropout with our own computation."""
 
 import keras
 
+from keras_rtd import kernels
 from keras_rtd.layers.initializers import new_seed
 from keras_rtd.utils.replicas import SeedGenerator
 
 
+class Dense(keras.layers.Dense):
+    """`keras.layers.Dense` with `kernels.project`. Keras's LoRA reaches it."""
+
+    def call(self, inputs, training=None):
+        x = kernels.project(inputs, self.kernel, self.bias)
+        return x if self.activation is None else self.activation(x)
+
+
+class LayerNormalization(keras.layers.LayerNormalization):
+    """`keras.layers.LayerNormalization` over the last axis.
+
+    Statistics are float32 whatever the compute dtype.
+    """
+
+    def call(self, inputs):
+        return kernels.layer_norm(inputs, self.gamma, self.beta, self.epsilon)
+
+
 @keras.saving.register_keras_serializable(package="keras_rtd")
 class Dropout(keras.layers.Layer):
-    """As `keras.layers.Dropout`, with other numbers on every replica.
+    """`keras.layers.Dropout` with other random numbers on every replica.
 
     Its random state is a variable that checkpoints hold: Keras takes
     PyTorch's global state unless a seed is given.

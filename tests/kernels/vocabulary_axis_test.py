@@ -7,7 +7,8 @@ import scipy.special
 import scipy.stats
 from keras import ops
 
-from keras_rtd.layers import vocabulary_axis
+from keras_rtd import kernels
+from keras_rtd.kernels import vocabulary_axis
 from keras_rtd.layers.sampler import sample_unigram
 
 ROWS, WIDTH, VOCABULARY = 150, 16, 192
@@ -36,18 +37,6 @@ def exact_logits(x, table, bias):
     return x @ table.T + bias
 
 
-@contextlib.contextmanager
-def training_step():
-    """TensorFlow's step has a kernel of its own."""
-    if keras.config.backend() != "tensorflow":
-        yield
-        return
-    from keras_rtd.layers import islands_tensorflow
-
-    with islands_tensorflow.active():
-        yield
-
-
 def gradients(function, values):
     """d function / d values, on any backend."""
     backend = keras.config.backend()
@@ -68,7 +57,9 @@ def gradients(function, values):
     return jax.grad(function, argnums=range(len(values)))(*values)
 
 
-@pytest.mark.parametrize("scope", [contextlib.nullcontext, training_step])
+@pytest.mark.parametrize(
+    "scope", [contextlib.nullcontext, kernels.training_scope]
+)
 @pytest.mark.parametrize(
     "dtype, tolerance", [("float32", 1e-5), ("bfloat16", 3e-2)]
 )
@@ -77,11 +68,11 @@ def test_score_and_its_gradient_equal_scipy(scope, dtype, tolerance):
     weights = np.random.default_rng(1).random(ROWS).astype("float32")
 
     def loss(x, table, bias):
-        nll, *_ = vocabulary_axis.score(x, table, bias, ids, uniform)
+        nll, *_ = kernels.score_vocabulary(x, table, bias, ids, uniform)
         return ops.sum(nll * ops.convert_to_tensor(weights))
 
     with scope():
-        nll, _, best = vocabulary_axis.score(x, table, bias, ids, uniform)
+        nll, _, best = kernels.score_vocabulary(x, table, bias, ids, uniform)
         seen = gradients(loss, [x, table, bias])
     logits = exact_logits(x, table, bias)
     chosen = np.arange(ROWS), ops.convert_to_numpy(ids)
@@ -108,13 +99,15 @@ def test_score_and_its_gradient_equal_scipy(scope, dtype, tolerance):
         assert error < tolerance
 
 
-@pytest.mark.parametrize("scope", [contextlib.nullcontext, training_step])
+@pytest.mark.parametrize(
+    "scope", [contextlib.nullcontext, kernels.training_scope]
+)
 def test_scores_draws_follow_the_softmax(scope):
     draws = 40_000
     x, table, bias, ids, _ = inputs(rows=1)
     uniform = np.random.default_rng(2).random((draws, 2)).astype("float32")
     with scope():
-        _, ids, _ = vocabulary_axis.score(
+        _, ids, _ = kernels.score_vocabulary(
             ops.repeat(x, draws, axis=0),
             table,
             bias,

@@ -5,13 +5,14 @@ import numpy as np
 import pytest
 from scipy.special import erf
 
-from keras_rtd.layers import kernels
+from keras_rtd import kernels
+from keras_rtd.layers.basic import Dense
 
 TANH_AT_1 = 0.8411919906
 
 
 def dense():
-    layer = kernels.Dense(3, bias_initializer="glorot_normal")
+    layer = Dense(3, bias_initializer="glorot_normal")
     layer.build((None, None, 4))
     return layer
 
