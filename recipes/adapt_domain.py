@@ -24,10 +24,10 @@ from keras_rtd.interop.vocabulary import change_vocabulary
 from keras_rtd.models import ElectraPretrainer
 from keras_rtd.models import ElectraTokenizer
 from keras_rtd.pretraining import resolve
+from keras_rtd.pretraining.resolution import OLD
 from keras_rtd.pretraining.run import run_everywhere
 from keras_rtd.pretraining.run import run_safely
 from keras_rtd.pretraining.run_directory import local_folder
-from keras_rtd.pretraining.settings import OLD
 from keras_rtd.pretraining.settings import flags
 from keras_rtd.tokenizers.case_options import normalizer_options
 from keras_rtd.utils.command_line import parse

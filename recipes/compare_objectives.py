@@ -49,9 +49,9 @@ from keras_rtd.pretraining.comparison_plan import TRAINED_SUITES
 from keras_rtd.pretraining.comparison_plan import Comparison
 from keras_rtd.pretraining.comparison_plan import flags
 from keras_rtd.pretraining.report import read_metrics
+from keras_rtd.pretraining.resolution import OLD
 from keras_rtd.pretraining.run import run_safely
 from keras_rtd.pretraining.run_directory import RunDirectory
-from keras_rtd.pretraining.settings import OLD
 from keras_rtd.pretraining.workers import end_with_parent
 from keras_rtd.pretraining.workers import run_side_by_side
 from keras_rtd.utils.command_line import parse

@@ -20,11 +20,11 @@ from keras_rtd.data import prepare_corpus
 from keras_rtd.data.python_docs import write_corpus
 from keras_rtd.models import ElectraTokenizer
 from keras_rtd.pretraining import resolve
+from keras_rtd.pretraining.resolution import OLD
 from keras_rtd.pretraining.run import run_everywhere
 from keras_rtd.pretraining.run import run_safely
 from keras_rtd.pretraining.run_directory import local_folder
 from keras_rtd.pretraining.samples import terminal_lines
-from keras_rtd.pretraining.settings import OLD
 from keras_rtd.pretraining.settings import flags
 from keras_rtd.utils.command_line import parse
 

@@ -10,10 +10,10 @@ from keras_rtd.evaluation import tagging
 from keras_rtd.layers.masking import MaskingOptions
 from keras_rtd.models import ElectraBackbone
 from keras_rtd.pretraining.ingredients import build_pretrainer
+from keras_rtd.pretraining.resolution import OLD
+from keras_rtd.pretraining.resolution import resolve
 from keras_rtd.pretraining.run_directory import local_folder
-from keras_rtd.pretraining.settings import OLD
 from keras_rtd.pretraining.settings import flags as run_flags
-from keras_rtd.pretraining.settings import resolve
 from keras_rtd.utils.command_line import parse_text
 from keras_rtd.utils.setting import ConfigError
 from keras_rtd.utils.setting import SettingError

@@ -17,11 +17,11 @@ from keras_rtd.pretraining.phase_trainer import PhaseTrainer
 from keras_rtd.pretraining.profile import profile
 from keras_rtd.pretraining.remote_run_directory import open_run_directory
 from keras_rtd.pretraining.report import write_report
+from keras_rtd.pretraining.resolution import OLD
+from keras_rtd.pretraining.resolution import resolve
 from keras_rtd.pretraining.run_directory import RunDirectoryError
 from keras_rtd.pretraining.samples import as_numpy
-from keras_rtd.pretraining.settings import OLD
 from keras_rtd.pretraining.settings import flags
-from keras_rtd.pretraining.settings import resolve
 from keras_rtd.pretraining.stop_on_signal import StopOnSignal
 from keras_rtd.pretraining.tensorboard import TensorBoardWriter
 from keras_rtd.training import Checkpoint

@@ -77,7 +77,7 @@ def argv(*words):
         ("weight_decay", -0.1, "at least 0"),
         ("temperature", 0, "above 0"),
         ("dropout", 1.0, "below 1"),
-        ("objective", "bert", "one of electra, mlm"),
+        ("objective", "bert", "one of electra, "),
         ("strategy", "magic", "one of auto, single"),
         ("dtype", "int8", "one of auto, float32"),
         ("checkpoint_every", 0, "at least 1"),
