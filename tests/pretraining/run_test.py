@@ -289,3 +289,31 @@ def test_a_run_older_than_a_setting_has_its_default(world, finished):
     assert run_here(command(world, run_dir)).returncode == 0
     result = run_here(command(world, run_dir, "--accumulate_steps=2"))
     assert "accumulate_steps: 1 there, 2 now" in result.stderr
+
+
+@pytest.mark.run_once
+def test_a_continued_run_keeps_its_dtype(world, finished):
+    run_dir, _ = finished
+    result = run_here(command(world, run_dir, "--dtype=auto"))
+    assert result.returncode == 0 and "nothing to do" in result.stdout
+    result = run_here(command(world, run_dir, "--dtype=mixed_bfloat16"))
+    assert "dtype: 'float32' there, 'mixed_bfloat16' now" in result.stderr
+
+
+@pytest.mark.run_once
+def test_a_runs_own_config_names_the_run(world, finished, tmp_path):
+    run_dir, _ = finished
+    recipe, file = command(world, run_dir)[:2], run_dir / "config.json"
+    result = run_here([*recipe, f"--config={file}"])
+    assert result.returncode == 0 and "nothing to do" in result.stdout
+    # One of an earlier version is read, but not continued.
+    old = json.loads(file.read_text())
+    facts = old.pop("environment")
+    flat = {k: v for group in old.values() for k, v in group.items()}
+    flat.pop("optimizer_options")
+    (tmp_path / "config.json").write_text(json.dumps({**flat, **facts}))
+    result = run_here([*recipe, f"--config={tmp_path / 'config.json'}"])
+    assert result.returncode == 0 and "nothing to do" in result.stdout
+    result = run_here(command(world, tmp_path))
+    assert result.returncode == 2
+    assert "an earlier version of keras_rtd started" in result.stderr
