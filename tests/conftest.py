@@ -46,6 +46,8 @@ RUN_ONCE = (
     "pretraining/remote_run_test.py",
     "pretraining/report_test.py",
     "pretraining/workers_test.py",
+    "serve/batching_test.py",
+    "serve/guard_test.py",
     "serve/http_test.py",
     "serve/page_test.py",
     "tokenizers/electra_tokenizer_test.py",
@@ -54,6 +56,8 @@ RUN_ONCE = (
     "tokenizers/vocabulary_file_test.py",
     "training/remote_checkpoint_test.py",
     "utils/host_memory_test.py",
+    "utils/writing_test.py",
+    "overwriting_test.py",
 )
 
 

@@ -54,7 +54,7 @@ def pretrainer(
         name="generator",
         **sizes,
     )
-    if "special_ids" in objective.tokenizer_options:
+    if "special_ids" in objective.tokenizer_options and not with_tokenizer:
         options = kwargs.setdefault("objective_config", {})
         options.setdefault("special_ids", [2, 3, 4])
     if with_tokenizer:

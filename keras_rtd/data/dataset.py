@@ -20,6 +20,7 @@ from keras_rtd.data.prepared import PreparedBatches
 from keras_rtd.data.prepared import PreparedCorpus
 from keras_rtd.data.replacements import Replacements
 from keras_rtd.layers.masking import MaskingOptions
+from keras_rtd.utils.hardware import keep_tensorflow_off_gpus
 
 _REBUILD = "_keras_rtd_rebuild"
 _BATCHES_AHEAD = 2
@@ -291,6 +292,7 @@ def _graph_dataset(batches, start_step=0):
     """The batches of prepared data as a `tf.data.Dataset`."""
     import tensorflow as tf
 
+    keep_tensorflow_off_gpus()
     signature = {
         name: tf.TensorSpec(value.shape, value.dtype)
         for name, value in batches.batch(0).items()

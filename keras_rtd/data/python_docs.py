@@ -16,6 +16,7 @@ import sysconfig
 import warnings
 
 from keras_rtd.utils.targets import Kind
+from keras_rtd.utils.targets import check_target
 from keras_rtd.utils.writing import write_text
 
 # Its tests and bundled third-party code are not prose about Python.
@@ -44,6 +45,11 @@ def write_corpus(path):
         RuntimeError: a Python without its standard library's sources.
         ValueError: the path is there, and is another file.
     """
+    start = topics()[0].splitlines()[0].encode()
+    corpus = Kind(
+        "this corpus", lambda path: path.read_bytes().startswith(start)
+    )
+    check_target(path, corpus)
     documents = [*topics(), *docstrings()]
     if len(documents) < 100:
         raise RuntimeError(
@@ -51,10 +57,6 @@ def write_corpus(path):
             f"{sysconfig.get_paths()['stdlib']}: give a corpus of your own "
             "with --data."
         )
-    start = documents[0].splitlines()[0].encode()
-    corpus = Kind(
-        "this corpus", lambda path: path.read_bytes().startswith(start)
-    )
     write_text(path, "\n\n".join(documents) + "\n", corpus)
     return len(documents)
 

@@ -13,7 +13,7 @@ from keras_rtd.layers.local_attention import AttentionBias
 from keras_rtd.models.preset_files import check_weights
 from keras_rtd.models.stored_dtype import store_plain_dtype
 from keras_rtd.tokenizers.electra_tokenizer import ElectraTokenizer
-from keras_rtd.utils.targets import SavesPreset
+from keras_rtd.utils.writing import SavesPreset
 
 FORMAT_VERSION = 1
 

@@ -7,7 +7,7 @@ from keras_rtd.layers.heads import MaskedLMHead
 from keras_rtd.models.backbone import ElectraBackbone
 from keras_rtd.models.loading import from_pretrainer_preset
 from keras_rtd.models.preprocessor import ElectraPreprocessor
-from keras_rtd.utils.targets import SavesPreset
+from keras_rtd.utils.writing import SavesPreset
 
 
 @keras.saving.register_keras_serializable(package="keras_rtd")

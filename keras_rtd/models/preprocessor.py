@@ -8,7 +8,7 @@ import numpy as np
 
 from keras_rtd.models.backbone import ElectraBackbone
 from keras_rtd.tokenizers.electra_tokenizer import ElectraTokenizer
-from keras_rtd.utils.targets import SavesPreset
+from keras_rtd.utils.writing import SavesPreset
 
 
 @keras.saving.register_keras_serializable(package="keras_rtd")

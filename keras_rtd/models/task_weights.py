@@ -5,7 +5,7 @@ from typing import Any
 import keras
 
 from keras_rtd.keras_internals import flat_layers
-from keras_rtd.utils.targets import SavesPreset
+from keras_rtd.utils.writing import SavesPreset
 
 
 class TaskWeights(SavesPreset):

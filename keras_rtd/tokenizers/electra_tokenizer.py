@@ -19,7 +19,7 @@ from keras_rtd.tokenizers.vocabulary_file import read_vocabulary
 from keras_rtd.tokenizers.wordpiece import SUFFIX_INDICATOR
 from keras_rtd.tokenizers.wordpiece import WordPieceEncoder
 from keras_rtd.tokenizers.wordpiece import word_starts
-from keras_rtd.utils.targets import SavesPreset
+from keras_rtd.utils.writing import SavesPreset
 
 _LAYER_ARGUMENTS = frozenset(("name", "dtype", "trainable", "config_file"))
 

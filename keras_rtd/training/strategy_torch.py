@@ -43,51 +43,58 @@ def start_processes():
         int, the exit status of the process that failed first, else 0; `None`
         with at most one GPU, or in a process that is one of several.
     """
-    count = int(os.environ.get(PROCESSES) or torch.cuda.device_count())
+    given = os.environ.get(PROCESSES) or str(torch.cuda.device_count())
+    if not given.isdigit():
+        sys.exit(f"error: {PROCESSES} must be a number. Received: {given!r}")
+    count = int(given)
     if count < 2 or any(name in os.environ for name in VARIABLES[:2]):
         return None
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
+    threads = str(max(1, (os.cpu_count() or 1) // count))
     common = {
+        "OMP_NUM_THREADS": threads,
+        **os.environ,
         "WORLD_SIZE": str(count),
         "LOCAL_WORLD_SIZE": str(count),
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": str(port),
-        "OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // count)),
     }
     print(f"starting {count} processes on this host", flush=True)
-    running = [
-        subprocess.Popen(
-            [sys.executable, *sys.orig_argv[1:]],
-            env={
-                **common,
-                **os.environ,
-                "RANK": str(i),
-                "LOCAL_RANK": str(i),
-            },
-        )
-        for i in range(count)
-    ]
+    running: list[subprocess.Popen] = []
     with _passed_on(running):
+        for i in range(count):
+            process = subprocess.Popen(
+                [sys.executable, *sys.orig_argv[1:]],
+                env={**common, "RANK": str(i), "LOCAL_RANK": str(i)},
+                # A terminal's Ctrl-C would reach them twice.
+                start_new_session=True,
+            )
+            running.append(process)
         return _wait(running)
 
 
 @contextlib.contextmanager
 def _passed_on(running):
-    """SIGTERM and SIGINT to this process reach all others."""
+    """Signals that end this process reach all others instead."""
 
     def pass_on(number, frame):
         for process in running:
             process.send_signal(number)
 
-    signals = (signal.SIGTERM, signal.SIGINT)
-    before = {number: signal.signal(number, pass_on) for number in signals}
+    before = {
+        number: signal.signal(number, pass_on)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+        # As under nohup.
+        if signal.getsignal(number) != signal.SIG_IGN
+    }
     try:
         yield
     finally:
         for process in running:
             process.kill()
+            process.wait()
         for number, handler in before.items():
             signal.signal(number, handler)
 
@@ -102,7 +109,9 @@ def _wait(running):
                 continue
             left.remove(process)
             if process.returncode and not status:
-                status = abs(process.returncode)
+                # As a shell has it of a process that a signal ended.
+                code = process.returncode
+                status = code if code > 0 else 128 - code
                 deadline = time.monotonic() + GRACE
         time.sleep(0.1)
     return status

@@ -93,3 +93,19 @@ def has_accelerator():
         return torch.cuda.is_available()
     devices = keras.distribution.list_devices()
     return not all(name.startswith("cpu") for name in devices)
+
+
+def keep_tensorflow_off_gpus():
+    """Where TensorFlow only reads data for another backend, it leaves the GPUs'
+    memory, all of which it would take, to that one.
+
+    Call it before TensorFlow computes anything.
+    """
+    if keras.config.backend() == "tensorflow":
+        return
+    import tensorflow as tf
+
+    try:
+        tf.config.set_visible_devices([], "GPU")
+    except RuntimeError:
+        pass  # The caller's own program has used TensorFlow before.

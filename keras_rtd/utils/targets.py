@@ -217,22 +217,6 @@ def _same(one, other):
     )
 
 
-class SavesPreset:
-    """`save_to_preset` that refuses to write over what is no preset.
-
-    Stands before a class of KerasHub among the bases.
-    """
-
-    def save_to_preset(self, preset_dir, *args, **kwargs):
-        """As KerasHub's.
-
-        Raises:
-            ValueError: the folder is no preset, but has files of its names.
-        """
-        check_preset_target(preset_dir)
-        super().save_to_preset(preset_dir, *args, **kwargs)  # type: ignore[misc]
-
-
 def is_plain(path):
     """Whether a path is a regular file or a folder, or a link to one."""
     return path.is_file() or path.is_dir()

@@ -13,6 +13,7 @@ import sys
 
 # As Linux shows it: /dev/accel0 up to v4, /dev/vfio/0 from v5e.
 DEVICES = ("/dev/accel[0-9]*", "/dev/vfio/[0-9]*")
+VENDORS = "/sys/bus/pci/devices/*/vendor"
 GOOGLE = "0x1ae0"
 # What Cloud TPU, GKE, Colab or Kaggle say of a TPU, where /sys is hidden.
 VARIABLES = ("TPU_ACCELERATOR_TYPE", "TPU_WORKER_ID", "TPU_NAME")
@@ -24,10 +25,9 @@ def is_attached():
         return False
     if any(name in os.environ for name in VARIABLES):
         return True
-    vendors = glob.glob("/sys/bus/pci/devices/*/vendor")
     return any(
         pathlib.Path(path).read_text("utf-8").strip() == GOOGLE
-        for path in vendors
+        for path in glob.glob(VENDORS)
     )
 
 

@@ -16,8 +16,11 @@ import uuid
 import zlib
 
 from keras_rtd.utils.targets import ANY_FILE
+from keras_rtd.utils.targets import check_preset_target
 from keras_rtd.utils.targets import check_target
 from keras_rtd.utils.targets import is_plain
+
+FULL = "The disk is full"
 
 # The checksum of the target's name, and a random number. A living process
 # holds a lock on it.
@@ -44,18 +47,11 @@ def new_path(path, kind=ANY_FILE, inputs=()):
     remove_leftovers(target.parent, target.name)
     temporary, lock = _reserve(target, kind.folder)
     try:
-        yield str(temporary)
-        _sync(temporary)
-        _replace(temporary, target)
-        _sync_one(target.parent)
-    except Exception as e:
-        if not is_disk_full(e):
-            raise
-        raise OSError(
-            errno.ENOSPC,
-            f"The disk is full: {path} was not written. Free some space, and "
-            "run the same command again",
-        ) from e
+        with _one_line(path):
+            yield str(temporary)
+            _sync(temporary)
+            _replace(temporary, target)
+            _sync_one(target.parent)
     finally:
         os.close(lock)
         _remove(temporary)
@@ -109,6 +105,41 @@ def is_disk_full(error):
     return getattr(error, "errno", None) in full or any(
         os.strerror(number) in str(error) for number in full
     )
+
+
+class SavesPreset:
+    """`save_to_preset` that refuses to write over what is no preset.
+
+    Stands before a class of KerasHub among the bases.
+    """
+
+    def save_to_preset(self, preset_dir, *args, **kwargs):
+        """As KerasHub's.
+
+        Raises:
+            ValueError: the folder is no preset, but has files of its names.
+            OSError: the disk is full; one line.
+        """
+        check_preset_target(preset_dir)
+        with _one_line(preset_dir):
+            super().save_to_preset(  # type: ignore[misc]
+                preset_dir, *args, **kwargs
+            )
+
+
+@contextlib.contextmanager
+def _one_line(path):
+    """A context that says in one line that the disk is full."""
+    try:
+        yield
+    except Exception as e:
+        if not is_disk_full(e):
+            raise
+        raise OSError(
+            errno.ENOSPC,
+            f"{FULL}: {path} was not written. Free some space, and run the "
+            "same command again",
+        ) from e
 
 
 def _start(name):
