@@ -23,54 +23,75 @@ from keras_rtd.interop import parts
 from keras_rtd.interop.convert import Place
 from keras_rtd.interop.vocabulary import change_vocabulary
 from keras_rtd.models import ElectraPretrainer
-from keras_rtd.pretraining import PretrainConfig
-from keras_rtd.pretraining import main
-from keras_rtd.pretraining import setting
-from keras_rtd.pretraining.settings import parse_arguments
+from keras_rtd.pretraining import resolve
+from keras_rtd.pretraining.resolution import OLD
+from keras_rtd.pretraining.run import run_everywhere
+from keras_rtd.pretraining.run import run_safely
+from keras_rtd.pretraining.run_directory import local_folder
+from keras_rtd.pretraining.settings import flags
+from keras_rtd.utils.command_line import parse
+from keras_rtd.utils.setting import ConfigError
+from keras_rtd.utils.setting import setting
+from keras_rtd.utils.settings import flags_of
 from keras_rtd.utils.targets import PRESET
 from keras_rtd.utils.writing import new_path
 
 
 @dataclasses.dataclass(frozen=True)
-class AdaptConfig(PretrainConfig):
-    remote_run_dir = False
+class SourceSettings:
+    """Which released model training goes on from."""
 
-    source: str | None = setting(None, "FORMAT:PATH of what to start from")
-    generator: str | None = setting(
-        None, "FORMAT:PATH of the generator, where it is apart"
+    source: str | None = setting(
+        None, "FORMAT:PATH of the released model.", none="none, it is needed"
     )
-    run_dir: str = setting("runs/adapted", "where everything is written")
-    train_steps: int = setting(20_000, "optimiser steps of the whole run")
-    batch_size: int = setting(32, "windows a step")
-    learning_rate: float | None = setting(1e-4, "peak rate")
-    warmup_steps: int | None = setting(1_000, "steps of linear warmup")
-
-    def __post_init__(self):
-        super().__post_init__()
-        self.check("source", self.source is not None, "given: FORMAT:PATH")
+    generator: str | None = setting(
+        None,
+        "FORMAT:PATH of its generator, where it has a place of its own.",
+        none="the generator of --source",
+    )
 
 
-def run(argv=None):
-    argv = sys.argv[1:] if argv is None else argv
-    config = parse_arguments(AdaptConfig, __doc__, argv)
-    initial = pathlib.Path(config.run_dir) / "initial"
-    try:
-        if not initial.is_dir():
-            prepare(config, initial)
-    except (ValueError, OSError, ImportError) as e:
-        print(f"error: {e}", file=sys.stderr)
-        return 2
-    return main(AdaptConfig, __doc__, [*argv, "--init_from", str(initial)])
+DEFAULTS = {
+    "run_dir": "runs/adapted",
+    "train_steps": 20_000,
+    "batch_size": 32,
+    "sequence_length": 128,
+    "learning_rate": 1e-4,
+    "warmup_steps": 1_000,
+}
+FLAGS = {**flags_of([("source", SourceSettings)]), **flags()}
 
 
-def prepare(config, path):
-    """Write the preset that training starts from."""
-    pretrainer = load(config.source, config.generator)
-    if config.vocabulary is not None:
+def adapt(argv=None):
+    """Write the preset that training starts from, then train."""
+    given = parse(FLAGS, __doc__, DEFAULTS, argv, OLD)
+    source, generator = (given.pop(k, None) for k in ("source", "generator"))
+    if source is None:
+        raise ConfigError("--source must be given: FORMAT:PATH")
+    run_dir = given.get("run_dir", DEFAULTS["run_dir"])
+    initial = pathlib.Path(local_folder(run_dir)) / "initial"
+    if not initial.is_dir():
+        # What is wrong shows before the model is loaded.
+        settings = resolve(DEFAULTS, None, given)
+        prepare(source, generator, settings.model, initial)
+    defaults = {**DEFAULTS, "init_from": str(initial)}
+    return run_everywhere(resolve(defaults, None, given))
+
+
+def prepare(source, generator, model, path):
+    """Write the preset that training starts from.
+
+    Args:
+        source, generator: strings, FORMAT:PATH; `generator` may be `None`.
+        model: `ModelSettings`, for the vocabulary.
+        path: `pathlib.Path` of the preset.
+    """
+    pretrainer = load(source, generator)
+    if model.vocabulary is not None:
         tokenizer = tokenizers.load(
-            config.vocabulary,
-            cased=config.cased,
-            keep_accents=config.keep_accents,
+            model.vocabulary,
+            cased=model.cased,
+            keep_accents=model.keep_accents,
         )
         pretrainer, counts = change_vocabulary(pretrainer, tokenizer)
         print(
@@ -99,4 +120,4 @@ def load(source, generator=None):
 
 
 if __name__ == "__main__":
-    sys.exit(run())
+    sys.exit(run_safely(adapt))

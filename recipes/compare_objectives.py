@@ -44,63 +44,66 @@ from keras_rtd.evaluation import evaluate
 from keras_rtd.pretraining import comparison
 from keras_rtd.pretraining import comparison_picture
 from keras_rtd.pretraining import pretrain
+from keras_rtd.pretraining.comparison_plan import DEFAULTS
 from keras_rtd.pretraining.comparison_plan import TRAINED_SUITES
-from keras_rtd.pretraining.comparison_plan import CompareConfig
+from keras_rtd.pretraining.comparison_plan import Comparison
+from keras_rtd.pretraining.comparison_plan import flags
 from keras_rtd.pretraining.report import read_metrics
+from keras_rtd.pretraining.resolution import OLD
 from keras_rtd.pretraining.run import run_safely
 from keras_rtd.pretraining.run_directory import RunDirectory
-from keras_rtd.pretraining.settings import parse_arguments
 from keras_rtd.pretraining.workers import end_with_parent
 from keras_rtd.pretraining.workers import run_side_by_side
+from keras_rtd.utils.command_line import parse
+from keras_rtd.utils.settings import flatten
 from keras_rtd.utils.targets import check_folder
 from keras_rtd.utils.targets import has_keys
 
 SUITES = "suites.json"
 
 
-def compare(config, argv):
+def compare(plan, argv):
     """All runs, then the table and the picture of what there is.
 
     Raises:
         ValueError: some runs ended with an error.
     """
+    config = plan.settings
     if config.only is not None:
-        run, _ = config.run(config.only)
+        run, _ = plan.run(config.only)
         train(run, config)
         return
     check_folder(
-        config.run_dir,
+        plan.run_dir,
         ("comparison.json", "comparison.md", "comparison.svg"),
         lambda path: has_keys(path / "comparison.json", "summary", "runs"),
         "the directory of a comparison",
     )
-    plan = {key: config.run(key) for key in config.runs()}
+    runs = {key: plan.run(key) for key in plan.runs()}
     statuses = {}
     if config.workers > 1 and not config.report_only:
-        statuses = train_side_by_side(plan, config, argv)
+        statuses = train_side_by_side(runs, config, argv)
     done = []
     in_turn = config.workers == 1 and not config.report_only
-    for key, (run, per_token) in plan.items():
+    for key, (run, per_token) in runs.items():
         if in_turn and not train(run, config):
             break
         if finished(run):
-            name, _, budget = config.runs()[key]
+            name, _, budget = plan.runs()[key]
             done.append(result(name, run, budget, per_token, config))
-            write(pathlib.Path(config.run_dir), done, config.against)
+            write(pathlib.Path(plan.run_dir), done, config.against)
     if done:
         print(comparison.report(done))
-        print(
-            f"{config.run_dir}: comparison.md, comparison.json, comparison.svg"
-        )
+        print(f"{plan.run_dir}: comparison.md, comparison.json, comparison.svg")
     wrong = [f"{key} (status {s})" for key, s in statuses.items() if s]
     if wrong:
         raise ValueError(
             f"These runs ended with an error: {', '.join(wrong)}. What they "
             "said stands above; the same command goes on."
         )
-    if len(done) < len(plan):
+    if len(done) < len(runs):
         print(
-            f"{len(plan) - len(done)} of {len(plan)} runs are not finished: "
+            f"{len(runs) - len(done)} of {len(runs)} runs are not finished: "
             "the same command continues them"
             + (", without --report_only" if config.report_only else "")
         )
@@ -113,11 +116,11 @@ def train(run, config):
     gc.collect()
     if not finished(run):
         return False
-    suites(pathlib.Path(run.run_dir), run.objective, config)
+    suites(folder_of(run), run.objective.name, config)
     return True
 
 
-def train_side_by_side(plan, config, argv):
+def train_side_by_side(runs, config, argv):
     """The runs that are not finished, each by a process of this recipe.
 
     Returns:
@@ -125,7 +128,7 @@ def train_side_by_side(plan, config, argv):
     """
     commands = {
         key: [sys.executable, "-u", __file__, *argv, f"--only={key}"]
-        for key, (run, _) in plan.items()
+        for key, (run, _) in runs.items()
         if not complete(run, config)
     }
     return run_side_by_side(
@@ -133,17 +136,22 @@ def train_side_by_side(plan, config, argv):
     )
 
 
+def folder_of(run):
+    """`pathlib.Path` of a run's directory."""
+    return pathlib.Path(run.run.run_dir)
+
+
 def finished(run):
     """Whether a run's training ended, everything written."""
-    return RunDirectory(run.run_dir).finished
+    return RunDirectory(run.run.run_dir).finished
 
 
 def complete(run, config):
     """Whether nothing is left to do, suites included."""
     if not finished(run):
         return False
-    found = set(read_suites(pathlib.Path(run.run_dir)))
-    scores = config.blimp and scorer_of(run.objective) is not None
+    found = set(read_suites(folder_of(run)))
+    scores = config.blimp and scorer_of(run.objective.name) is not None
     if scores and "BLiMP" not in found:
         return False
     for suite, (_, options) in config.trained_suites().items():
@@ -157,23 +165,23 @@ def complete(run, config):
 
 def result(name, run, budget, per_token, config):
     """What `keras_rtd.pretraining.comparison` takes of a finished run."""
-    folder = pathlib.Path(run.run_dir)
+    folder, objective = folder_of(run), run.objective.name
     rows = read_metrics(folder / "metrics.jsonl")
     for row in rows:
         row["flops"] = row["tokens"] * per_token
     return {
         "name": name,
-        "objective": run.objective,
-        "seed": run.seed,
-        "steps": run.train_steps,
-        "at": config.against and getattr(run, config.against),
+        "objective": objective,
+        "seed": run.run.seed,
+        "steps": run.run.train_steps,
+        "at": config.against and flatten(run.to_dict())[config.against],
         "budget": budget,
         "flops": rows[-1]["flops"],
         "flops_per_token": per_token,
         "rows": rows,
         "suites": read_suites(folder)
         if config.report_only
-        else suites(folder, run.objective, config),
+        else suites(folder, objective, config),
     }
 
 
@@ -229,9 +237,13 @@ def write(folder, runs, against):
 
 def main(argv=None):
     argv = sys.argv[1:] if argv is None else argv
-    config = parse_arguments(CompareConfig, __doc__, argv)
-    end_with_parent()
-    return run_safely(lambda config: compare(config, argv), config)
+
+    def work():
+        given = parse(flags(), __doc__, DEFAULTS, argv, OLD)
+        end_with_parent()
+        compare(Comparison(given), argv)
+
+    return run_safely(work)
 
 
 if __name__ == "__main__":

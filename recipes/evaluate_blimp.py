@@ -18,9 +18,11 @@ import time
 from keras_rtd.evaluation import blimp
 from keras_rtd.evaluation import evaluate
 from keras_rtd.evaluation.sentence_scoring import SCORERS
-from keras_rtd.pretraining import setting
-from keras_rtd.pretraining.settings import ConfigError
-from keras_rtd.pretraining.settings import parse_arguments
+from keras_rtd.pretraining.run import run_safely
+from keras_rtd.utils.command_line import parse_group
+from keras_rtd.utils.setting import SettingError
+from keras_rtd.utils.setting import check_settings
+from keras_rtd.utils.setting import setting
 from keras_rtd.utils.targets import Kind
 from keras_rtd.utils.targets import check_target
 from keras_rtd.utils.targets import has_keys
@@ -32,57 +34,55 @@ FIGURES = Kind(
 
 
 @dataclasses.dataclass(frozen=True)
-class BlimpConfig:
-    model: str | None = setting(None, "preset directory, or FORMAT:PATH")
-    data: tuple = setting((), "folder of BLiMP's files, or one file", nargs="+")
-    scorer: str = setting(
-        "discriminator", "which of the two networks", choices=SCORERS
+class BlimpSettings:
+    model: str | None = setting(
+        None, "Preset directory, or FORMAT:PATH.", none="none, it is needed"
     )
-    files: tuple = setting((), "names of files (default all)", nargs="+")
-    limit: int | None = setting(None, "pairs a file (default all)")
-    batch_tokens: int = setting(4096, "tokens a batch, padding included")
-    output: str = setting("blimp.json", "where the figures are written")
+    data: tuple[str, ...] = setting(
+        (), "Folder of BLiMP's files, or one file.", nargs="+"
+    )
+    scorer: str = setting(
+        "discriminator", "Encoder that scores.", choices=SCORERS
+    )
+    files: tuple[str, ...] = setting(
+        (), "Names of the files that are scored; none scores all.", nargs="+"
+    )
+    limit: int | None = setting(None, "Pairs per file.", none="all", at_least=1)
+    batch_tokens: int = setting(
+        4096, "Tokens per batch, padding included.", at_least=1
+    )
+    output: str = setting(
+        "blimp.json", "JSON file that the figures are written to."
+    )
 
     def __post_init__(self):
-        for name, good, rule in (
-            ("model", self.model is not None, "given"),
-            ("data", len(self.data) == 1, "one folder or file"),
-            ("limit", self.limit is None or self.limit >= 1, "at least 1"),
-            ("batch_tokens", self.batch_tokens >= 1, "at least 1"),
-        ):
-            if not good:
-                raise ConfigError(
-                    f"--{name} must be {rule}. "
-                    f"Received: {getattr(self, name)!r}"
-                )
+        check_settings(self)
+        if self.model is None:
+            raise SettingError("model", "given", self.model)
+        if len(self.data) != 1:
+            raise SettingError("data", "one folder or file", self.data)
 
 
-def run(argv=None):
-    config = parse_arguments(BlimpConfig, __doc__, argv)
+def score(config):
     (data,) = config.data
     start = time.perf_counter()
-    try:
-        check_target(config.output, FIGURES, [data, config.model])
-        result = evaluate(
-            config.model,
-            "blimp",
-            data,
-            scorer=config.scorer,
-            files=config.files or None,
-            limit=config.limit,
-            batch_tokens=config.batch_tokens,
-            progress=True,
-        )
-    except (ValueError, OSError, ImportError) as e:
-        print(f"error: {e}", file=sys.stderr)
-        return 2
+    check_target(config.output, FIGURES, [data, config.model])
+    result = evaluate(
+        config.model,
+        "blimp",
+        data,
+        scorer=config.scorer,
+        files=config.files or None,
+        limit=config.limit,
+        batch_tokens=config.batch_tokens,
+        progress=True,
+    )
     seconds = round(time.perf_counter() - start, 1)
     print(blimp.table(result))
     result = {"model": config.model, "seconds": seconds, **result}
     write_json(config.output, result, FIGURES)
     print(f"{seconds:.0f} seconds; all figures in {config.output}")
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(run())
+    sys.exit(run_safely(lambda: score(parse_group(BlimpSettings, __doc__))))

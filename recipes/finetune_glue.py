@@ -13,35 +13,36 @@ import dataclasses
 import sys
 
 from keras_rtd.evaluation.glue import TASKS
-from keras_rtd.finetuning import FineTuneConfig
 from keras_rtd.finetuning import main
 from keras_rtd.finetuning.problems import Glue
 from keras_rtd.models.text_classifier import POOLINGS
-from keras_rtd.pretraining import setting
+from keras_rtd.utils.setting import check_settings
+from keras_rtd.utils.setting import setting
 
 
 @dataclasses.dataclass(frozen=True)
-class GlueConfig(FineTuneConfig):
-    task: str = setting("sst2", "which task", choices=tuple(TASKS))
-    epochs: int | None = setting(
-        None, "passes over the training data (default 3; 10 for rte, stsb)"
-    )
+class GlueSettings:
+    task: str = setting("sst2", "Task of GLUE.", choices=tuple(TASKS))
     pooling: str = setting(
         "cls",
-        "what the head reads: the vector of [CLS], or the mean over tokens",
+        "Vector that the head reads. cls: that of [CLS]. mean: the mean over "
+        "tokens.",
         choices=POOLINGS,
     )
-    run_dir: str = setting("runs/glue", "where everything is written")
 
     def __post_init__(self):
-        if self.epochs is None:
-            object.__setattr__(self, "epochs", TASKS[self.task].epochs)
-        super().__post_init__()
+        check_settings(self)
 
 
-def problem(config):
-    return Glue(config.task, config.data, config.limit, config.pooling)
+def defaults(given):
+    task = TASKS.get(given.get("task", "sst2"))
+    return {"run_dir": "runs/glue", "epochs": task.epochs if task else 3}
+
+
+def problem(settings):
+    task, data = settings.task, settings.data
+    return Glue(task.task, data.data, data.limit, task.pooling)
 
 
 if __name__ == "__main__":
-    sys.exit(main(GlueConfig, __doc__, problem))
+    sys.exit(main(__doc__, problem, GlueSettings, defaults))

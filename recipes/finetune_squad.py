@@ -12,32 +12,40 @@ import dataclasses
 import pathlib
 import sys
 
-from keras_rtd.finetuning import FineTuneConfig
 from keras_rtd.finetuning import main
 from keras_rtd.finetuning.problems import Squad
-from keras_rtd.pretraining import setting
+from keras_rtd.utils.setting import check_settings
+from keras_rtd.utils.setting import setting
 
 
 @dataclasses.dataclass(frozen=True)
-class SquadConfig(FineTuneConfig):
-    train: str = setting("train-v1.1.json", "file of the training questions")
-    held_out: str = setting("dev-v1.1.json", "file of the questions scored")
-    held_out_limit: int | None = setting(
-        None, "questions scored, the first of the file (default all)"
+class SquadSettings:
+    train: str = setting("train-v1.1.json", "File of the training questions.")
+    held_out: str = setting(
+        "dev-v1.1.json", "File of the questions that are scored."
     )
-    epochs: int = setting(2, "passes over the training data")
-    run_dir: str = setting("runs/squad", "where everything is written")
+    held_out_limit: int | None = setting(
+        None,
+        "Questions that are scored, the first ones of the file.",
+        none="all",
+        at_least=1,
+    )
+
+    def __post_init__(self):
+        check_settings(self)
 
 
-def problem(config):
-    folder = pathlib.Path(config.data)
+def problem(settings):
+    task, data = settings.task, settings.data
+    folder = pathlib.Path(data.data)
     return Squad(
-        folder / config.train,
-        folder / config.held_out,
-        config.limit,
-        config.held_out_limit,
+        folder / task.train,
+        folder / task.held_out,
+        data.limit,
+        task.held_out_limit,
     )
 
 
 if __name__ == "__main__":
-    sys.exit(main(SquadConfig, __doc__, problem))
+    defaults = {"epochs": 2, "run_dir": "runs/squad"}
+    sys.exit(main(__doc__, problem, SquadSettings, defaults))

@@ -12,28 +12,27 @@ import dataclasses
 import pathlib
 import sys
 
-from keras_rtd.finetuning import FineTuneConfig
 from keras_rtd.finetuning import main
 from keras_rtd.finetuning.problems import Tagging
-from keras_rtd.pretraining import setting
+from keras_rtd.utils.setting import setting
 
 
 @dataclasses.dataclass(frozen=True)
-class TaggingConfig(FineTuneConfig):
-    train: str = setting("train.txt", "file of the training sentences")
-    held_out: str = setting("test.txt", "file of the sentences scored")
-    run_dir: str = setting("runs/tagging", "where everything is written")
+class TaggingSettings:
+    train: str = setting("train.txt", "File of the training sentences.")
+    held_out: str = setting(
+        "test.txt", "File of the sentences that are scored."
+    )
 
 
-def problem(config):
-    folder = pathlib.Path(config.data)
+def problem(settings):
+    task, data = settings.task, settings.data
+    folder = pathlib.Path(data.data)
     return Tagging(
-        folder.name,
-        folder / config.train,
-        folder / config.held_out,
-        config.limit,
+        folder.name, folder / task.train, folder / task.held_out, data.limit
     )
 
 
 if __name__ == "__main__":
-    sys.exit(main(TaggingConfig, __doc__, problem))
+    defaults = {"run_dir": "runs/tagging"}
+    sys.exit(main(__doc__, problem, TaggingSettings, defaults))

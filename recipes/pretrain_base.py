@@ -6,22 +6,17 @@ Batch 256 x 512, 766,000 steps, 100 billion tokens (electra
 configure_pretraining.py). The paper's GLUE average of this model is 85.1.
 """
 
-import dataclasses
 import sys
 
-from keras_rtd.pretraining import TwoPhaseConfig
 from keras_rtd.pretraining import main
-from keras_rtd.pretraining import setting
 
-
-@dataclasses.dataclass(frozen=True)
-class BaseConfig(TwoPhaseConfig):
-    preset: str = setting("electra_base_uncased_en", "bundled preset or folder")
-    run_dir: str = setting("runs/base", "where everything is written")
-    train_steps: int = setting(766_000, "optimiser steps of the whole run")
-    batch_size: int = setting(256, "windows a step")
-    sequence_length: int = setting(512, "tokens a window")
-
+DEFAULTS = {
+    "preset": "electra_base_uncased_en",
+    "run_dir": "runs/base",
+    "train_steps": 766_000,
+    "batch_size": 256,
+    "sequence_length": 512,
+}
 
 if __name__ == "__main__":
-    sys.exit(main(BaseConfig, __doc__))
+    sys.exit(main(__doc__, DEFAULTS))

@@ -7,21 +7,17 @@ configure_pretraining.py; the released weights trained four times as long).
 The paper's GLUE average of this model is 79.9.
 """
 
-import dataclasses
 import sys
 
-from keras_rtd.pretraining import PretrainConfig
 from keras_rtd.pretraining import main
-from keras_rtd.pretraining import setting
 
-
-@dataclasses.dataclass(frozen=True)
-class SmallConfig(PretrainConfig):
-    preset: str = setting(
-        "electra_small_uncased_en", "bundled preset or folder"
-    )
-    run_dir: str = setting("runs/small", "where everything is written")
-
+DEFAULTS = {
+    "preset": "electra_small_uncased_en",
+    "run_dir": "runs/small",
+    "train_steps": 1_000_000,
+    "batch_size": 128,
+    "sequence_length": 128,
+}
 
 if __name__ == "__main__":
-    sys.exit(main(SmallConfig, __doc__))
+    sys.exit(main(__doc__, DEFAULTS))

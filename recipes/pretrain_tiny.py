@@ -5,23 +5,19 @@
 For text of your own and machines without an accelerator.
 """
 
-import dataclasses
 import sys
 
-from keras_rtd.pretraining import PretrainConfig
 from keras_rtd.pretraining import main
-from keras_rtd.pretraining import setting
 
-
-@dataclasses.dataclass(frozen=True)
-class TinyConfig(PretrainConfig):
-    preset: str = setting("electra_tiny_uncased_en", "bundled preset or folder")
-    run_dir: str = setting("runs/tiny", "where everything is written")
-    train_steps: int = setting(20_000, "optimiser steps of the whole run")
-    batch_size: int = setting(32, "windows a step")
-    checkpoint_every: int = setting(500, "steps between checkpoints")
-    eval_every: int = setting(500, "steps between evaluations")
-
+DEFAULTS = {
+    "preset": "electra_tiny_uncased_en",
+    "run_dir": "runs/tiny",
+    "train_steps": 20_000,
+    "batch_size": 32,
+    "sequence_length": 128,
+    "checkpoint_every": 500,
+    "eval_every": 500,
+}
 
 if __name__ == "__main__":
-    sys.exit(main(TinyConfig, __doc__))
+    sys.exit(main(__doc__, DEFAULTS))

@@ -19,14 +19,19 @@ import sys
 from keras_rtd import tokenizers
 from keras_rtd.data import prepare_corpus
 from keras_rtd.data.python_docs import write_corpus
-from keras_rtd.pretraining import PretrainConfig
-from keras_rtd.pretraining import main
-from keras_rtd.pretraining import setting
-from keras_rtd.pretraining.config import DTYPES
+from keras_rtd.pretraining import resolve
+from keras_rtd.pretraining.resolution import OLD
+from keras_rtd.pretraining.run import run_everywhere
+from keras_rtd.pretraining.run import run_safely
+from keras_rtd.pretraining.run_directory import local_folder
 from keras_rtd.pretraining.samples import terminal_lines
-from keras_rtd.pretraining.settings import parse_arguments
+from keras_rtd.pretraining.settings import flags
+from keras_rtd.utils.command_line import parse
 
 SENTENCE = "Return a list of all the with in the current directory."
+
+# In place of a corpus: the texts of this Python.
+PYTHON_DOCS = "python_docs"
 
 COLUMNS = {
     "probe_auc": "probe auc",
@@ -49,43 +54,38 @@ for token, score in zip(tokens, scores):
 """
 
 
-@dataclasses.dataclass(frozen=True)
-class QuickstartConfig(PretrainConfig):
-    remote_run_dir = False
-
-    preset: str = setting(
-        "rtd_modern_tiny_uncased_en", "bundled preset or folder"
-    )
-    run_dir: str = setting("runs/quickstart", "where everything is written")
-    data: tuple = setting(
-        ("python_docs",), "a corpus in place of Python's texts", nargs="+"
-    )
-    train_steps: int = setting(500, "optimiser steps of the whole run")
-    batch_size: int = setting(32, "windows a step")
-    unigram_warmup_steps: int = setting(
-        450, "steps until all replacements are the generator's"
-    )
-    dtype: str = setting(
-        "auto", "dtype policy; auto: mixed_bfloat16 where it is fast", DTYPES
-    )
-    validation_fraction: float = setting(0.05, "share of documents held out")
-    checkpoint_every: int = setting(100, "steps between checkpoints")
-    eval_every: int = setting(100, "steps between evaluations")
+DEFAULTS = {
+    "preset": "rtd_modern_tiny_uncased_en",
+    "run_dir": "runs/quickstart",
+    "data": (PYTHON_DOCS,),
+    "train_steps": 500,
+    "batch_size": 32,
+    "unigram_warmup_steps": 450,
+    "validation_fraction": 0.05,
+    "checkpoint_every": 100,
+    "eval_every": 100,
+}
 
 
-def run(argv=None):
-    config = parse_arguments(QuickstartConfig, __doc__, argv)
-    folder = pathlib.Path(config.run_dir)
-    if config.data == ("python_docs",):
-        prepared = _prepare(folder, config)
-        argv = [*(sys.argv[1:] if argv is None else argv), "--data", prepared]
-    status = main(QuickstartConfig, __doc__, argv)
-    if status == 0 and (folder / "finished.json").exists():
+def train(argv=None):
+    """Train as the command line says, then show what came of it."""
+    settings = resolve(
+        DEFAULTS, None, parse(flags(), __doc__, DEFAULTS, argv, OLD)
+    )
+    folder = pathlib.Path(local_folder(settings.run.run_dir))
+    if settings.data.data == (PYTHON_DOCS,):
+        data = dataclasses.replace(
+            settings.data, data=(prepare(folder, settings),)
+        )
+        settings = dataclasses.replace(settings, data=data)
+    status = run_everywhere(settings)
+    if not status and (folder / "finished.json").exists():
         show(folder)
     return status
 
 
-def _prepare(folder, config):
+def prepare(folder, settings):
+    """Where Python's own texts are, as prepared data."""
     corpus = folder / "corpus" / "python_docs.txt"
     prepared = folder / "corpus" / "prepared"
     if not (prepared / "manifest.json").exists():
@@ -94,8 +94,8 @@ def _prepare(folder, config):
         prepare_corpus(
             str(corpus),
             str(prepared),
-            tokenizers.load(config.preset),
-            validation_fraction=config.validation_fraction,
+            tokenizers.load(settings.model.preset),
+            validation_fraction=settings.data.validation_fraction,
         )
     return str(prepared)
 
@@ -141,4 +141,4 @@ def score(folder):
 
 
 if __name__ == "__main__":
-    sys.exit(run())
+    sys.exit(run_safely(train))

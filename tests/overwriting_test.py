@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import types
 
 import pytest
@@ -422,3 +423,31 @@ def test_a_full_disk_is_one_line(world, tmp_path, monkeypatch):
             write()
         assert "\n" not in str(found.value)
     assert not run.preset.exists()
+
+
+# === No other way to write ===
+
+RAW = re.compile(
+    r"""open\([^)]*["'][wax]b?\+?["']|os\.(replace|rename|remove|unlink)\(|"""
+    r"""shutil\.|\.(unlink|rename|write_bytes)\("""
+)
+# They append to, or remove, what they wrote under names of their own.
+ALLOWED = {
+    "keras_rtd/data/local_copy.py",
+    "keras_rtd/data/preparation.py",
+    "keras_rtd/data/replacements.py",
+    "keras_rtd/pretraining/run_directory.py",
+    "keras_rtd/training/checkpoint_files.py",
+    "keras_rtd/utils/writing.py",
+    "tools/make_presets.py",
+}
+
+
+def test_every_writer_goes_through_the_one():
+    found = {
+        path.relative_to(ROOT).as_posix()
+        for room in ("keras_rtd", "recipes", "tools")
+        for path in (ROOT / room).rglob("*.py")
+        if RAW.search(path.read_text("utf-8"))
+    }
+    assert found <= ALLOWED, "use keras_rtd.utils.writing"

@@ -30,7 +30,7 @@ def evaluate(model, suite, directory, run_dir=None, **options):
         run_dir: path of what a suite that trains writes; `None` for `"blimp"`.
         **options: of the suite, e.g. `scorer="generator"` of `"blimp"`, or
             `tasks=["rte"]`, `seeds=3` and other settings of
-            `keras_rtd.finetuning.FineTuneConfig`.
+            `keras_rtd.finetuning.resolve`.
 
     Returns:
         dict of figures, as the suite gives them.

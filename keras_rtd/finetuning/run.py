@@ -1,11 +1,9 @@
 """A fine-tuning from settings to a table of scores."""
 
 import itertools
-import os
 import pathlib
 import signal
 import statistics
-import sys
 
 import keras
 import numpy as np
@@ -13,61 +11,50 @@ import tqdm
 
 from keras_rtd.finetuning.batches import Batches
 from keras_rtd.finetuning.profile import profile
+from keras_rtd.finetuning.settings import OLD
+from keras_rtd.finetuning.settings import flags
+from keras_rtd.finetuning.settings import resolve
 from keras_rtd.finetuning.table import markdown
+from keras_rtd.pretraining.run import run_safely
 from keras_rtd.pretraining.run_directory import RunDirectory
-from keras_rtd.pretraining.run_directory import RunDirectoryError
-from keras_rtd.pretraining.settings import ConfigError
-from keras_rtd.pretraining.settings import parse_arguments
 from keras_rtd.training import Checkpoint
-from keras_rtd.training import CheckpointError
 from keras_rtd.training import make_fine_tuning_optimizer
 from keras_rtd.utils import step_times
+from keras_rtd.utils.command_line import parse
 
 
 class Stopped(Exception):
     """The run was asked to stop, and has saved what it had."""
 
 
-def main(config_class, description, make_problem, argv=None):
+def main(description, make_problem, task=None, defaults=None, argv=None):
     """A recipe's `main`: the command line, then the runs.
 
     Args:
-        config_class: subclass of `FineTuneConfig`.
         description: string. The recipe's docstring.
-        make_problem: function of a config that returns a `Problem`.
+        make_problem: function of `FineTuneSettings` that returns a `Problem`.
+        task: dataclass of the recipe's own settings, or `None`.
+        defaults: dict of setting to value, the recipe's own, or a function of
+            all that is given that returns it.
         argv: list of string or `None` for `sys.argv`.
 
     Returns:
         int, the exit status. What a person can mend ends with one line.
     """
-    config = parse_arguments(config_class, description, argv)
-    try:
-        finetune(config, make_problem(config))
-    except Stopped as e:
-        print(e)
-        return 0
-    except FloatingPointError as e:
-        return _fail(e, 3)
-    except (
-        ConfigError,
-        RunDirectoryError,
-        CheckpointError,
-        ValueError,
-        OSError,
-        ImportError,
-    ) as e:
-        if os.environ.get("KERAS_RTD_TRACEBACK"):
-            raise
-        return _fail(e, 2)
-    return 0
+
+    def work():
+        shown = defaults({}) if callable(defaults) else defaults
+        given = parse(flags(task), description, shown, argv, OLD)
+        settings = resolve(given, None, defaults, task)
+        try:
+            finetune(settings, make_problem(settings))
+        except Stopped as e:
+            print(e)
+
+    return run_safely(work)
 
 
-def _fail(error, status):
-    print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-    return status
-
-
-def finetune(config, problem):
+def finetune(settings, problem):
     """Fine-tune and score, once for each seed.
 
     An interrupted run goes on where its last checkpoint was; finished seeds
@@ -75,7 +62,7 @@ def finetune(config, problem):
     `best/`, and what it is in `best.json`; results are those of the last epoch.
 
     Args:
-        config: `FineTuneConfig`.
+        settings: `FineTuneSettings`, as `resolve` returns them.
         problem: `Problem`.
 
     Returns:
@@ -87,25 +74,29 @@ def finetune(config, problem):
         ConfigError: the directory holds runs with other settings.
         Stopped: after SIGTERM.
     """
-    run = RunDirectory(config.run_dir)
+    run = RunDirectory(settings.run.run_dir)
     run.acquire()
     try:
         run.clean()
-        settings = {
-            **config.binding(),
-            **problem.settings(),
+        before = run.read_settings()
+        settings = settings.on_devices(before)
+        environment = {
             "task": problem.name,
             "backend": keras.config.backend(),
         }
-        _check_same(run, settings)
-        run.write_json(run.config, settings)
-        if config.profile:
-            _profile(config, problem, run)
+        binding = {**settings.binding(), **problem.settings(), **environment}
+        run.check_same(binding, before)
+        stored = settings.to_dict()
+        stored["task"] = {**stored.get("task", {}), **problem.settings()}
+        run.write_settings(stored, environment)
+        if settings.run.profile:
+            _profile(settings, problem, run)
             return None
         results = {"task": problem.name, "metric": problem.main_metric}
+        first = settings.run.seed
         results["runs"] = [
-            _one_seed(config, problem, run, seed, settings)
-            for seed in range(config.seed, config.seed + config.seeds)
+            _one_seed(settings, problem, run, first + i, binding)
+            for i in range(settings.run.seeds)
         ]
         names = [k for k in results["runs"][0] if k != "seed"]
         columns = {n: [r[n] for r in results["runs"]] for n in names}
@@ -124,59 +115,45 @@ def finetune(config, problem):
         run.release()
 
 
-def _check_same(run, settings):
-    before = run.read_config()
-    differences = [
-        f"{name}: {before.get(name)!r} there, {value!r} now"
-        for name, value in settings.items()
-        if before is not None and before.get(name) != value
-    ]
-    if differences:
-        raise ConfigError(
-            f"--run_dir {run.path} holds runs with other settings "
-            f"({'; '.join(differences)}). Use those, or another --run_dir."
-        )
-
-
-def build(config, problem):
+def build(settings, problem):
     """The task's model as the settings say, compiled by the caller."""
-    preset = config.init_from
+    preset = settings.model.init_from
     inside = pathlib.Path(preset) / "preset"
     if inside.is_dir():
         preset = str(inside)
     return problem.model_class.from_preset(
         preset,
-        load_weights=not config.fresh,
-        sequence_length=config.sequence_length,
-        dropout=config.dropout,
-        dtype=config.dtype,
+        load_weights=not settings.model.fresh,
+        sequence_length=settings.data.sequence_length,
+        dropout=settings.model.dropout,
+        dtype=settings.devices.dtype,
         compile=False,
         **problem.arguments(),
     )
 
 
-def _one_seed(config, problem, run, seed, settings):
+def _one_seed(settings, problem, run, seed, binding):
     """The metrics of one seed, read where they are there already."""
     directory = run.path / f"seed-{seed}"
     inner = RunDirectory(directory)
     if inner.finished:
         return inner.read_finished()
     directory.mkdir(parents=True, exist_ok=True)
-    model, (x, y, weights), options = _compiled(config, problem, seed)
+    model, (x, y, weights), options = _compiled(settings, problem, seed)
     steps = len(Batches(x, y, weights, **options))
-    total = steps * config.epochs
+    total = steps * settings.run.epochs
     checkpoint = Checkpoint(
         directory / "checkpoints",
-        every=config.checkpoint_every,
+        every=settings.run.checkpoint_every,
         keep=1,
         best=None,
-        config={**settings, "seed": seed},
+        config={**binding, "seed": seed},
     )
     done = checkpoint.restore(model)
     inner.rewind(done)
     title = f"{problem.name}, seed {seed}"
     with _Progress(total, done, title) as progress:
-        for epoch in range(done // steps, config.epochs):
+        for epoch in range(done // steps, settings.run.epochs):
             data = Batches(
                 x,
                 y,
@@ -205,7 +182,7 @@ def _one_seed(config, problem, run, seed, settings):
             _keep_if_best(run, problem, model, seed, epoch + 1, scores)
     if done >= total:
         scores = problem.score(model)
-        _keep_if_best(run, problem, model, seed, config.epochs, scores)
+        _keep_if_best(run, problem, model, seed, settings.run.epochs, scores)
     result = {"seed": seed, **scores}
     inner.finish(result)
     for name in checkpoint.files.names():
@@ -213,30 +190,31 @@ def _one_seed(config, problem, run, seed, settings):
     return result
 
 
-def _compiled(config, problem, seed):
+def _compiled(settings, problem, seed):
     """(model, arrays of its training data, how these are batched)."""
     keras.utils.set_random_seed(seed)
-    model = build(config, problem)
+    model = build(settings, problem)
     arrays = problem.training(model)
-    options = {"batch_size": config.batch_size, "seed": seed}
-    total = len(Batches(*arrays, **options)) * config.epochs
+    options = {"batch_size": settings.run.batch_size, "seed": seed}
+    own = settings.optimizer
+    total = len(Batches(*arrays, **options)) * settings.run.epochs
     model.compile(
         optimizer=make_fine_tuning_optimizer(
             model,
-            learning_rate=config.learning_rate,
-            layer_decay=config.layer_decay,
-            reference_exponent=config.reference_exponent,
+            learning_rate=own.learning_rate,
+            layer_decay=own.layer_decay,
+            reference_exponent=own.reference_exponent,
             train_steps=total,
-            warmup_steps=int(total * config.warmup_fraction),
-            weight_decay=config.weight_decay,
+            warmup_steps=int(total * own.warmup_fraction),
+            weight_decay=own.weight_decay,
         ),
     )
     model.optimizer.build(model.trainable_variables)
     return model, arrays, options
 
 
-def _profile(config, problem, run):
-    model, arrays, options = _compiled(config, problem, config.seed)
+def _profile(settings, problem, run):
+    model, arrays, options = _compiled(settings, problem, settings.run.seed)
     data = Batches(*arrays, **options)
     batches = (data[i % len(data)] for i in itertools.count())
     folder = run.path / "profile"

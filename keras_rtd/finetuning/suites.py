@@ -4,7 +4,6 @@ Each fine-tunes one model on several tasks, with the settings of the recipes,
 and can be interrupted and called again as the recipes can.
 """
 
-import dataclasses
 import hashlib
 import os
 import pathlib
@@ -15,11 +14,12 @@ import numpy as np
 from keras_rtd.evaluation.glue import TASKS
 from keras_rtd.evaluation.tagging import TASKS as TAGGING
 from keras_rtd.evaluation.text_files import find_file
-from keras_rtd.finetuning.config import FineTuneConfig
 from keras_rtd.finetuning.problems import Glue
 from keras_rtd.finetuning.problems import Squad
 from keras_rtd.finetuning.problems import Tagging
 from keras_rtd.finetuning.run import finetune
+from keras_rtd.finetuning.settings import flags
+from keras_rtd.finetuning.settings import resolve
 from keras_rtd.finetuning.table import markdown
 from keras_rtd.pretraining.run_directory import RunDirectory
 from keras_rtd.utils.targets import check_folder
@@ -38,7 +38,8 @@ def glue(model, directory, run_dir, tasks=None, pooling="cls", **settings):
         tasks: list of names of `keras_rtd.evaluation.glue.TASKS`, or `None`
             for all whose training data is there.
         pooling: as `ElectraTextClassifier` takes it. Defaults to `"cls"`.
-        **settings: of `FineTuneConfig`. `epochs` defaults to the task's.
+        **settings: of `keras_rtd.finetuning.resolve`. `epochs` defaults to
+            the task's.
     """
 
     def files(name):
@@ -71,7 +72,7 @@ def tagging(model, directory, run_dir, tasks=None, **settings):
         model, directory, run_dir: as there. `directory` holds the folders
             `conll2000` and `wnut17`, files as they are distributed.
         tasks: list of these names, or `None` for all that are there.
-        **settings: of `FineTuneConfig`.
+        **settings: of `keras_rtd.finetuning.resolve`.
     """
 
     def files(name) -> tuple[pathlib.Path, pathlib.Path]:
@@ -107,7 +108,7 @@ def squad(
         tasks: list of `"squad1"` and `"squad2"`, or `None` for those whose
             files are there.
         held_out_limit: int or `None`. Questions scored, from the first.
-        **settings: of `FineTuneConfig`. `epochs` defaults to 2.
+        **settings: of `keras_rtd.finetuning.resolve`. `epochs` defaults to 2.
     """
 
     def files(name) -> tuple[pathlib.Path, pathlib.Path]:
@@ -168,7 +169,7 @@ def _run(suite, problems, model, directory, run_dir, settings, epochs):
         raise ValueError(
             f"The suite {suite!r} trains: give `run_dir`, where it may write."
         )
-    known = {field.name for field in dataclasses.fields(FineTuneConfig)}
+    known = set(flags())
     known -= {"init_from", "profile"}
     unknown = sorted(set(settings) - known)
     if unknown:
@@ -184,8 +185,8 @@ def _run(suite, problems, model, directory, run_dir, settings, epochs):
     )
     run_dir = pathlib.Path(run_dir)
     configs = {
-        name: FineTuneConfig(
-            **{
+        name: resolve(
+            {
                 "init_from": os.fspath(model)
                 if isinstance(model, (str, os.PathLike))
                 else str(_preset_of(model, run_dir)),

@@ -1,9 +1,8 @@
 """Whole runs: settings, run directory, evaluation, report."""
 
-from keras_rtd.pretraining.config import PretrainConfig
+from keras_rtd.pretraining.resolution import resolve
 from keras_rtd.pretraining.run import main
 from keras_rtd.pretraining.run import pretrain
-from keras_rtd.pretraining.settings import setting
-from keras_rtd.pretraining.two_phases import TwoPhaseConfig
+from keras_rtd.pretraining.settings import PretrainSettings
 
-__all__ = ["PretrainConfig", "TwoPhaseConfig", "main", "pretrain", "setting"]
+__all__ = ["PretrainSettings", "main", "pretrain", "resolve"]

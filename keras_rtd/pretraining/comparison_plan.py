@@ -9,17 +9,36 @@ from keras_rtd.evaluation import glue
 from keras_rtd.evaluation import tagging
 from keras_rtd.layers.masking import MaskingOptions
 from keras_rtd.models import ElectraBackbone
-from keras_rtd.pretraining.config import PretrainConfig
-from keras_rtd.pretraining.config_checks import OBJECTIVE_OPTIONS
-from keras_rtd.pretraining.config_checks import check_objective_options
 from keras_rtd.pretraining.ingredients import build_pretrainer
-from keras_rtd.pretraining.settings import ConfigError
-from keras_rtd.pretraining.settings import parse_flags
-from keras_rtd.pretraining.settings import setting
+from keras_rtd.pretraining.resolution import OLD
+from keras_rtd.pretraining.resolution import resolve
+from keras_rtd.pretraining.run_directory import local_folder
+from keras_rtd.pretraining.settings import flags as run_flags
+from keras_rtd.utils.command_line import parse_text
+from keras_rtd.utils.setting import ConfigError
+from keras_rtd.utils.setting import SettingError
+from keras_rtd.utils.setting import check_settings
+from keras_rtd.utils.setting import setting
+from keras_rtd.utils.settings import NONE
+from keras_rtd.utils.settings import as_flags
+from keras_rtd.utils.settings import flags_of
+from keras_rtd.utils.settings import flatten
+from keras_rtd.utils.settings import make_group
+from keras_rtd.utils.settings import typed
+
+# Of every run, where its preset is not another one.
+DEFAULTS = {
+    "preset": "electra_tiny_uncased_en",
+    "run_dir": "runs/compare",
+    "batch_size": 32,
+    "sequence_length": 128,
+    "checkpoint_every": 500,
+    "eval_every": 500,
+}
 
 # What the comparison decides, and what a variant may not.
-DECIDED = ("objective", "seed", "train_steps")
-NOT_VARIED = ("seed", "train_steps", "run_dir")
+DECIDED = ("objective", "seed", "train_steps", "phase2_steps")
+NOT_VARIED = ("seed", "train_steps", "phase2_steps", "run_dir")
 
 # Suites that train, and their tasks.
 TRAINED_SUITES = {"glue": tuple(glue.TASKS), "tagging": tuple(tagging.TASKS)}
@@ -28,147 +47,116 @@ DEFAULT_OBJECTIVES = ("electra", "mlm", "all_tokens_mlm", "electra_15")
 
 
 @dataclasses.dataclass(frozen=True)
-class CompareConfig(PretrainConfig):
-    """Settings of a comparison: those of its runs, and what differs.
+class ComparisonSettings:
+    """What is compared, and by what.
 
     Raises:
-        ConfigError: a value out of range.
+        SettingError: a value that cannot be used.
     """
 
-    remote_run_dir = False
-
-    preset: str = setting("electra_tiny_uncased_en", "bundled preset or folder")
-    run_dir: str = setting("runs/compare", "where everything is written")
-    objectives: tuple = setting(
+    objectives: tuple[str, ...] = setting(
         (),
-        "objectives to compare (default without --variants: "
-        f"{' '.join(DEFAULT_OBJECTIVES)})",
+        "Objectives to compare. Without --variants: "
+        f"{' '.join(DEFAULT_OBJECTIVES)}.",
         nargs="+",
     )
-    variants: tuple = setting(
+    variants: tuple[str, ...] = setting(
         (),
-        'settings to compare, each "NAME: --flag=value ...", e.g. "plain:" '
-        '"muon: --optimizer=muon"; what they leave out is as given here',
+        'Settings to compare, each "NAME: --flag=value ...", e.g. "plain:" '
+        '"muon: --optimizer=muon". Other settings are as given here.',
         nargs="+",
     )
-    seeds: tuple = setting((0,), "a run of each a seed", nargs="+")
-    flops: tuple = setting(
+    seeds: tuple[int, ...] = setting(
+        (0,), "Random seeds, a run of each entry with each.", nargs="+"
+    )
+    flops: tuple[float, ...] = setting(
         (1e13,),
-        "compute of each run, in counted FLOPs; several: a run of each with "
-        "each, from the beginning",
+        "Compute of each run in counted FLOPs. Several: a run of each entry "
+        "with each.",
         nargs="+",
     )
     against: str | None = setting(
         None,
-        "setting in which the variants differ, e.g. temperature: the picture's "
-        "horizontal axis (default: FLOPs)",
+        "Setting in which the variants differ, e.g. temperature, for the "
+        "horizontal axis of the picture.",
+        none="FLOPs",
     )
     workers: int = setting(
-        1, "runs side by side, each a process of one thread (1: no processes)"
+        1,
+        "Runs side by side, each in a process with one thread; 1 starts no "
+        "process.",
+        at_least=1,
     )
     only: str | None = setting(
         None,
-        "one of the runs, NAME-SEED (FLOPS/NAME-SEED with several budgets), "
-        "and no comparison: for several hosts",
+        "One run, NAME-SEED (FLOPS/NAME-SEED with several budgets), without "
+        "the comparison, for several hosts.",
+        none="all runs",
     )
     report_only: bool = setting(
-        False, "train nothing: table and picture of what is finished"
+        False, "Train nothing: write table and picture of finished runs."
     )
-    blimp: str | None = setting(None, "folder of BLiMP's files to score with")
-    glue: str | None = setting(None, "folder of GLUE's files to fine-tune on")
-    glue_tasks: tuple = setting(
-        (), "which of its tasks (default: all that are there)", nargs="+"
+    blimp: str | None = setting(
+        None, "Folder of BLiMP's files to score with.", none="none"
+    )
+    glue: str | None = setting(
+        None, "Folder of GLUE's files to fine-tune on.", none="none"
+    )
+    glue_tasks: tuple[str, ...] = setting(
+        (), "Tasks of GLUE; none takes all whose files are there.", nargs="+"
     )
     glue_epochs: int | None = setting(
         None,
-        "passes over a task's training data (default as published: 3, "
-        "10 for RTE and STS-B)",
+        "Epochs over the training data of a task of GLUE.",
+        none="as published, 3, and 10 for RTE and STS-B",
+        at_least=1,
     )
     tagging: str | None = setting(
-        None, "folder that holds conll2000's or wnut17's to fine-tune on"
+        None,
+        "Folder that holds conll2000's or wnut17's to fine-tune on.",
+        none="none",
     )
-    tagging_tasks: tuple = setting(
-        (), "which of them (default: all that are there)", nargs="+"
+    tagging_tasks: tuple[str, ...] = setting(
+        (), "Tagging tasks; none takes all whose files are there.", nargs="+"
     )
     tagging_epochs: int | None = setting(
-        None, "passes over their training data (default 3)"
+        None,
+        "Epochs over the training data of a tagging task.",
+        none="3",
+        at_least=1,
     )
-    batch_size: int = setting(32, "windows a step")
-    checkpoint_every: int = setting(500, "steps between checkpoints")
-    eval_every: int = setting(500, "steps between evaluations")
 
     def __post_init__(self):
-        lists = ("objectives", "variants", "seeds", "flops")
-        for name in (*lists, *(f"{suite}_tasks" for suite in TRAINED_SUITES)):
-            object.__setattr__(self, name, tuple(getattr(self, name)))
+        check_settings(self)
         if not self.objectives and not self.variants:
             object.__setattr__(self, "objectives", DEFAULT_OBJECTIVES)
-        for name in self.objectives:
-            known = objectives.OBJECTIVES
-            self.check(
-                "objectives", name in known, f"some of {', '.join(known)}"
-            )
-        good = all(str(seed).isdigit() for seed in self.seeds)
-        self.check("seeds", good, "numbers from 0")
-        object.__setattr__(self, "seeds", tuple(map(int, self.seeds)))
-        for suite, tasks in TRAINED_SUITES.items():
-            for name in getattr(self, f"{suite}_tasks"):
-                self.check(
-                    f"{suite}_tasks", name in tasks, f"of {', '.join(tasks)}"
-                )
-            epochs = getattr(self, f"{suite}_epochs")
-            self.check(
-                f"{suite}_epochs", epochs is None or epochs >= 1, "at least 1"
-            )
-        self._check_flops()
-        self.check("workers", self.workers >= 1, "at least 1")
-        for name in DECIDED:
-            self.check(
-                name,
-                getattr(self, name) == self.defaults()[name],
-                "left out: --objectives, --seeds and --flops decide it",
-            )
-        settings = [field.name for field in dataclasses.fields(PretrainConfig)]
+        known = objectives.OBJECTIVES
         self.check(
-            "against",
-            self.against is None or self.against in settings,
-            "a setting's name",
+            "objectives",
+            set(self.objectives) <= set(known),
+            f"some of {', '.join(known)}",
         )
+        self.check("seeds", min(self.seeds) >= 0, "numbers from 0")
+        self.check("flops", min(self.flops) > 0, "above 0")
+        names = {short(budget) for budget in self.flops}
+        self.check(
+            "flops", len(names) == len(self.flops), "different in three digits"
+        )
+        for suite, tasks in TRAINED_SUITES.items():
+            self.check(
+                f"{suite}_tasks",
+                set(getattr(self, f"{suite}_tasks")) <= set(tasks),
+                f"of {', '.join(tasks)}",
+            )
         self.check(
             "report_only",
             not self.report_only or self.only is None,
             "left out beside --only, which trains",
         )
-        super().__post_init__()
-        names = list(self.entries())
-        self.check(
-            "only",
-            self.only is None or self.only in self.runs(),
-            f"one of {', '.join(self.runs())}",
-        )
-        self.check(
-            "variants",
-            len(names) == len(self.objectives) + len(self.variants),
-            "of different names",
-        )
 
-    def _check_flops(self):
-        try:
-            object.__setattr__(self, "flops", tuple(map(float, self.flops)))
-        except ValueError:
-            self.check("flops", False, "numbers, such as 3e13")
-        self.check("flops", all(f > 0 for f in self.flops), "above 0")
-        names = {short(budget) for budget in self.flops}
-        self.check(
-            "flops", len(names) == len(self.flops), "different in three digits"
-        )
-
-    def _check_objective_options(self):
-        used = [
-            flags.get("objective", self.objective)
-            for flags in self.entries().values()
-        ]
-        check_objective_options(self, used)
+    def check(self, name, good, rule):
+        if not good:
+            raise SettingError(name, rule, getattr(self, name))
 
     def trained_suites(self):
         """Suites to fine-tune on: dict of name to (folder, what
@@ -186,20 +174,89 @@ class CompareConfig(PretrainConfig):
                 found[suite] = folder, options
         return found
 
+
+class Comparison:
+    """The runs of a comparison.
+
+    Args:
+        given: dict of setting to value: those of `ComparisonSettings`, and of
+            pre-training those that all runs have.
+
+    Attributes:
+        settings: `ComparisonSettings`.
+        run_dir: string.
+
+    Raises:
+        ConfigError: a value that cannot be used.
+    """
+
+    def __init__(self, given):
+        known = flags()
+        given = typed(given, known, OLD)
+        own = flags_of([("comparison", ComparisonSettings)])
+        self.given = {k: v for k, v in given.items() if k not in own}
+        values = {k: None if v == NONE else v for k, v in given.items()}
+        try:
+            self.settings = make_group(ComparisonSettings, values)
+            self._check()
+        except SettingError as e:
+            raise ConfigError(as_flags(e, known)) from e
+
+    def _check(self):
+        given, own = self.given, self.settings
+        self.run_dir = local_folder(given.get("run_dir", DEFAULTS["run_dir"]))
+        for name in DECIDED:
+            if name in given:
+                why = "left out: --objectives, --seeds and --flops decide it"
+                raise SettingError(name, why, given[name])
+        own.check(
+            "against",
+            own.against is None or own.against in run_flags(),
+            "a setting's name",
+        )
+        entries = self.entries()
+        own.check(
+            "variants",
+            len(entries) == len(own.objectives) + len(own.variants),
+            "of different names",
+        )
+        own.check(
+            "only",
+            own.only is None or own.only in self.runs(),
+            f"one of {', '.join(self.runs())}",
+        )
+        used = [entry.get("objective") for entry in entries.values()]
+        if None in used:
+            # The preset's, which is read with the first run.
+            return
+        options = {name for o in used for name in objectives.option_names(o)}
+        for name, flag in run_flags().items():
+            if (
+                name in given
+                and flag.group == "objective"
+                and name not in options
+            ):
+                rule = (
+                    f"left out: --objective={' or '.join(used)} has no such "
+                    "option"
+                )
+                raise SettingError(name, rule, given[name])
+
     def entries(self):
         """What is compared: dict of name to the settings of its own."""
         found: dict[str, dict] = {
-            name: {"objective": name} for name in self.objectives
+            name: {"objective": name} for name in self.settings.objectives
         }
-        for text in self.variants:
-            name, colon, flags = text.partition(":")
+        for text in self.settings.variants:
+            name, colon, text = text.partition(":")
             if not colon or not re.fullmatch(r"[\w.+-]+", name):
                 raise ConfigError(
                     "--variants must be of the form NAME: --flag=value ..., "
-                    f"with a name of letters and digits. Received: {text!r}"
+                    f"with a name of letters and digits. Received: "
+                    f"{name + colon + text!r}"
                 )
             try:
-                given = parse_flags(PretrainConfig, flags)
+                given = parse_text(run_flags(), text, OLD)
             except ConfigError as e:
                 raise ConfigError(f"--variants, {name}: {e}") from e
             for flag in NOT_VARIED:
@@ -213,15 +270,15 @@ class CompareConfig(PretrainConfig):
     def runs(self):
         """All runs: dict of NAME-SEED, with several budgets FLOPS/NAME-SEED,
         to (name, seed, FLOPs), the smallest first, seed by seed."""
-        several = len(self.flops) > 1
+        several = len(self.settings.flops) > 1
         return {
             (f"{short(budget)}/" if several else "") + f"{name}-{seed}": (
                 name,
                 seed,
                 budget,
             )
-            for budget in sorted(self.flops)
-            for seed in self.seeds
+            for budget in sorted(self.settings.flops)
+            for seed in self.settings.seeds
             for name in self.entries()
         }
 
@@ -231,53 +288,65 @@ class CompareConfig(PretrainConfig):
         name, seed, budget = self.runs()[key]
         own = self.entries()[name]
         values = {
-            field.name: getattr(self, field.name)
-            for field in dataclasses.fields(PretrainConfig)
-        }
-        objective = own.get("objective", self.objective)
-        known = objectives.option_names(objective)
-        defaults = self.defaults()
-        for option in OBJECTIVE_OPTIONS:
-            if option not in known:
-                values[option] = defaults[option]
-        kind = objectives.find(objective)
-        alone = kind.generator_class(ElectraBackbone) is None
-        for option in values:
-            of_generator = "generator" in option or option in (
-                "embedding_sharing",
-                "replacements",
-            )
-            if alone and of_generator:
-                values[option] = defaults[option]
-        values |= {
-            "objective": objective,
+            **self._of_all(own),
             "seed": seed,
             "run_dir": str(pathlib.Path(self.run_dir) / key),
             **own,
         }
-        values["data"] = tuple(values["data"])
         try:
-            config = PretrainConfig(**values)
+            settings = resolve(DEFAULTS, None, values)
         except ConfigError as e:
             raise ConfigError(f"{name}: {e}") from e
-        if self.against is not None:
+        against = self.settings.against
+        if against is not None:
             # As the run has it: what its objective has not is left out above.
-            value = getattr(config, self.against)
+            value = flatten(settings.to_dict()).get(against)
             if isinstance(value, bool) or not isinstance(value, int | float):
                 raise ConfigError(
-                    f"--against={self.against}: {name} has no number for it. "
-                    f"Give it, e.g. --variants '{name}: --{self.against}=1'"
+                    f"--against={against}: {name} has no number for it. "
+                    f"Give it, e.g. --variants '{name}: --{against}=1'"
                 )
-        per_token = flops_per_token(config)
-        step = per_token * config.batch_size * config.sequence_length
+        per_token = flops_per_token(settings)
+        run, each = settings.run, settings.devices.steps_per_execution
+        step = per_token * run.batch_size * settings.data.sequence_length
         steps = int(budget // step)
-        steps -= steps % config.steps_per_execution
+        steps -= steps % each
         if steps < 1:
             raise ConfigError(
                 f"--flops {short(budget)} is less than one call of {name}, "
-                f"{step * config.steps_per_execution:.3g}"
+                f"{step * each:.3g}"
             )
-        return dataclasses.replace(config, train_steps=steps), per_token
+        run = dataclasses.replace(run, train_steps=steps)
+        return dataclasses.replace(settings, run=run), per_token
+
+    def _of_all(self, own):
+        """What is given for all runs and this one's objective has."""
+        objective = own.get("objective")
+        if objective is None:
+            return self.given
+        options = objectives.option_names(objective)
+        kind = objectives.find(objective)
+        alone = kind.generator_class(ElectraBackbone) is None
+        return {
+            name: value
+            for name, value in self.given.items()
+            if (run_flags()[name].group != "objective" or name in options)
+            and not (
+                alone
+                and (
+                    "generator" in name
+                    or name in ("embedding_sharing", "replacements")
+                )
+            )
+        }
+
+
+def flags():
+    """The flags of a comparison: dict of name to `Flag`."""
+    return {
+        **flags_of([("comparison", ComparisonSettings)]),
+        **run_flags(),
+    }
 
 
 def short(flops):
@@ -285,15 +354,18 @@ def short(flops):
     return f"{flops:.3g}".replace("e+", "e")
 
 
-def flops_per_token(config):
+def flops_per_token(settings):
     """Counted FLOPs of one token of a run's training."""
-    model = build_pretrainer(config)
-    slots = MaskingOptions(mask_rate=config.mask_rate).num_slots(
-        config.sequence_length
+    # The dtype does not matter; "auto" would start the devices.
+    devices = dataclasses.replace(settings.devices, dtype="float32")
+    model = build_pretrainer(dataclasses.replace(settings, devices=devices))
+    data = settings.data
+    slots = MaskingOptions(mask_rate=data.mask_rate).num_slots(
+        data.sequence_length
     )
     return model.objective.flops_per_token(
         model,
-        config.sequence_length,
+        data.sequence_length,
         slots,
-        given_samples=config.replacements is not None,
+        given_samples=data.replacements is not None,
     )

@@ -11,7 +11,7 @@ from keras_rtd.utils.hardware import fast_dtype
 
 
 def facts():
-    """What was installed, and where."""
+    """What was installed, and where: a dict for config.json."""
     versions = {}
     for name in ("keras_rtd", "keras", "keras-hub", keras.config.backend()):
         try:
@@ -19,6 +19,7 @@ def facts():
         except importlib.metadata.PackageNotFoundError:
             continue
     return {
+        "backend": keras.config.backend(),
         "versions": versions,
         "python": platform.python_version(),
         "machine": platform.machine(),
@@ -26,8 +27,10 @@ def facts():
     }
 
 
-def description(pretrainer, config, phase, flops, held_out, done):
+def description(pretrainer, settings, phase, flops, held_out, done):
     """What is trained on what, for the log."""
+    parts = settings.devices.accumulate_steps
+    warmup = getattr(settings.objective, "unigram_warmup_steps", 0)
     windows = sum(int(b["padding_mask"].any(axis=1).sum()) for b in held_out)
     parameters = pretrainer.backbone.count_params()
     generator = sum(
@@ -38,21 +41,17 @@ def description(pretrainer, config, phase, flops, held_out, done):
         f"encoder {parameters:,} parameters{more}; "
         f"{flops / 1e6:.1f} MFLOP a token",
         f"batch {phase.batch_size} x {phase.sequence_length} tokens"
-        + (
-            f" in {config.accumulate_steps} parts"
-            if config.accumulate_steps > 1
-            else ""
-        )
-        + f", {_steps(config, phase)}; {windows:,} windows held out",
+        + (f" in {parts} parts" if parts > 1 else "")
+        + f", {_steps(settings, phase)}; {windows:,} windows held out",
     ]
-    if config.unigram_warmup_steps:
+    if warmup:
         lines.append(
             "note: unigram warm-up, "
-            f"the first {config.unigram_warmup_steps:,} steps replace tokens "
+            f"the first {warmup:,} steps replace tokens "
             "partly by word frequency, as the probe does: compare its AUC "
             "only with runs of the same warm-up"
         )
-    if config.dtype == "float32" and fast_dtype() != "float32":
+    if settings.devices.dtype == "float32" and fast_dtype() != "float32":
         lines.append(
             "note: these devices multiply bfloat16 in hardware; "
             "--dtype=mixed_bfloat16 would train faster"
@@ -62,8 +61,8 @@ def description(pretrainer, config, phase, flops, held_out, done):
     return "\n".join(lines)
 
 
-def _steps(config, phase):
-    phases = config.phases()
+def _steps(settings, phase):
+    phases = settings.phases()
     if len(phases) == 1:
         return f"{phase.last_step:,} steps"
     return (

@@ -34,13 +34,13 @@ from keras_rtd.kernels import vocabulary_axis
 from keras_rtd.layers.masking import MaskingOptions
 from keras_rtd.models.frozen_generator import load_masked_lm
 from keras_rtd.models.pretrainer import encoder_inputs
-from keras_rtd.pretraining.config import DTYPES
 from keras_rtd.pretraining.replacements import generator_settings
 from keras_rtd.pretraining.run import run_safely
-from keras_rtd.pretraining.settings import ConfigError
-from keras_rtd.pretraining.settings import parse_arguments
-from keras_rtd.pretraining.settings import setting
-from keras_rtd.utils.hardware import fast_dtype
+from keras_rtd.training.settings import DtypeSettings
+from keras_rtd.utils.command_line import parse_group
+from keras_rtd.utils.setting import SettingError
+from keras_rtd.utils.setting import check_settings
+from keras_rtd.utils.setting import setting
 from keras_rtd.utils.targets import check_inputs
 
 # Windows that go through the generator at once.
@@ -48,68 +48,69 @@ ROWS = 64
 
 
 @dataclasses.dataclass(frozen=True)
-class ReplacementsConfig:
-    """What is drawn.
+class ReplacementsSettings(DtypeSettings):
+    """What is sampled.
 
     Raises:
-        ConfigError: a value out of range.
+        SettingError: a value out of range.
     """
 
-    data: tuple = setting((), "prepared directory", nargs="+")
+    data: tuple[str, ...] = setting((), "Prepared directory.", nargs="+")
     generator: str | None = setting(
-        None, "preset or run directory of a masked language model"
+        None,
+        "Preset or run directory of a masked language model.",
+        none="none, it is needed",
     )
-    output: str | None = setting(None, "directory to write to")
-    epochs: float = setting(1.0, "passes over the train split")
-    seed: int = setting(0, "the run's")
-    sequence_length: int = setting(128, "tokens a window")
-    mask_rate: float = setting(0.15, "share of tokens the generator fills")
+    output: str | None = setting(
+        None, "Folder that is written to.", none="none, it is needed"
+    )
+    epochs: float = setting(1.0, "Epochs over the train split.", above=0)
+    seed: int = setting(0, "Random seed of the run.", at_least=0)
+    sequence_length: int = setting(128, "Tokens per row.", at_least=8)
+    mask_rate: float = setting(
+        0.15, "Share of the tokens that are masked.", above=0, below=1
+    )
     segments: str = setting(
-        "pair", "as the run's", choices=(*SEGMENTS, *OLD_SEGMENTS)
+        "pair",
+        "Segments per row, as of the run.",
+        choices=(*SEGMENTS, *OLD_SEGMENTS),
     )
-    temperature: float = setting(1.0, "of the draws")
+    packing: bool = setting(False, "Several documents per row, as of the run.")
+    temperature: float = setting(
+        1.0, "Temperature of the sampled tokens.", above=0
+    )
     final_temperature: float | None = setting(
-        None, "where the temperature goes within --temperature_steps"
+        None,
+        "Temperature after --temperature_steps.",
+        none="--temperature at all steps",
+        above=0,
     )
-    temperature_steps: int | None = setting(
-        None, "steps of --batch_size windows to --final_temperature"
+    temperature_steps: int = setting(
+        0,
+        "Steps of --batch_size rows from --temperature to --final_temperature.",
+        at_least=0,
     )
-    batch_size: int = setting(128, "the run's, if its temperature falls")
-    dtype: str = setting(
-        "auto", "dtype policy of the generator", choices=DTYPES
+    batch_size: int = setting(
+        128, "Rows per step of the run, if its temperature falls.", at_least=1
     )
 
     def __post_init__(self):
-        self.check("data", len(self.data) == 1, "one prepared directory")
-        for name in ("generator", "output"):
-            self.check(name, getattr(self, name) is not None, "given")
-        for name in ("epochs", "temperature", "batch_size"):
-            self.check(name, getattr(self, name) > 0, "above 0")
-        self.check("mask_rate", 0 < self.mask_rate < 1, "between 0 and 1")
-        for name in ("final_temperature", "temperature_steps"):
-            value = getattr(self, name)
-            self.check(name, value is None or value > 0, "above 0")
-        for name in ("segments", "dtype"):
-            fields = {f.name: f for f in dataclasses.fields(self)}
-            choices = fields[name].metadata["choices"]
-            self.check(name, getattr(self, name) in choices, f"of {choices}")
-        self.check(
-            "temperature_steps",
-            (self.temperature_steps is None)
-            == (self.final_temperature is None),
-            "given together with --final_temperature",
-        )
-
-    def check(self, name, good, rule):
-        """Raise `ConfigError` with the setting's name unless `good`."""
-        if not good:
-            raise ConfigError(
-                f"--{name} must be {rule}. Received: {getattr(self, name)!r}"
+        check_settings(self)
+        for name in ("data", "generator", "output"):
+            if not getattr(self, name):
+                raise SettingError(name, "given", getattr(self, name))
+        if len(self.data) != 1:
+            raise SettingError("data", "one prepared directory", self.data)
+        if (self.final_temperature is None) != (self.temperature_steps == 0):
+            raise SettingError(
+                "temperature_steps",
+                "given together with --final_temperature",
+                self.temperature_steps,
             )
 
 
 def draw_replacements(config):
-    """Draw what a `ReplacementsConfig` says; see the module.
+    """Draw what `ReplacementsSettings` say; see the module.
 
     Raises:
         ConfigError: a directory that holds draws of other settings.
@@ -117,7 +118,7 @@ def draw_replacements(config):
             the generator's.
     """
     check_inputs(config.output, [*config.data, config.generator])
-    dtype = fast_dtype() if config.dtype == "auto" else config.dtype
+    dtype = config.resolved().dtype
     masked_lm = load_masked_lm(config.generator, dtype=dtype)
     corpus = PreparedCorpus(
         config.data[0],
@@ -131,6 +132,7 @@ def draw_replacements(config):
         repeat=True,
         shard=(0, 1),
         segments=config.segments,
+        packing=config.packing,
         masking=MaskingOptions(config.mask_rate),
     )
     batches = PreparedBatches(corpus, options)
@@ -226,8 +228,11 @@ def _temperatures(config, example):
 
 def main(argv=None):
     """The command; returns its exit status."""
-    config = parse_arguments(ReplacementsConfig, __doc__, argv)
-    return run_safely(draw_replacements, config)
+    return run_safely(
+        lambda: draw_replacements(
+            parse_group(ReplacementsSettings, __doc__, argv)
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -13,111 +13,98 @@ from keras_rtd.data.dataset import at_step
 from keras_rtd.data.prepared import PreparedCorpus
 from keras_rtd.data.storage import is_prepared
 from keras_rtd.models import ElectraPretrainer
-from keras_rtd.models.block_exchange import block_of
 from keras_rtd.models.presets import read_task
 from keras_rtd.pretraining import probe
 from keras_rtd.pretraining.replacements import check_replacements
 from keras_rtd.pretraining.samples import as_numpy
-from keras_rtd.pretraining.settings import ConfigError
+from keras_rtd.utils.setting import ConfigError
 
 # Batches whose words are counted where the corpus was not prepared.
 COUNTED_BATCHES = 200
 
 
-def build_pretrainer(config):
+def build_pretrainer(settings):
     """The compiled `ElectraPretrainer` of these settings."""
-    keras.utils.set_random_seed(config.seed)
+    model, run, devices = settings.model, settings.run, settings.devices
+    keras.utils.set_random_seed(run.seed)
     arguments = {
-        "dtype": config.dtype,
-        "seed": config.seed,
-        "remat": config.remat,
+        "dtype": devices.dtype,
+        "seed": run.seed,
+        "remat": devices.remat,
+        **_changes(settings),
     }
-    for name in ("dropout", "block", "local_attention_window"):
-        if getattr(config, name) is not None:
-            arguments[name] = getattr(config, name)
-    if config.vocabulary is not None:
+    if model.vocabulary is not None:
         arguments["tokenizer"] = tokenizers.load(
-            config.vocabulary,
-            cased=config.cased,
-            keep_accents=config.keep_accents,
+            model.vocabulary,
+            cased=model.cased,
+            keep_accents=model.keep_accents,
         )
-    if config.frozen_generator is not None:
-        arguments["frozen_generator"] = config.frozen_generator
+    if settings.generator.frozen_generator is not None:
+        arguments["frozen_generator"] = settings.generator.frozen_generator
     else:
-        arguments["embedding_sharing"] = config.embedding_sharing
-    preset = config.init_from or config.preset
-    encoder = read_task(ElectraPretrainer, preset)["config"]["backbone"]
-    if (config.block or block_of(encoder["config"])) == "modern":
+        arguments["embedding_sharing"] = model.embedding_sharing
+    preset = model.init_from or model.preset
+    if model.block == "modern":
         # No weight belongs to a position.
-        longest = max(phase.sequence_length for phase in config.phases())
+        encoder = read_task(ElectraPretrainer, preset)["config"]["backbone"]
+        longest = max(phase.sequence_length for phase in settings.phases())
         if longest > encoder["config"]["max_sequence_length"]:
             arguments["max_sequence_length"] = longest
     pretrainer = ElectraPretrainer.from_preset(
         preset,
-        load_weights=config.init_from is not None,
-        objective=config.objective,
-        objective_config=config.objective_config(),
+        load_weights=model.init_from is not None,
+        objective=settings.objective.name,
+        objective_config=settings.objective.get_config(),
         compile=False,
         **arguments,
-        **config.generator_arguments(),
     )
     longest = pretrainer.backbone.max_sequence_length
-    for number, phase in enumerate(config.phases()):
+    for number, phase in enumerate(settings.phases()):
         if phase.sequence_length > longest:
             name = "phase2_sequence_length" if number else "sequence_length"
             raise ConfigError(
                 f"--{name} {phase.sequence_length} is over the model's "
                 f"max_sequence_length {longest}"
             )
-    pretrainer.optimizer_config = optimizer_config(
-        config, pretrainer.optimizer_config
-    )
+    pretrainer.optimizer_config = {
+        **settings.optimizer.arguments(devices.dtype),
+        "train_steps": run.train_steps,
+        "phase2_steps": run.phase2_steps,
+    }
     pretrainer.compile(
-        accumulate_steps=config.accumulate_steps,
-        steps_per_execution=config.steps_per_execution,
+        accumulate_steps=devices.accumulate_steps,
+        steps_per_execution=devices.steps_per_execution,
     )
     return pretrainer
 
 
-def optimizer_config(config, preset):
-    """Arguments of `make_optimizer`: the settings, over the preset's.
-
-    Args:
-        config: `PretrainConfig`.
-        preset: dict, the preset's own.
-
-    Raises:
-        ConfigError: AdamW with the rate of a preset for Muon, which is too
-            high for it, or with an option of Muon.
-    """
-    own = preset.get("optimizer", "adamw")
-    made = {"optimizer": own, **preset, **config.optimizer_config()}
-    config.check(
-        "learning_rate",
-        own != "muon"
-        or made["optimizer"] == own
-        or config.learning_rate is not None,
-        f"given with --optimizer={made['optimizer']}, as the preset's "
-        f"{preset.get('learning_rate')} is for {own}",
-    )
-    made.pop("product_dtype", None)
-    if made["optimizer"] != "muon":
-        config.check(
-            "adam_lr_ratio",
-            config.adam_lr_ratio is None,
-            "given with --optimizer=muon",
+def _changes(settings):
+    """Arguments of `from_preset` for what the encoders have otherwise than in
+    the preset."""
+    there = dict(settings.of_preset)
+    if settings.model.dropout != there["dropout"]:
+        there["generator_dropout"] = settings.model.dropout
+    values = {**vars(settings.model), **vars(settings.generator)}
+    return {
+        name: values[name]
+        for name in (
+            "block",
+            "local_attention_window",
+            "dropout",
+            "generator_dropout",
+            "generator_num_layers",
+            "generator_hidden_dim",
         )
-        made.pop("adam_lr_ratio", None)
-    elif config.dtype == "mixed_bfloat16":
-        made["product_dtype"] = "bfloat16"
-    return made
+        if values[name] != there[name]
+        and (values[name] is not None or not name.startswith("generator"))
+    }
 
 
-def datasets(config, phase, pretrainer, strategy):
+def datasets(settings, phase, pretrainer, strategy):
     """What a phase of a run reads.
 
     Args:
-        config: `PretrainConfig`.
+        settings: `PretrainSettings`.
         phase: one of its `phases()`.
         pretrainer: its `ElectraPretrainer`.
         strategy: `keras_rtd.training.Strategy`, whose processes each read a
@@ -127,13 +114,13 @@ def datasets(config, phase, pretrainer, strategy):
         (training dataset, whose steps are the run's; list of held-out batches
         as NumPy arrays).
     """
-    options = _options(config, phase, pretrainer)
-    if config.replacements is not None:
-        check_replacements(pretrainer, config, phase)
+    options = _options(settings, phase, pretrainer)
+    if settings.data.replacements is not None:
+        check_replacements(pretrainer, settings, phase)
     training = functools.partial(
         pretraining_dataset,
         split="train",
-        replacements=config.replacements,
+        replacements=settings.data.replacements,
         **options,
     )
     # The same held-out windows and masks whatever the run's seed.
@@ -143,7 +130,9 @@ def datasets(config, phase, pretrainer, strategy):
     )
     held_out = [
         as_numpy(batch)
-        for batch in itertools.islice(iterate(validation), config.eval_batches)
+        for batch in itertools.islice(
+            iterate(validation), settings.run.eval_batches
+        )
     ]
     dataset = strategy.dataset(training, phase.batch_size)
     if phase.first_step:
@@ -157,16 +146,16 @@ def datasets(config, phase, pretrainer, strategy):
     return dataset, held_out
 
 
-def token_counts(config, pretrainer):
+def token_counts(settings, pretrainer):
     """How often each token of the vocabulary occurs in the corpus."""
-    if _reads_prepared(config):
-        corpus = PreparedCorpus(_data(config), pretrainer.tokenizer)
+    if _reads_prepared(settings):
+        corpus = PreparedCorpus(_data(settings), pretrainer.tokenizer)
         return np.asarray(corpus.unigram_counts)
-    phase = config.phases()[0]
+    phase = settings.phases()[0]
     batches = pretraining_dataset(
         split="train",
         batch_size=phase.batch_size,
-        **_options(config, phase, pretrainer),
+        **_options(settings, phase, pretrainer),
     )
     return probe.count_tokens(
         map(as_numpy, iterate(batches)),
@@ -175,28 +164,32 @@ def token_counts(config, pretrainer):
     )
 
 
-def _data(config):
-    return config.data[0] if len(config.data) == 1 else list(config.data)
+def _data(settings):
+    paths = settings.data.data
+    return paths[0] if len(paths) == 1 else list(paths)
 
 
-def _reads_prepared(config):
-    return len(config.data) == 1 and is_prepared(config.data[0])
+def _reads_prepared(settings):
+    paths = settings.data.data
+    return len(paths) == 1 and is_prepared(paths[0])
 
 
-def _options(config, phase, pretrainer):
+def _options(settings, phase, pretrainer):
     """Arguments of `pretraining_dataset` that both splits share."""
+    data = settings.data
     options = {
-        "data": _data(config),
+        "data": _data(settings),
         "tokenizer": pretrainer.tokenizer,
         "sequence_length": phase.sequence_length,
-        "seed": config.seed,
-        "mask_rate": config.mask_rate,
-        "segments": config.segments,
+        "seed": settings.run.seed,
+        "mask_rate": data.mask_rate,
+        "segments": data.segments,
+        "packing": data.packing,
     }
-    if not _reads_prepared(config):
-        options["documents"] = config.documents
-        options["errors"] = config.errors
-        options["validation_fraction"] = config.validation_fraction
+    if not _reads_prepared(settings):
+        options["documents"] = data.documents
+        options["errors"] = data.errors
+        options["validation_fraction"] = data.validation_fraction
     return options
 
 

@@ -6,6 +6,7 @@ from keras_rtd.pretraining.callbacks import Evaluation
 from keras_rtd.pretraining.callbacks import NoteTime
 from keras_rtd.pretraining.callbacks import ProgressLine
 from keras_rtd.pretraining.description import description
+from keras_rtd.pretraining.description import facts
 from keras_rtd.pretraining.health import Health
 from keras_rtd.pretraining.ingredients import datasets
 from keras_rtd.utils.flops import matmul_rate
@@ -15,9 +16,8 @@ class PhaseTrainer:
     """Trains a run's phases, one after the other.
 
     Args:
-        config: `PretrainConfig`.
+        settings: `PretrainSettings`.
         run: `RunDirectory`.
-        facts: dict. Settings and more, for config.json.
         strategy: `keras_rtd.training.Strategy`.
         pretrainer: compiled `ElectraPretrainer`, its checkpoint restored.
         unigram: float (vocabulary_size,), the probe's distribution.
@@ -28,9 +28,8 @@ class PhaseTrainer:
 
     def __init__(
         self,
-        config,
+        settings,
         run,
-        facts,
         strategy,
         pretrainer,
         unigram,
@@ -38,9 +37,8 @@ class PhaseTrainer:
         writer,
         stop,
     ):
-        self.config = config
+        self.settings = settings
         self.run = run
-        self.facts = facts
         self.strategy = strategy
         self.pretrainer = pretrainer
         self.checkpoint = checkpoint
@@ -51,21 +49,21 @@ class PhaseTrainer:
 
     def train(self, phase):
         """From where the checkpoint is to the end of a `Phase`."""
-        config, pretrainer = self.config, self.pretrainer
+        settings, pretrainer = self.settings, self.pretrainer
         strategy, done = self.strategy, self.checkpoint.step
-        training, held_out = datasets(config, phase, pretrainer, strategy)
+        training, held_out = datasets(settings, phase, pretrainer, strategy)
         if strategy.is_chief:
             # Only now that the data was found good: it binds later runs.
-            self.run.write_json(self.run.config, self.facts)
+            self.run.write_settings(settings.to_dict(), facts())
         flops = pretrainer.objective.flops_per_token(
             pretrainer,
             phase.sequence_length,
             held_out[0]["mask_positions"].shape[1],
-            given_samples=config.replacements is not None,
+            given_samples=settings.data.replacements is not None,
         )
         progress = ProgressLine(
             done,
-            config.train_steps,
+            settings.run.train_steps,
             phase.tokens_per_step,
             flops,
             matmul_rate(pretrainer.dtype_policy.compute_dtype),
@@ -89,13 +87,13 @@ class PhaseTrainer:
             clock=self.clock,
             strategy=strategy,
             health=Health(
-                pretrainer.objective, self.unigram, config.train_steps
+                pretrainer.objective, self.unigram, settings.run.train_steps
             ),
-            every=config.eval_every,
+            every=settings.run.eval_every,
             phase=phase,
         )
         evaluation.samples = self.run.read_samples()
-        print(description(pretrainer, config, phase, flops, held_out, done))
+        print(description(pretrainer, settings, phase, flops, held_out, done))
         if strategy.replicas > 1:
             print(
                 f"{strategy.devices()}, "

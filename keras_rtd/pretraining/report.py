@@ -10,6 +10,8 @@ from keras_rtd.pretraining.curves import figures_section
 from keras_rtd.pretraining.examples import examples_section
 from keras_rtd.pretraining.line_chart import format_count
 from keras_rtd.pretraining.line_chart import format_value
+from keras_rtd.utils.settings import ENVIRONMENT
+from keras_rtd.utils.settings import flatten
 from keras_rtd.utils.targets import Kind
 from keras_rtd.utils.writing import write_text
 
@@ -33,7 +35,7 @@ def write_report(run_dir):
     """
     run_dir = pathlib.Path(run_dir)
     rows = read_metrics(run_dir / "metrics.jsonl")
-    config = _read_json(run_dir / "config.json", dict)
+    config = _flat(_read_json(run_dir / "config.json", dict))
     samples_path = run_dir / "samples.json"
     samples = _read_json(samples_path, list)
     try:
@@ -177,6 +179,13 @@ def _duration(seconds):
     if minutes < 120:
         return f"{minutes} min"
     return f"{minutes // 60} h {minutes % 60:02} min"
+
+
+def _flat(config):
+    """`config.json` without its groups, the environment's facts last."""
+    environment = config.get(ENVIRONMENT)
+    more = environment if isinstance(environment, dict) else {}
+    return {**flatten(config), **more}
 
 
 def _settings(config):

@@ -9,7 +9,6 @@ import keras
 
 from keras_rtd import export
 from keras_rtd.pretraining import probe
-from keras_rtd.pretraining.description import facts
 from keras_rtd.pretraining.ingredients import build_pretrainer
 from keras_rtd.pretraining.ingredients import datasets
 from keras_rtd.pretraining.ingredients import iterate
@@ -18,10 +17,11 @@ from keras_rtd.pretraining.phase_trainer import PhaseTrainer
 from keras_rtd.pretraining.profile import profile
 from keras_rtd.pretraining.remote_run_directory import open_run_directory
 from keras_rtd.pretraining.report import write_report
+from keras_rtd.pretraining.resolution import OLD
+from keras_rtd.pretraining.resolution import resolve
 from keras_rtd.pretraining.run_directory import RunDirectoryError
 from keras_rtd.pretraining.samples import as_numpy
-from keras_rtd.pretraining.settings import ConfigError
-from keras_rtd.pretraining.settings import parse_arguments
+from keras_rtd.pretraining.settings import flags
 from keras_rtd.pretraining.stop_on_signal import StopOnSignal
 from keras_rtd.pretraining.tensorboard import TensorBoardWriter
 from keras_rtd.training import Checkpoint
@@ -29,29 +29,42 @@ from keras_rtd.training import CheckpointError
 from keras_rtd.training import get_strategy
 from keras_rtd.training.strategy import LostWorkerError
 from keras_rtd.training.strategy import start_processes
+from keras_rtd.utils.command_line import parse
+from keras_rtd.utils.setting import ConfigError
 from keras_rtd.utils.step_times import table
 
 
-def main(config_class, description, argv=None):
+def main(description, defaults=None, argv=None):
     """A recipe's `main`: the command line, then the run.
+
+    Args:
+        description: string. The recipe's docstring, shown by `--help`.
+        defaults: dict of setting to value, the recipe's own, or `None`.
+        argv: list of strings or `None` for `sys.argv`.
 
     Returns:
         int, the exit status. What a person can mend ends with one line.
     """
-    config = parse_arguments(config_class, description, argv)
-    status = start_processes(config.strategy)
-    return run_safely(pretrain, config) if status is None else status
+
+    def work():
+        given = parse(flags(), description, defaults, argv, OLD)
+        return run_everywhere(resolve(defaults, None, given))
+
+    return run_safely(work)
 
 
-def run_safely(work, config):
-    """`work(config)`, with one line for what a person can mend.
+def run_safely(work):
+    """`work()`, with one line for what a person can mend.
+
+    Args:
+        work: function that returns `None` or an exit status.
 
     Returns:
         int, the exit status. When another process of the run is lost, this
         one ends here: JAX's own way out waits for the lost one, and aborts.
     """
     try:
-        work(config)
+        status = work()
     except (ConfigError, RunDirectoryError, CheckpointError) as e:
         return _fail(e)
     except FloatingPointError as e:
@@ -65,7 +78,7 @@ def run_safely(work, config):
         if os.environ.get("KERAS_RTD_TRACEBACK"):
             raise
         return _fail(e)
-    return 0
+    return status or 0
 
 
 def _fail(error, status=2):
@@ -74,11 +87,23 @@ def _fail(error, status=2):
     return status
 
 
-def pretrain(config):
+def run_everywhere(settings):
+    """`pretrain`, in a process for each device where the strategy wants it.
+
+    Returns:
+        int, the exit status of the processes; `None` where this one trained.
+    """
+    status = start_processes(settings.devices.strategy)
+    if status is None:
+        pretrain(settings)
+    return status
+
+
+def pretrain(settings):
     """Run, or continue, a pre-training.
 
     Args:
-        config: `PretrainConfig`.
+        settings: `PretrainSettings`, as `resolve` returns them.
 
     Returns:
         The `ElectraPretrainer`, or `None` if the run was finished before or
@@ -92,27 +117,34 @@ def pretrain(config):
         StrategyError: devices that are missing, or of another backend.
         LostWorkerError: another process of the run has ended.
     """
+    devices = settings.devices
     strategy = get_strategy(
-        config.strategy, tpu=config.tpu, model_devices=config.model_devices
+        devices.strategy, tpu=devices.tpu, model_devices=devices.model_devices
     )
     with contextlib.ExitStack() as stack:
         stack.callback(strategy.close)
-        if config.profile and strategy.replicas > 1:
+        if settings.run.profile and strategy.replicas > 1:
             raise ConfigError(
                 "--profile measures the step of one device: use it with "
                 "--strategy=single"
             )
         if not strategy.is_chief:
             stack.enter_context(contextlib.redirect_stdout(io.StringIO()))
-        return _pretrain(config, strategy)
+        return _pretrain(settings, strategy)
 
 
-def _pretrain(config, strategy):
-    _check_parts(config, strategy)
-    run = open_run_directory(config.run_dir)
+def _pretrain(settings, strategy):
+    _check_parts(settings, strategy)
+    run = open_run_directory(settings.run.run_dir)
     run.check()
-    settings = {**config.binding(), "backend": keras.config.backend()}
-    _check_same_run(run, settings, config.defaults())
+    before = run.read_settings()
+    # Only now: the processes of several hosts have connected.
+    settings = settings.on_devices(before, strategy)
+    binding = {**settings.binding(), "backend": keras.config.backend()}
+    if before is not None:
+        # Settings of a later keras_rtd had their defaults.
+        younger = {name: flag.default for name, flag in flags().items()}
+        run.check_same(binding, {**younger, **before})
     if run.finished:
         print(f"{run.location} is finished: nothing to do")
         return None
@@ -121,7 +153,7 @@ def _pretrain(config, strategy):
         run.clean()
     try:
         with strategy.scope(), strategy.watch():
-            pretrainer, complete = _train(config, run, settings, strategy)
+            pretrainer, complete = _train(settings, run, binding, strategy)
         if complete:
             # Averages change places in every process: weights are global.
             with pretrainer.averaged_weights(), strategy.alone():
@@ -132,57 +164,48 @@ def _pretrain(config, strategy):
         run.release()
 
 
-def _check_parts(config, strategy):
-    for phase in config.phases():
+def _check_parts(settings, strategy):
+    parts = settings.devices.accumulate_steps
+    for phase in settings.phases():
         rows = strategy.per_replica(phase.batch_size)
-        if rows % config.accumulate_steps:
+        if rows % parts:
             raise ConfigError(
-                f"--accumulate_steps must divide the {rows} windows of a "
-                f"device ({phase.batch_size} a step, {strategy.replicas} "
-                f"devices). Received: {config.accumulate_steps}"
+                f"--accumulate_steps must divide the {rows} rows of a "
+                f"device ({phase.batch_size} per step, {strategy.replicas} "
+                f"devices). Received: {parts}"
             )
 
 
-def _check_same_run(run, settings, younger):
-    """`younger`: values of what a run of an earlier keras_rtd lacks."""
-    before = run.read_config()
-    if before is None:
-        return
-    before = {**younger, **before}
-    differences = [
-        f"{name}: {before.get(name)!r} there, {value!r} now"
-        for name, value in settings.items()
-        if before.get(name) != value
-    ]
-    if differences:
-        raise ConfigError(
-            f"--run_dir {run.location} holds a run with other settings "
-            f"({'; '.join(differences)}). Use those, or another --run_dir."
-        )
-
-
-def _train(config, run, settings, strategy):
+def _train(settings, run, binding, strategy):
     """(the pretrainer or `None`, whether its training is complete)."""
     print(
-        f"keras_rtd on {keras.config.backend()}, {config.dtype}: "
-        f"{config.preset}, {config.objective}"
+        f"keras_rtd on {keras.config.backend()}, {settings.devices.dtype}: "
+        f"{settings.model.preset}, {settings.objective.name}"
     )
-    pretrainer = build_pretrainer(config)
+    print(settings.summary())
+    pretrainer = build_pretrainer(settings)
     unigram = probe.unigram_distribution(
-        token_counts(config, pretrainer), pretrainer.tokenizer.special_token_ids
+        token_counts(settings, pretrainer),
+        pretrainer.tokenizer.special_token_ids,
     )
     pretrainer.set_unigram(unigram)
-    if config.profile:
-        _profile(pretrainer, config, run, strategy)
+    if settings.run.profile:
+        _profile(pretrainer, settings, run, strategy)
         return None, False
     checkpoint = Checkpoint(
         run.checkpoints,
-        every=config.checkpoint_every,
-        keep=config.keep_checkpoints,
+        every=settings.run.checkpoint_every,
+        keep=settings.run.keep_checkpoints,
         best=pretrainer.objective.best_metric(),
-        config=settings,
+        config=binding,
         writes=strategy.is_chief,
     )
+    if checkpoint.paths() and run.read_settings() is None:
+        raise ConfigError(
+            f"--run_dir {run.location} holds checkpoints without their "
+            "config.json, perhaps of an earlier version of keras_rtd: use "
+            "another --run_dir"
+        )
     done = checkpoint.restore(pretrainer)
     strategy.after_restore(pretrainer)
     with contextlib.ExitStack() as stack:
@@ -193,9 +216,8 @@ def _train(config, run, settings, strategy):
             stack.callback(writer.close)
         stop = stack.enter_context(StopOnSignal(strategy))
         trainer = PhaseTrainer(
-            config,
+            settings,
             run,
-            {**config.to_dict(), **facts(), **settings},
             strategy,
             pretrainer,
             unigram,
@@ -203,7 +225,7 @@ def _train(config, run, settings, strategy):
             writer,
             stop,
         )
-        for phase in config.phases():
+        for phase in settings.phases():
             if checkpoint.step < phase.last_step and not stop.received:
                 trainer.train(phase)
     if stop.received:
@@ -211,12 +233,12 @@ def _train(config, run, settings, strategy):
             f"stopped by signal at step {checkpoint.step:,}; the state is "
             "saved, the same command continues"
         )
-    return pretrainer, checkpoint.step == config.train_steps
+    return pretrainer, checkpoint.step == settings.run.train_steps
 
 
-def _profile(pretrainer, config, run, strategy):
-    phase = config.phases()[0]
-    training, _ = datasets(config, phase, pretrainer, strategy)
+def _profile(pretrainer, settings, run, strategy):
+    phase = settings.phases()[0]
+    training, _ = datasets(settings, phase, pretrainer, strategy)
     folder = run.path / "profile"
     seconds = profile(pretrainer, map(as_numpy, iterate(training)), folder)
     print(table(seconds))

@@ -7,6 +7,9 @@ import pathlib
 import re
 
 from keras_rtd.utils.remote import is_remote
+from keras_rtd.utils.setting import ConfigError
+from keras_rtd.utils.settings import ENVIRONMENT
+from keras_rtd.utils.settings import flatten
 from keras_rtd.utils.targets import PRESET
 from keras_rtd.utils.targets import check_folder
 from keras_rtd.utils.targets import has_keys
@@ -39,6 +42,24 @@ class RunDirectoryError(RuntimeError):
     """A run directory that cannot be used now."""
 
 
+def local_folder(path):
+    """`path`, where only a folder of this machine will do.
+
+    Raises:
+        RunDirectoryError: a URL, or nothing.
+    """
+    if is_remote(path):
+        raise RunDirectoryError(
+            f"--run_dir {path} must be a folder of this machine here; "
+            "pre-training recipes write to object stores"
+        )
+    if not os.fspath(path):
+        raise RunDirectoryError(
+            "--run_dir is empty. Use --run_dir=. for the current folder."
+        )
+    return path
+
+
 class RunDirectory:
     """Holds a run's files; one process at a time.
 
@@ -52,16 +73,7 @@ class RunDirectory:
     """
 
     def __init__(self, path):
-        if is_remote(path):
-            raise RunDirectoryError(
-                f"--run_dir {path} must be a folder of this machine here; "
-                "pre-training recipes write to object stores"
-            )
-        if not os.fspath(path):
-            raise RunDirectoryError(
-                "--run_dir is empty. Use --run_dir=. for the current folder."
-            )
-        self.path = pathlib.Path(path)
+        self.path = pathlib.Path(local_folder(path))
         self.location = str(path)
         self.checkpoints: pathlib.Path | str = self.path / "checkpoints"
         self.tensorboard = self.path / "tensorboard"
@@ -95,7 +107,8 @@ class RunDirectory:
 
     def _is_run(self, folder):
         if (folder / self.config.name).exists():
-            return has_keys(folder / self.config.name, "backend")
+            path = folder / self.config.name
+            return has_keys(path, ENVIRONMENT) or has_keys(path, "backend")
         # A run that was killed before it had anything else.
         lock = folder / "run.lock"
         return lock.is_file() and re.fullmatch(rb"\d*", lock.read_bytes())
@@ -134,9 +147,60 @@ class RunDirectory:
         """Remove what a killed process left half-written."""
         remove_leftovers(self.path)
 
-    def read_config(self):
-        """The settings of the run that was started here, or `None`."""
-        return self.read_json(self.config)
+    def write_settings(self, settings, environment):
+        """Write `config.json`.
+
+        Args:
+            settings: dict of group to dict of settings.
+            environment: dict of what else the numbers depend on, for people.
+        """
+        self.write_json(self.config, {**settings, ENVIRONMENT: environment})
+
+    def read_settings(self):
+        """The settings of the run that was started here.
+
+        Returns:
+            flat dict, with the environment's; `None` where none was started,
+            or where an earlier keras_rtd finished it.
+
+        Raises:
+            ConfigError: an earlier keras_rtd started it.
+        """
+        config = self.read_json(self.config)
+        if config is None:
+            return None
+        if ENVIRONMENT in config:
+            return {**flatten(config), **config[ENVIRONMENT]}
+        if self.finished:
+            return None
+        raise ConfigError(
+            f"--run_dir {self.location} holds a run that an earlier version "
+            "of keras_rtd started: finish it with that version, or start "
+            f"again with --config={self.location}/config.json and another "
+            "--run_dir"
+        )
+
+    def check_same(self, binding, before):
+        """Refuse a run with other settings than the one that is here.
+
+        Args:
+            binding: flat dict of what must not change.
+            before: what `read_settings` returned, with the defaults of what
+                it lacks, or `None`.
+
+        Raises:
+            ConfigError: names what differs.
+        """
+        differences = [
+            f"{name}: {before.get(name)!r} there, {value!r} now"
+            for name, value in binding.items()
+            if before is not None and before.get(name) != value
+        ]
+        if differences:
+            raise ConfigError(
+                f"--run_dir {self.location} holds runs with other settings "
+                f"({'; '.join(differences)}). Use those, or another --run_dir."
+            )
 
     def read_finished(self):
         """What `finish` was told, or `None`."""

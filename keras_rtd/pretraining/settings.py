@@ -1,95 +1,152 @@
-"""Settings of a recipe: fields of a dataclass, and flags."""
+"""All settings of a pre-training run, by group, and their flags."""
 
-import argparse
 import dataclasses
-import shlex
+import textwrap
+
+from keras_rtd import objectives
+from keras_rtd.data.settings import DataSettings
+from keras_rtd.models.settings import GeneratorSettings
+from keras_rtd.models.settings import ModelSettings
+from keras_rtd.objectives.base import Objective
+from keras_rtd.pretraining.run_settings import RunSettings
+from keras_rtd.training.settings import DeviceSettings
+from keras_rtd.training.settings import OptimizerSettings
+from keras_rtd.utils.setting import setting
+from keras_rtd.utils.settings import NONE
+from keras_rtd.utils.settings import as_json
+from keras_rtd.utils.settings import flags_of
+from keras_rtd.utils.settings import flatten
+
+GROUPS = {
+    "data": DataSettings,
+    "model": ModelSettings,
+    "generator": GeneratorSettings,
+    "objective": None,
+    "optimizer": OptimizerSettings,
+    "run": RunSettings,
+    "devices": DeviceSettings,
+}
 
 
-class ConfigError(ValueError):
-    """A setting that cannot be used; the message names it."""
+@dataclasses.dataclass(frozen=True)
+class PretrainSettings:
+    """The settings of a run, by group, none left open but `dtype="auto"`.
 
-
-def setting(default, help, choices=None, nargs=None):
-    """A dataclass field with what the command line needs to know."""
-    metadata = {"help": help, "choices": choices, "nargs": nargs}
-    return dataclasses.field(default=default, metadata=metadata)
-
-
-class _Parser(argparse.ArgumentParser):
-    """Ends with one line, where argparse prints the whole usage."""
-
-    def error(self, message):
-        self.exit(2, f"error: {message}\n")
-
-
-class _RaisingParser(argparse.ArgumentParser):
-    def error(self, message):
-        raise ConfigError(message)
-
-
-def parse_arguments(config_class, description, argv=None):
-    """A config from the command line.
-
-    Args:
-        config_class: `PretrainConfig` or a subclass.
-        description: string. The recipe's docstring, shown by `--help`.
-        argv: list of strings or `None` for `sys.argv`.
-
-    Returns:
-        An instance of `config_class`. A bad value ends the program with one
-        line that names it, and exit status 2.
+    Attributes:
+        objective: `keras_rtd.objectives.Objective`; its fields are its
+            options.
+        of_preset: dict, what the preset says of the same settings.
     """
-    parser = _Parser(
-        description=description,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
+
+    data: DataSettings
+    model: ModelSettings
+    generator: GeneratorSettings
+    objective: Objective
+    optimizer: OptimizerSettings
+    run: RunSettings
+    devices: DeviceSettings
+    of_preset: dict = dataclasses.field(repr=False, compare=False)
+
+    def phases(self):
+        """list of `Phase`, in order."""
+        return self.run.phases(self.data.sequence_length)
+
+    def on_devices(self, stored=None, strategy=None):
+        """These settings with a dtype in place of `"auto"`.
+
+        Args:
+            stored: dict or `None`. The run's flat settings so far.
+            strategy: `keras_rtd.training.Strategy`, whose processes agree.
+        """
+        dtype = (stored or {}).get("dtype")
+        devices = self.devices.resolved(dtype, strategy)
+        return dataclasses.replace(self, devices=devices)
+
+    def to_dict(self):
+        """The settings by group, as `config.json` and `--config` hold them."""
+        known, nested = flags(), {}
+        for group in GROUPS:
+            part = getattr(self, group)
+            values = {}
+            for name, flag in known.items():
+                if flag.group != group:
+                    continue
+                if name == "objective":
+                    values[name] = part.name
+                elif hasattr(part, name):
+                    value = as_json(getattr(part, name))
+                    if value is None and self.of_preset.get(name) is not None:
+                        value = NONE
+                    values[name] = value
+            nested[group] = values
+        return nested
+
+    def binding(self):
+        """What a continuation of the run must not change: flat dict."""
+        known = flags()
+        return {
+            name: value
+            for name, value in flatten(self.to_dict()).items()
+            if not known[name].about.get("free")
+        }
+
+    def summary(self):
+        """The settings for people; `*` marks what differs from the preset."""
+        source = self.model.init_from or self.model.preset
+        lines = [f"settings (* differs from the preset {source}):"]
+        for group, values in self.to_dict().items():
+            words = [
+                f"{name}={_shown(value)}"
+                + "*" * (self.of_preset.get(name, value) != value)
+                for name, value in values.items()
+                if value not in (None, False, {}, [])
+                or self.of_preset.get(name, value) != value
+            ]
+            lines.append(
+                textwrap.fill(
+                    " ".join(words),
+                    96,
+                    initial_indent=f"  {group:<10}",
+                    subsequent_indent=" " * 12,
+                    break_long_words=False,
+                    break_on_hyphens=False,
+                )
+            )
+        return "\n".join(lines)
+
+
+def _shown(value):
+    if isinstance(value, list):
+        return ",".join(map(str, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Choice:
+    objective: str = setting(
+        "electra", "What is corrupted and what is predicted.", preset=True
     )
-    _add_flags(parser, config_class)
-    values = vars(parser.parse_args(argv))
-    if isinstance(values["data"], list):
-        values["data"] = tuple(values["data"])
-    try:
-        return config_class(**values)
-    except ConfigError as e:
-        parser.error(str(e))
 
 
-def parse_flags(config_class, flags):
-    """Only the settings that flags give, as a dict.
+def flags():
+    """The flags of a run: dict of name to `Flag`, by group.
 
-    Args:
-        config_class: `PretrainConfig` or a subclass.
-        flags: string, as on a command line.
-
-    Raises:
-        ConfigError: an unknown flag or a value of another type.
+    Options of an objective are the fields of its dataclass, also of one that
+    was added to `OBJECTIVES` elsewhere.
     """
-    parser = _RaisingParser(
-        argument_default=argparse.SUPPRESS, allow_abbrev=False
+    kinds = objectives.OBJECTIVES
+    known = flags_of(
+        [
+            *((name, cls) for name, cls in GROUPS.items() if cls),
+            ("objective", _Choice),
+            *(("objective", kind) for kind in kinds.values()),
+        ]
     )
-    _add_flags(parser, config_class, with_defaults=False)
-    return vars(parser.parse_args(shlex.split(flags)))
-
-
-def _add_flags(parser, config_class, with_defaults=True):
-    for field in dataclasses.fields(config_class):
-        metadata = field.metadata
-        keywords = {"help": metadata["help"]}
-        if with_defaults:
-            keywords["default"] = field.default
-        if field.default not in (None, ()):
-            keywords["help"] += f" (default {field.default})"
-        if field.type is bool:
-            keywords["action"] = "store_true"
-        else:
-            keywords["type"] = _value_type(field.type)
-            keywords["choices"] = metadata["choices"]
-            keywords["nargs"] = metadata["nargs"]
-        parser.add_argument(f"--{field.name}", **keywords)
-
-
-def _value_type(annotation):
-    for kind in (int, float):
-        if annotation in (kind, kind | None):
-            return kind
-    return str
+    choice = known["objective"]
+    known["objective"] = dataclasses.replace(
+        choice, about={**choice.about, "choices": tuple(kinds)}
+    )
+    order = list(GROUPS)
+    return dict(
+        sorted(known.items(), key=lambda item: order.index(item[1].group))
+    )

@@ -17,6 +17,10 @@ BOUNDS = {
 }
 
 
+class ConfigError(ValueError):
+    """Settings that cannot be used; the message names the flag."""
+
+
 class SettingError(ValueError):
     """A setting that cannot be used.
 
@@ -31,7 +35,18 @@ class SettingError(ValueError):
         self.name, self.rule, self.value = name, rule, value
 
 
-def setting(default, help, *, choices=None, nargs=None, flag=True, **bounds):
+def setting(
+    default,
+    help,
+    *,
+    choices=None,
+    nargs=None,
+    flag=True,
+    free=False,
+    preset=False,
+    none=None,
+    **bounds,
+):
     """A dataclass field for a setting.
 
     Args:
@@ -39,6 +54,11 @@ def setting(default, help, *, choices=None, nargs=None, flag=True, **bounds):
         help: string. One whole sentence with the unit, for `--help`.
         choices: tuple of the allowed values or `None`.
         nargs: as of `argparse`, for a tuple of values, or `None`.
+        free: bool. Whether a continued run may change it, as its result stays
+            the same. Defaults to `False`.
+        preset: bool. Whether a preset has it; `default` is then for presets
+            that do not say. Defaults to `False`.
+        none: string or `None`. What the default `None` stands for, in words.
         flag: bool. `False` where another setting decides this one, so that
             the command line has no flag for it. Defaults to `True`.
         **bounds: `above`, `at_least`, `below`, `at_most`: numbers.
@@ -49,6 +69,9 @@ def setting(default, help, *, choices=None, nargs=None, flag=True, **bounds):
         "help": help,
         "choices": choices,
         "nargs": nargs,
+        "free": free,
+        "preset": preset,
+        "none": none,
         "flag": flag,
         "bounds": bounds,
     }

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import tiny
 
-from keras_rtd.finetuning import FineTuneConfig
 from keras_rtd.finetuning import finetune
 from keras_rtd.finetuning.problems import Glue
 from keras_rtd.finetuning.problems import Squad
 from keras_rtd.finetuning.problems import Tagging
+from keras_rtd.finetuning.settings import resolve
 from keras_rtd.models import ElectraTextClassifier
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -58,8 +58,9 @@ def world(tmp_path_factory):
 
 
 def settings(world, run_dir, **kwargs):
-    return FineTuneConfig(
-        **{
+    return resolve(
+        {
+            "dtype": "float32",
             "init_from": str(world / "preset"),
             "data": str(world),
             "run_dir": str(run_dir),
@@ -183,8 +184,8 @@ def test_a_stopped_run_goes_on_to_the_same_scores(world, tmp_path):
     "extra, message",
     [
         (["--epochs=0"], "--epochs must be at least 1"),
-        (["--layer_decay=2"], "--layer_decay must be above 0, at most 1"),
-        (["--task=nothing"], "invalid choice: 'nothing'"),
+        (["--layer_decay=2"], "--layer_decay must be at most 1"),
+        (["--task=nothing"], "--task must be one of sst2"),
         (["--task=cola"], "CoLA"),
         (["--init_from=nowhere"], "No preset 'nowhere'"),
         (

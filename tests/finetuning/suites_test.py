@@ -4,7 +4,7 @@ import pytest
 import tiny
 
 from keras_rtd.evaluation import evaluate
-from keras_rtd.pretraining.settings import ConfigError
+from keras_rtd.utils.setting import ConfigError
 
 SETTINGS = {"epochs": 1, "batch_size": 8, "sequence_length": 16}
 
@@ -90,7 +90,7 @@ def test_other_suites(suite, task, metric, model, data, tmp_path):
     assert list(result["tasks"]) == [task]
     assert 0 <= result["tasks"][task]["median"][metric] <= 100
     config = json.loads((tmp_path / "run" / task / "config.json").read_text())
-    assert config["init_from"] == str(tmp_path / "preset")
+    assert config["model"]["init_from"] == str(tmp_path / "preset")
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """Modern layers and documents that share rows, through a recipe."""
 
-import dataclasses
 import json
 import pathlib
 import subprocess
@@ -10,7 +9,7 @@ import numpy as np
 import pytest
 
 from keras_rtd.models import ElectraPretrainer
-from keras_rtd.pretraining import PretrainConfig
+from keras_rtd.pretraining import resolve
 from keras_rtd.pretraining.ingredients import build_pretrainer
 from keras_rtd.training.adamw import AdamW
 from keras_rtd.training.muon import Muon
@@ -32,6 +31,7 @@ def run(world, run_dir, *extra):
             "--eval_every=3",
             "--eval_batches=2",
             "--train_steps=6",
+            "--dtype=float32",
             *extra,
         ],
         capture_output=True,
@@ -72,26 +72,31 @@ def test_a_run_of_modern_layers_on_shared_rows(world):
     ],
 )
 def test_what_does_not_fit_is_named(world, settings, message):
-    settings = {"preset": str(world / "preset"), "data": ("x",), **settings}
+    settings = {
+        "preset": str(world / "preset"),
+        "data": "x",
+        "dtype": "float32",
+        **settings,
+    }
     if "init_from" in settings:
         settings["init_from"] = settings["preset"]
     with pytest.raises(ValueError, match=message):
-        build_pretrainer(PretrainConfig(**settings))
+        build_pretrainer(resolve(given=settings))
 
 
 def test_the_optimizer_is_the_presets_unless_another_is_named():
     name = "rtd_modern_tiny_uncased_en"
-    config = PretrainConfig(preset=name, data=("x",), train_steps=1_000)
-    assert kind_and_rate(config) == (Muon, 4e-3)
-    config = dataclasses.replace(config, optimizer="adamw")
+    given = {"preset": name, "data": "x", "dtype": "float32"}
+    assert kind_and_rate(given) == (Muon, 4e-3)
+    given["optimizer"] = "adamw"
     with pytest.raises(ValueError, match="--learning_rate must be given with"):
-        build_pretrainer(config)
-    config = dataclasses.replace(config, learning_rate=1e-3)
-    assert kind_and_rate(config) == (AdamW, 1e-3)
+        resolve(given=given)
+    given["learning_rate"] = 1e-3
+    assert kind_and_rate(given) == (AdamW, 1e-3)
 
 
-def kind_and_rate(config):
-    optimizer = build_pretrainer(config).optimizer
+def kind_and_rate(given):
+    optimizer = build_pretrainer(resolve(given=given)).optimizer
     schedule = optimizer.get_config()["learning_rate"]["config"]
     return type(optimizer), schedule["learning_rate"]
 
@@ -100,10 +105,11 @@ def kind_and_rate(config):
     "dtype, products", [("float32", "float32"), ("mixed_bfloat16", "bfloat16")]
 )
 def test_muons_products_have_the_runs_type(dtype, products):
-    config = PretrainConfig(
-        preset="rtd_modern_tiny_uncased_en",
-        data=("x",),
-        train_steps=10,
-        dtype=dtype,
+    config = resolve(
+        given={
+            "preset": "rtd_modern_tiny_uncased_en",
+            "data": "x",
+            "dtype": dtype,
+        }
     )
     assert build_pretrainer(config).optimizer.product_dtype == products

@@ -27,6 +27,7 @@ def run(world, run_dir, *extra):
             "--eval_every=3",
             "--eval_batches=2",
             "--train_steps=6",
+            "--dtype=float32",
             *extra,
         ],
         capture_output=True,
@@ -87,4 +88,7 @@ def test_options_of_another_objective_are_named(world, tmp_path):
         world, tmp_path / "run", "--objective=mlm", "--generator_dropout=0"
     )
     assert result.returncode == 2
-    assert "has no generator: leave out generator_dropout" in result.stderr
+    assert (
+        "--generator_dropout must be left out: --objective=mlm has no gen"
+        in result.stderr
+    )

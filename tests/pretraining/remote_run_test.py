@@ -3,7 +3,6 @@
 The server is an emulator on 127.0.0.1; the real store was never reached.
 """
 
-import dataclasses
 import json
 import os
 import pathlib
@@ -17,10 +16,9 @@ import pytest
 from recipe import run_here
 
 from keras_rtd.data.prepared import PreparedCorpus
-from keras_rtd.pretraining.config import ConfigError
-from keras_rtd.pretraining.config import PretrainConfig
 from keras_rtd.pretraining.run_directory import RunDirectory
 from keras_rtd.pretraining.run_directory import RunDirectoryError
+from keras_rtd.pretraining.run_directory import local_folder
 from keras_rtd.utils.remote import RemoteFolder
 
 # Else gcsfs looks for Google's credentials to ask what kind a bucket is of.
@@ -64,6 +62,7 @@ def command(world, run_dir, data="gs://b/prepared"):
         "--checkpoint_every=5",
         "--eval_every=10",
         "--eval_batches=2",
+        "--dtype=float32",
     ]
 
 
@@ -169,13 +168,8 @@ def test_prepared_data_is_copied_once(world, store, monkeypatch):
     np.testing.assert_array_equal(second.word_start, word_start)
 
 
-@dataclasses.dataclass(frozen=True)
-class OnThisMachine(PretrainConfig):
-    remote_run_dir = False
-
-
 def test_other_recipes_write_to_folders_only():
     with pytest.raises(RunDirectoryError, match="must be a folder"):
         RunDirectory("gs://b/run")
-    with pytest.raises(ConfigError, match="--run_dir must be a folder"):
-        OnThisMachine(run_dir="gs://b/run", data=("x",))
+    with pytest.raises(RunDirectoryError, match="--run_dir gs://b/run must"):
+        local_folder("gs://b/run")

@@ -13,9 +13,9 @@ from keras_rtd.data.replacements import Replacements
 from keras_rtd.data.replacements import uniform_of
 from keras_rtd.models import ElectraMaskedLM
 from keras_rtd.models import ElectraPretrainer
-from keras_rtd.pretraining import PretrainConfig
 from keras_rtd.pretraining import main
 from keras_rtd.pretraining import pretrain
+from keras_rtd.pretraining import resolve
 from keras_rtd.pretraining.draw_replacements import main as draw
 from keras_rtd.pretraining.ingredients import iterate
 from keras_rtd.pretraining.samples import as_numpy
@@ -46,6 +46,7 @@ def settings(world, run_dir, **more):
         "train_steps": 6,
         "warmup_steps": 2,
         "learning_rate": 1e-2,
+        "dtype": "float32",
         **more,
     }
 
@@ -121,7 +122,7 @@ def test_draws_are_the_generators(world, tmp_path, temperature, segments):
 def test_a_run_reads_them_and_gets_what_a_live_one_gets(world, drawn, tmp_path):
     path = str(drawn)
     cached = settings(world, tmp_path / "cached", replacements=path)
-    model = pretrain(PretrainConfig(**cached))
+    model = pretrain(resolve(given=cached))
     assert model.optimizer.iterations == 6
     text = (tmp_path / "cached" / "metrics.jsonl").read_text("utf-8")
     rows = [json.loads(line) for line in text.splitlines()]
@@ -163,14 +164,16 @@ def test_a_run_reads_them_and_gets_what_a_live_one_gets(world, drawn, tmp_path):
 def test_a_killed_run_goes_on_to_the_same_weights(world, drawn, tmp_path):
     path = str(drawn)
     whole = pretrain(
-        PretrainConfig(**settings(world, tmp_path / "a", replacements=path))
+        resolve(given=settings(world, tmp_path / "a", replacements=path))
     )
 
     class Killed(Exception):
         pass
 
-    config = PretrainConfig(
-        **settings(world, tmp_path / "b", replacements=path, checkpoint_every=2)
+    config = resolve(
+        given=settings(
+            world, tmp_path / "b", replacements=path, checkpoint_every=2
+        )
     )
     save = Checkpoint.save
 
@@ -199,7 +202,7 @@ def test_stale_replacements_end_with_one_line(world, drawn, tmp_path, capsys):
         values["data"] = values["data"][0]
         argv = [f"--{k}={v}" for k, v in values.items()]
         try:
-            status = main(PretrainConfig, "A recipe.", argv)
+            status = main("A recipe.", None, argv)
         except SystemExit as stop:
             status = stop.code
         error = capsys.readouterr().err
@@ -242,11 +245,11 @@ def test_a_falling_temperature_needs_all_of_its_steps(world, tmp_path, capsys):
             **falling,
         )
         if enough:
-            assert pretrain(PretrainConfig(**values)) is not None
+            assert pretrain(resolve(given=values)) is not None
             values["batch_size"] = 8
             values["run_dir"] += "-8"
             message = "another temperature_examples: 16 there, 32 here"
         else:
             message = "draw more --epochs"
         with pytest.raises(ValueError, match=message):
-            pretrain(PretrainConfig(**values))
+            pretrain(resolve(given=values))

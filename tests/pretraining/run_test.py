@@ -39,6 +39,7 @@ def command(world, run_dir, *extra):
         "--checkpoint_every=5",
         "--eval_every=10",
         "--eval_batches=3",
+        "--dtype=float32",
         *extra,
     ]
 
@@ -275,7 +276,7 @@ def test_parts_that_cannot_share_the_batch_are_refused(world, tmp_path):
     result = run_here(command(world, tmp_path / "run", "--accumulate_steps=3"))
     assert result.returncode == 2
     last = result.stderr.strip().splitlines()[-1]
-    assert "--accumulate_steps must divide the 4 windows" in last
+    assert "--accumulate_steps must divide the 4 rows" in last
 
 
 @pytest.mark.run_once
@@ -283,8 +284,36 @@ def test_a_run_older_than_a_setting_has_its_default(world, finished):
     run_dir, _ = finished
     path = run_dir / "config.json"
     config = json.loads(path.read_text())
-    del config["accumulate_steps"]
+    del config["devices"]["accumulate_steps"]
     path.write_text(json.dumps(config))
     assert run_here(command(world, run_dir)).returncode == 0
     result = run_here(command(world, run_dir, "--accumulate_steps=2"))
     assert "accumulate_steps: 1 there, 2 now" in result.stderr
+
+
+@pytest.mark.run_once
+def test_a_continued_run_keeps_its_dtype(world, finished):
+    run_dir, _ = finished
+    result = run_here(command(world, run_dir, "--dtype=auto"))
+    assert result.returncode == 0 and "nothing to do" in result.stdout
+    result = run_here(command(world, run_dir, "--dtype=mixed_bfloat16"))
+    assert "dtype: 'float32' there, 'mixed_bfloat16' now" in result.stderr
+
+
+@pytest.mark.run_once
+def test_a_runs_own_config_names_the_run(world, finished, tmp_path):
+    run_dir, _ = finished
+    recipe, file = command(world, run_dir)[:2], run_dir / "config.json"
+    result = run_here([*recipe, f"--config={file}"])
+    assert result.returncode == 0 and "nothing to do" in result.stdout
+    # One of an earlier version is read, but not continued.
+    old = json.loads(file.read_text())
+    facts = old.pop("environment")
+    flat = {k: v for group in old.values() for k, v in group.items()}
+    flat.pop("optimizer_options")
+    (tmp_path / "config.json").write_text(json.dumps({**flat, **facts}))
+    result = run_here([*recipe, f"--config={tmp_path / 'config.json'}"])
+    assert result.returncode == 0 and "nothing to do" in result.stdout
+    result = run_here(command(world, tmp_path))
+    assert result.returncode == 2
+    assert "an earlier version of keras_rtd started" in result.stderr

@@ -1,0 +1,141 @@
+"""Settings of the encoder and the generator, and what a preset says."""
+
+import dataclasses
+
+from keras_rtd.layers.blocks import BLOCKS
+from keras_rtd.models.block_exchange import block_of
+from keras_rtd.models.encoders import SHARING
+from keras_rtd.models.presets import preset_length
+from keras_rtd.models.presets import read_task
+from keras_rtd.models.presets import stored_objective
+from keras_rtd.models.pretrainer import ElectraPretrainer
+from keras_rtd.utils.setting import check_settings
+from keras_rtd.utils.setting import setting
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelSettings:
+    """Which encoder is trained, from which weights and vocabulary.
+
+    Raises:
+        SettingError: a value out of range.
+    """
+
+    preset: str = setting(
+        "electra_small_uncased_en",
+        "Bundled preset or preset directory. It gives every setting that is "
+        "not given; weights are initialised randomly.",
+    )
+    init_from: str | None = setting(
+        None,
+        "Preset directory that takes the place of --preset, with its weights.",
+        none="none",
+    )
+    vocabulary: str | None = setting(
+        None,
+        "Vocabulary file in place of the preset's tokenizer.",
+        none="the preset's tokenizer",
+    )
+    cased: bool = setting(False, "With --vocabulary: keep upper case.")
+    keep_accents: bool = setting(False, "With --vocabulary: keep accents.")
+    block: str | None = setting(
+        None,
+        "Layers of the encoders. classic: BERT's. modern: pre-norm, RoPE, "
+        "GeGLU and no biases.",
+        choices=BLOCKS,
+        preset=True,
+    )
+    local_attention_window: int | None = setting(
+        None,
+        "With modern layers: tokens that two layers of three attend to, "
+        "around each token.",
+        preset=True,
+        at_least=2,
+    )
+    dropout: float | None = setting(
+        None,
+        "Dropout rate of both encoders, from 0 to below 1.",
+        preset=True,
+        at_least=0,
+        below=1,
+    )
+    embedding_sharing: str = setting(
+        "shared",
+        "Embeddings of encoder and generator. shared: one table. "
+        "gradient_disentangled: the encoder adds tables of its own, without "
+        "gradient to the generator's. separate: one table each.",
+        choices=SHARING,
+        preset=True,
+    )
+
+    def __post_init__(self):
+        check_settings(self)
+
+
+@dataclasses.dataclass(frozen=True)
+class GeneratorSettings:
+    """The generator, where it differs from the preset's.
+
+    Raises:
+        SettingError: a value out of range.
+    """
+
+    frozen_generator: str | None = setting(
+        None,
+        "Preset or run directory of a pre-trained masked language model, used "
+        "as a frozen generator.",
+        none="none, the generator is trained",
+    )
+    generator_num_layers: int | None = setting(
+        None, "Layers of the generator.", preset=True, at_least=1
+    )
+    generator_hidden_dim: int | None = setting(
+        None,
+        "Width of the generator in units; heads of 64 and the inner width "
+        "follow.",
+        preset=True,
+        at_least=1,
+    )
+    generator_dropout: float | None = setting(
+        None,
+        "Dropout rate of the generator, from 0 to below 1, also while it "
+        "samples.",
+        preset=True,
+        at_least=0,
+        below=1,
+    )
+
+    def __post_init__(self):
+        check_settings(self)
+
+
+def preset_settings(preset):
+    """What a preset says of a run's settings.
+
+    Args:
+        preset: string, a bundled name or a directory.
+
+    Returns:
+        dict of setting to value. `optimizer_config` holds all arguments of
+        the preset's optimizer.
+
+    Raises:
+        ValueError: no such preset, or one without a pretrainer.
+    """
+    config = read_task(ElectraPretrainer, preset)["config"]
+    encoder = config["backbone"]["config"]
+    generator = (config["generator"] or {}).get("config", {})
+    objective = stored_objective(preset, config)
+    return {
+        "objective": objective.name,
+        **objective.get_config(),
+        "sequence_length": preset_length(preset),
+        "block": block_of(encoder),
+        "local_attention_window": encoder.get("local_attention_window"),
+        "dropout": encoder["dropout"],
+        "embedding_sharing": config.get("embedding_sharing", "shared"),
+        "generator_num_layers": generator.get("num_layers"),
+        "generator_hidden_dim": generator.get("hidden_dim"),
+        "generator_dropout": generator.get("dropout"),
+        "optimizer_config": config.get("optimizer_config") or {},
+    }
