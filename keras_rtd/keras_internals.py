@@ -20,6 +20,7 @@ __all__ = [
     "AutocastScope",
     "BuiltWhenMade",
     "Optimizer",
+    "PlainTokenizer",
     "SubclassedTask",
     "WordPieceTokenizer",
     "averages_of",
@@ -206,13 +207,8 @@ def load_backbone_weights(preset, backbone):
     preset_utils.get_preset_loader(preset)._load_backbone_weights(backbone)
 
 
-class WordPieceTokenizer(keras_hub.tokenizers.ElectraTokenizer):
-    """KerasHub's ELECTRA tokenizer with a vocabulary of one's own making.
-
-    Attributes:
-        graph_kernel: TensorFlow Text's WordPiece kernel, or `None` until a
-            graph needs it: `make_graph_kernel` makes it then.
-    """
+class PlainTokenizer(keras_hub.tokenizers.Tokenizer):
+    """KerasHub's tokenizer with a vocabulary of one's own making."""
 
     def add_special_token(self, token, name):
         """Say which token is `name`, before the vocabulary is known.
@@ -227,16 +223,29 @@ class WordPieceTokenizer(keras_hub.tokenizers.ElectraTokenizer):
         Raises:
             ValueError: a special token is not among them.
         """
-        self._fast_word_piece = None
         self.vocabulary = tokens
         self._token_to_id_map = None
         if tokens is not None:
             self._token_to_id_map = {t: i for i, t in enumerate(tokens)}
             self._update_special_token_ids()
 
-    def check_vocabulary(self):
-        """Raise a ValueError while there is no vocabulary."""
-        self._check_vocabulary()
+    @property
+    def ids_by_token(self):
+        """dict of str to int, or `None` without a vocabulary."""
+        return self._token_to_id_map
+
+
+class WordPieceTokenizer(keras_hub.tokenizers.ElectraTokenizer):
+    """KerasHub's ELECTRA tokenizer with a graph kernel of one's own making.
+
+    Attributes:
+        graph_kernel: TensorFlow Text's WordPiece kernel, or `None` until a
+            graph needs it: `make_graph_kernel` makes it then.
+    """
+
+    def forget_graph_kernel(self):
+        """Make the kernel again when a graph next needs it."""
+        self._fast_word_piece = None
 
     @property
     def graph_kernel(self):

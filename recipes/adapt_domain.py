@@ -18,18 +18,17 @@ import dataclasses
 import pathlib
 import sys
 
+from keras_rtd import tokenizers
 from keras_rtd.interop import parts
 from keras_rtd.interop.convert import Place
 from keras_rtd.interop.vocabulary import change_vocabulary
 from keras_rtd.models import ElectraPretrainer
-from keras_rtd.models import ElectraTokenizer
 from keras_rtd.pretraining import resolve
 from keras_rtd.pretraining.resolution import OLD
 from keras_rtd.pretraining.run import run_everywhere
 from keras_rtd.pretraining.run import run_safely
 from keras_rtd.pretraining.run_directory import local_folder
 from keras_rtd.pretraining.settings import flags
-from keras_rtd.tokenizers.case_options import normalizer_options
 from keras_rtd.utils.command_line import parse
 from keras_rtd.utils.setting import ConfigError
 from keras_rtd.utils.setting import setting
@@ -89,9 +88,10 @@ def prepare(source, generator, model, path):
     """
     pretrainer = load(source, generator)
     if model.vocabulary is not None:
-        tokenizer = ElectraTokenizer(
+        tokenizer = tokenizers.load(
             model.vocabulary,
-            **normalizer_options(model.cased, model.keep_accents),
+            cased=model.cased,
+            keep_accents=model.keep_accents,
         )
         pretrainer, counts = change_vocabulary(pretrainer, tokenizer)
         print(

@@ -16,9 +16,9 @@ import pathlib
 import subprocess
 import sys
 
+from keras_rtd import tokenizers
 from keras_rtd.data import prepare_corpus
 from keras_rtd.data.python_docs import write_corpus
-from keras_rtd.models import ElectraTokenizer
 from keras_rtd.pretraining import resolve
 from keras_rtd.pretraining.resolution import OLD
 from keras_rtd.pretraining.run import run_everywhere
@@ -94,7 +94,7 @@ def prepare(folder, settings):
         prepare_corpus(
             str(corpus),
             str(prepared),
-            ElectraTokenizer.from_preset(settings.model.preset),
+            tokenizers.load(settings.model.preset),
             validation_fraction=settings.data.validation_fraction,
         )
     return str(prepared)

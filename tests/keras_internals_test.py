@@ -353,7 +353,7 @@ def test_registered_presets_are_found():
     assert ours < set(keras_rtd.models.ElectraBackbone.presets)
 
 
-class Tokenizer(internals.WordPieceTokenizer):
+class Tokenizer(internals.WordPieceTokenizer, internals.PlainTokenizer):
     kernels = 0
 
     def __init__(self, tokens):
@@ -364,6 +364,7 @@ class Tokenizer(internals.WordPieceTokenizer):
         base.__init__(vocabulary=tokens)
 
     def set_vocabulary(self, vocabulary):
+        self.forget_graph_kernel()
         self.use_vocabulary(vocabulary)
 
     def make_graph_kernel(self):
@@ -378,7 +379,7 @@ def test_tokenizer_with_a_vocabulary_of_its_own_making():
     assert tokenizer.token_to_id("cat") == 6
     assert tokenizer.id_to_token(5) == "the"
     assert tokenizer.get_vocabulary() == VOCABULARY
-    tokenizer.check_vocabulary()
+    assert tokenizer.ids_by_token["the"] == 5
     assert tokenizer.kernels == 0
     assert tokenizer.graph_kernel == tokenizer.graph_kernel == "kernel"
     assert tokenizer.kernels == 1
@@ -387,7 +388,7 @@ def test_tokenizer_with_a_vocabulary_of_its_own_making():
 def test_tokenizer_without_its_vocabulary():
     tokenizer = Tokenizer(None)
     with pytest.raises(ValueError, match="vocabulary"):
-        tokenizer.check_vocabulary()
+        tokenizer.get_vocabulary()
     with pytest.raises(ValueError, match="MASK"):
         tokenizer.use_vocabulary(VOCABULARY[:4])
 

@@ -3,6 +3,7 @@ pipeline: the files are those of `prepare_corpus`, bit for bit."""
 
 import bisect
 import os
+import pickle
 
 import apache_beam as beam
 import numpy as np
@@ -56,11 +57,9 @@ def prepare_corpus_with_beam(
         stop_early=True,
         **reading,
     ).threshold
-    config = {
-        **tokenizer.get_config(),
-        "vocabulary": list(tokenizer.get_vocabulary()),
-    }
-    size = len(config["vocabulary"])
+    # Workers may be other machines.
+    pickled = pickle.dumps(tokenizer)
+    size = tokenizer.vocabulary_size()
     if not is_remote(output):
         os.makedirs(output, exist_ok=True)
     with beam.Pipeline(options=PipelineOptions(list(beam_arguments))) as p:
@@ -71,7 +70,7 @@ def prepare_corpus_with_beam(
             | "Read" >> beam.FlatMap(_read, reading)
             # A large file's blocks go to all workers.
             | "Blocks apart" >> beam.Reshuffle()
-            | "Encode" >> beam.ParDo(_Encode(config))
+            | "Encode" >> beam.ParDo(_Encode(pickled))
         )
         starts = (
             blocks
@@ -85,7 +84,7 @@ def prepare_corpus_with_beam(
             | "Shards" >> beam.GroupByKey()
             | "Write" >> beam.Map(_write, output, threshold, size)
             | "All shards" >> beam.combiners.ToList()
-            | "Manifest" >> beam.ParDo(_Finish(output, config, options))
+            | "Manifest" >> beam.ParDo(_Finish(output, pickled, options))
         )
     return storage.load_json(output, storage.MANIFEST)
 
@@ -118,11 +117,11 @@ def _read(file, reading):
 class _Encode(beam.DoFn):
     """Documents to ids; the tokenizer is made once per worker."""
 
-    def __init__(self, config):
-        self.config = config
+    def __init__(self, pickled):
+        self.pickled = pickled
 
     def setup(self):
-        self.tokenizer = _tokenizer(self.config)
+        self.tokenizer = pickle.loads(self.pickled)
 
     def process(self, item):
         key, (documents, hashes) = item
@@ -150,29 +149,18 @@ def _write(shard, output, threshold, vocabulary_size):
 class _Finish(beam.DoFn):
     """Writes the manifest, when all shards are there."""
 
-    def __init__(self, output, config, options):
+    def __init__(self, output, pickled, options):
         self.output = output
-        self.config = config
+        self.pickled = pickled
         self.options = options
 
     def process(self, shards):
         shards = sorted(shards, key=lambda shard: shard[0])
         records = [record for _, found, _ in shards for record in found]
-        zeros = np.zeros(len(self.config["vocabulary"]), np.int64)
+        tokenizer = pickle.loads(self.pickled)
+        zeros = np.zeros(tokenizer.vocabulary_size(), np.int64)
         counts = {
             split: sum((c[split] for *_, c in shards), zeros)
             for split in storage.SPLITS
         }
-        write_manifest(
-            self.output,
-            _tokenizer(self.config),
-            self.options,
-            records,
-            counts,
-        )
-
-
-def _tokenizer(config):
-    from keras_rtd.tokenizers import ElectraTokenizer
-
-    return ElectraTokenizer.from_config(config)
+        write_manifest(self.output, tokenizer, self.options, records, counts)

@@ -109,10 +109,11 @@ def pretraining_dataset(
     text is used: what does not fit into a window begins the next one.
 
     Args:
-        data: str, path or list of them: text files (`.txt` or any other
-            name, `.jsonl`, and `.gz` or `.xz` after either), directories,
-            globs, `gs://` paths; or one prepared directory, `gs://` too.
-        tokenizer: `keras_rtd.tokenizers.ElectraTokenizer`; for a prepared
+        data: str, path or list of them: text files of any name, `.jsonl`,
+            or another of `keras_rtd.data.readers`, plain or compressed;
+            directories, globs, `gs://` paths; or one prepared directory,
+            `gs://` too.
+        tokenizer: `keras_rtd.tokenizers.Tokenizer`; for a prepared
             directory it may be `None`, and is checked otherwise.
         sequence_length: int, L, at least 8. Defaults to `128`.
         batch_size: int, B, rows per worker. Defaults to `128`.

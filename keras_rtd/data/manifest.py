@@ -6,9 +6,11 @@ import numpy as np
 
 from keras_rtd.data import corpus
 from keras_rtd.data import holdout
+from keras_rtd.data import readers
 from keras_rtd.data import storage
 from keras_rtd.data.files import file_facts
 from keras_rtd.data.files import resolve_files
+from keras_rtd.utils.remote import is_remote
 
 
 def preparation_options(
@@ -27,12 +29,17 @@ def preparation_options(
         file was modified.
 
     Raises:
-        ValueError: A bad argument, or no files.
+        ValueError: A bad argument, no files, or a binary one.
     """
     check_positive("shard_tokens", shard_tokens)
     corpus.check_reading(documents, text_field, errors)
     holdout.check_validation_fraction(validation_fraction)
     files = resolve_files(patterns)
+    for path in files:
+        # Binary files are found now, not hours later.
+        if not is_remote(path):
+            with readers.Source(path) as source:
+                readers.format_of(source)
     facts = [file_facts(path) for path in files]
     options = {
         "format_version": storage.FORMAT_VERSION,
@@ -63,7 +70,7 @@ def write_manifest(output, tokenizer, options, shards, unigrams):
 
     Args:
         output: str, directory.
-        tokenizer: `keras_rtd.tokenizers.ElectraTokenizer`.
+        tokenizer: `keras_rtd.tokenizers.Tokenizer`.
         options: dict, see `preparation_options`.
         shards: list of dict, what `ShardWriter.commit` returned, in order.
         unigrams: dict of (V,) int64 per split.
@@ -89,8 +96,10 @@ def write_manifest(output, tokenizer, options, shards, unigrams):
             "The corpus is empty: the tokenizer finds no token in it."
         )
     for split, of_split in counts.items():
-        unknown = unigrams[split][tokenizer.unk_token_id]
-        of_split["unknown_tokens"] = int(unknown)
+        unknown = tokenizer.unk_token_id
+        of_split["unknown_tokens"] = (
+            0 if unknown is None else int(unigrams[split][unknown])
+        )
     config = tokenizer.get_config()
     # Keras numbers names within a process: they say nothing about the data.
     config.pop("name", None)
@@ -102,7 +111,7 @@ def write_manifest(output, tokenizer, options, shards, unigrams):
             "fingerprint": tokenizer.fingerprint(),
             "vocabulary_size": size,
             **{
-                f"{name}_token_id": int(getattr(tokenizer, f"{name}_token_id"))
+                f"{name}_token_id": getattr(tokenizer, f"{name}_token_id")
                 for name in ("cls", "sep", "pad", "mask", "unk")
             },
         },
@@ -142,4 +151,34 @@ def check_same(output, before, now):
         raise ValueError(
             f"{output} was prepared with other options: {details}. Use the "
             "same options, or another output directory."
+        )
+
+
+def load_manifest(directory):
+    """The manifest of a finished directory of this format."""
+    manifest = storage.load_json(directory, storage.MANIFEST)
+    if manifest is None:
+        raise ValueError(
+            f"{directory} is not finished: run the same "
+            "`python -m keras_rtd.data.prepare` command again."
+        )
+    version = manifest.get("format_version")
+    if version != storage.FORMAT_VERSION:
+        raise ValueError(
+            f"{directory} has format version {version}; this version of "
+            f"keras_rtd reads {storage.FORMAT_VERSION}. Prepare it again."
+        )
+    return manifest
+
+
+def check_tokenizer(directory, facts, tokenizer):
+    """Refuse a tokenizer that the data was not prepared with."""
+    fingerprint = tokenizer.fingerprint()
+    if fingerprint != facts["fingerprint"]:
+        raise ValueError(
+            f"{directory} was prepared with another tokenizer: fingerprint "
+            f"{facts['fingerprint'][:16]}… ({facts['vocabulary_size']} "
+            f"tokens) there, {fingerprint[:16]}… "
+            f"({tokenizer.vocabulary_size()} tokens) here. Prepare the corpus "
+            "again, or use the tokenizer it was prepared with."
         )

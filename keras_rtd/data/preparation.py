@@ -46,7 +46,7 @@ def prepare_corpus(
         output: str or path, directory of the prepared data. If a run into it
             was interrupted, it is continued; if it is finished, nothing
             happens.
-        tokenizer: `keras_rtd.tokenizers.ElectraTokenizer`.
+        tokenizer: `keras_rtd.tokenizers.Tokenizer`.
         documents: `"blank_line"` or `"line"`, what separates documents in
             text files. Defaults to `"blank_line"`.
         text_field: str, field of JSON records. Defaults to `"text"`.

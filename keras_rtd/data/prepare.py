@@ -15,6 +15,7 @@ the same.
 import argparse
 import sys
 
+from keras_rtd import tokenizers
 from keras_rtd.data import corpus
 from keras_rtd.data.preparation import prepare_corpus
 
@@ -80,19 +81,10 @@ def _prepare(options, others):
 
 
 def _tokenizer(options):
-    from keras_rtd.tokenizers import ElectraTokenizer
-    from keras_rtd.tokenizers.case_options import normalizer_options
-
-    if options.preset:
-        if options.cased or options.keep_accents:
-            raise ValueError(
-                "--cased and --keep_accents go with --vocabulary; a preset "
-                "knows its own."
-            )
-        return ElectraTokenizer.from_preset(options.preset)
-    return ElectraTokenizer(
-        options.vocabulary,
-        **normalizer_options(options.cased, options.keep_accents),
+    return tokenizers.load(
+        options.preset or options.vocabulary,
+        cased=options.cased,
+        keep_accents=options.keep_accents,
     )
 
 
@@ -109,7 +101,9 @@ def _parser():
     )
     parser.add_argument("--output", required=True, help="directory")
     source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--vocabulary", help="file with one token a line")
+    source.add_argument(
+        "--vocabulary", help="one token a line, or a tokenizer.json"
+    )
     source.add_argument("--preset", help="preset to take the tokenizer from")
     parser.add_argument("--cased", action="store_true", help="keep case")
     parser.add_argument(

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from keras_rtd.data import counter_random
+from keras_rtd.data import manifest
 from keras_rtd.data import packing
-from keras_rtd.data import prepared_checks
 from keras_rtd.data import storage
 from keras_rtd.data import windows
 from keras_rtd.data.local_copy import local_copy
@@ -45,7 +45,7 @@ class PreparedCorpus:
 
     def __init__(self, directory, tokenizer=None, verify=True):
         self.directory = local_copy(os.fspath(directory))
-        self.manifest = prepared_checks.load_manifest(self.directory)
+        self.manifest = manifest.load_manifest(self.directory)
         facts = self.manifest["tokenizer"]
         self.vocabulary_size = facts["vocabulary_size"]
         self.token_ids = {
@@ -53,7 +53,7 @@ class PreparedCorpus:
             for name in ("cls", "sep", "pad", "mask")
         }
         if tokenizer is not None:
-            prepared_checks.check_tokenizer(self.directory, facts, tokenizer)
+            manifest.check_tokenizer(self.directory, facts, tokenizer)
         for entry in storage.files_of(self.manifest):
             storage.check_file(self.directory, entry, verify, REPAIR)
         if verify:

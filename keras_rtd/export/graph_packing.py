@@ -7,7 +7,7 @@ def pack(tokenizer, parts, least=0):
     """[CLS] A [SEP] (B [SEP]), padded to the longest row.
 
     Args:
-        tokenizer: `ElectraTokenizer`.
+        tokenizer: `keras_rtd.tokenizers.Tokenizer` that `runs_in_graph`.
         parts: list of one or two int32 RaggedTensors (batch, None).
         least: int. Rows are at least so long. Defaults to 0.
 

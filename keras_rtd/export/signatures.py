@@ -3,6 +3,7 @@
 import keras
 import tensorflow as tf
 
+from keras_rtd import tokenizers
 from keras_rtd.export.graph_packing import pack
 from keras_rtd.export.graph_packing import pack_pairs
 from keras_rtd.export.graph_packing import pack_texts
@@ -13,7 +14,6 @@ from keras_rtd.models import ElectraQuestionAnswerer
 from keras_rtd.models import ElectraReplacedTokenDetector
 from keras_rtd.models import ElectraTextClassifier
 from keras_rtd.models import ElectraTokenClassifier
-from keras_rtd.models import ElectraTokenizer
 
 
 def strings(name):
@@ -62,12 +62,21 @@ def detector(preset):
 def encoder(preset):
     """Of a bare encoder: `encode`."""
     backbone = ElectraBackbone.from_preset(preset, dtype="float32")
-    tokenizer = ElectraTokenizer.from_preset(preset)
+    tokenizer = tokenizers.load(preset)
     return backbone, encoding(backbone, tokenizer)
 
 
 def encoding(backbone, tokenizer):
-    """The signature `encode`."""
+    """The signature `encode`.
+
+    Raises:
+        ValueError: a tokenizer whose ids no graph can compute.
+    """
+    if not tokenizer.runs_in_graph:
+        raise ValueError(
+            f"{type(tokenizer).__name__} does not run in a TensorFlow graph, "
+            "so that a SavedModel cannot take strings with it."
+        )
     room = backbone.max_sequence_length
 
     def encode(texts):
@@ -156,7 +165,7 @@ def question_answerer(preset):
     """Of a question answerer: `serve`."""
     model = ElectraQuestionAnswerer.from_preset(preset, dtype="float32")
     preprocessor = model.preprocessor
-    vocabulary = tf.constant(preprocessor.tokenizer.get_vocabulary())
+    pieces = tf.constant(preprocessor.tokenizer.piece_texts)
 
     def serve(question, context):
         # The beam wants as many positions.
@@ -166,17 +175,15 @@ def question_answerer(preset):
         outputs = model(windows.batch, training=False)
         found = _best_span(windows, outputs, model.max_answer_length)
         row, start, stop, score = _best_window(windows, found)
-        tokens = tf.gather(
-            vocabulary, tf.gather(windows.batch["token_ids"], row)
-        )
+        tokens = tf.gather(pieces, tf.gather(windows.batch["token_ids"], row))
         places = tf.range(tf.shape(tokens)[1])[None]
         inside = (places >= start[:, None]) & (places <= stop[:, None])
         text = tf.strings.reduce_join(
-            tf.ragged.boolean_mask(tokens, inside), axis=1, separator=" "
+            tf.ragged.boolean_mask(tokens, inside), axis=1
         )
         before = tf.gather(windows.begin - windows.passage, row)
         result = {
-            "answers": tf.strings.regex_replace(text, " ##", ""),
+            "answers": tf.strings.regex_replace(text, "^ ", ""),
             "scores": score,
             "starts": start + before,
             "ends": stop + before,

@@ -16,6 +16,7 @@ import sys
 import warnings
 from typing import Any
 
+from keras_rtd import tokenizers
 from keras_rtd.interop import google
 from keras_rtd.interop import huggingface
 from keras_rtd.interop import keras_hub
@@ -26,8 +27,8 @@ from keras_rtd.models import ElectraBackbone
 from keras_rtd.models import ElectraMaskedLM
 from keras_rtd.models import ElectraPretrainer
 from keras_rtd.models import ElectraReplacedTokenDetector
-from keras_rtd.models import ElectraTokenizer
 from keras_rtd.models.presets import read_task_name
+from keras_rtd.tokenizers.factory import holds_tokenizer
 from keras_rtd.utils.targets import check_inputs
 
 
@@ -52,9 +53,9 @@ class Preset:
     def load_tokenizer(path):
         """The tokenizer of a preset, or `None` where it has none."""
         path = pathlib.Path(path)
-        if path.is_dir() and not (path / "tokenizer.json").is_file():
+        if path.is_dir() and not holds_tokenizer(path):
             return None
-        return ElectraTokenizer.from_preset(str(path))
+        return tokenizers.load(path)
 
     @staticmethod
     def save(model, path, tokenizer=None):

@@ -169,7 +169,7 @@ def save(model, path, tokenizer=None):
     variables.setdefault(STEP, np.int64(0))
     tf_checkpoint.write(str(path), variables)
     if tokenizer is not None:
-        tokenizer_files.write_vocabulary(tokenizer, path.parent)
+        tokenizer.save(path.parent / tokenizer_files.VOCABULARY)
 
 
 def _check_targets(path, tokenizer):

@@ -5,13 +5,13 @@ import pathlib
 
 import numpy as np
 
-from keras_rtd.interop import tokenizer_files
-from keras_rtd.models import ElectraTokenizer
+from keras_rtd import tokenizers
+from keras_rtd.tokenizers.factory import holds_tokenizer
+from keras_rtd.tokenizers.factory import read_json
 from keras_rtd.utils.targets import check_folder
 from keras_rtd.utils.targets import plain_name
 from keras_rtd.utils.writing import new_path
 from keras_rtd.utils.writing import write_json
-from keras_rtd.utils.writing import write_text
 
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
@@ -26,12 +26,8 @@ NAMES = (
     TOKENIZER,
     TOKENIZER_CONFIG,
     SPECIAL_TOKENS_MAP,
-    tokenizer_files.VOCABULARY,
+    "vocab.txt",
 )
-SPECIAL_TOKENS = ("cls", "sep", "pad", "mask", "unk")
-
-# google-research/electra's and ours; the `tokenizers` library has 100.
-MAX_WORD = 200
 
 
 def read_config(directory):
@@ -101,7 +97,7 @@ def write_model(directory, config, arrays):
     check_folder(
         directory,
         NAMES,
-        lambda folder: _read_json(folder / CONFIG).get("model_type") == kind,
+        lambda folder: read_json(folder / CONFIG).get("model_type") == kind,
         f"a Hugging Face directory of the type {kind}",
     )
     write_json(directory / CONFIG, config)
@@ -117,57 +113,28 @@ def write_model(directory, config, arrays):
 def read_tokenizer(directory):
     """The tokenizer of a directory, `None` where it has no vocabulary.
 
-    `vocab.txt` alone is enough: what nothing is said about is as in the
-    published uncased models.
-
     Raises:
-        ValueError: a vocabulary that cannot be one, or a `tokenizer.json`
-            that is no WordPiece.
+        ValueError: see `keras_rtd.tokenizers.load`.
     """
-    directory = pathlib.Path(directory)
-    vocabulary = directory / tokenizer_files.VOCABULARY
-    full = _read_json(directory / TOKENIZER)
-    options = _read_json(directory / TOKENIZER_CONFIG)
-    normalizer = full.get("normalizer") or {}
-    lowercase = options.get("do_lower_case", True)
-    strip_accents = options.get("strip_accents")
-    if normalizer.get("type") == "BertNormalizer":
-        lowercase = normalizer["lowercase"]
-        strip_accents = normalizer["strip_accents"]
-    if vocabulary.is_file():
-        tokens = str(vocabulary)
-    elif full:
-        tokens = _json_vocabulary(full, directory / TOKENIZER)
-    else:
+    if not holds_tokenizer(directory):
         return None
-    special = {
-        f"{name}_token": _content(options[f"{name}_token"])
-        for name in SPECIAL_TOKENS
-        if options.get(f"{name}_token")
-    }
-    return ElectraTokenizer(
-        tokens, lowercase=lowercase, strip_accents=strip_accents, **special
-    )
+    return tokenizers.load(directory)
 
 
 def write_tokenizer(tokenizer, directory, sequence_length):
-    """Write `vocab.txt`, `tokenizer.json` and `tokenizer_config.json`.
+    """Write `tokenizer.json`, `tokenizer_config.json` and, where the kind has
+    one, the text file of its vocabulary.
 
     Args:
-        tokenizer: `ElectraTokenizer`.
+        tokenizer: `keras_rtd.tokenizers.Tokenizer`.
         directory: an existing folder.
         sequence_length: int. The model's positions.
     """
     directory = pathlib.Path(directory)
-    tokenizer_files.write_vocabulary(tokenizer, directory)
-    special = {
-        f"{name}_token": getattr(tokenizer, f"{name}_token")
-        for name in SPECIAL_TOKENS
-    }
-    text = _fast_tokenizer(tokenizer, list(special.values())).to_str(
-        pretty=True
-    )
-    write_text(directory / TOKENIZER, text + "\n")
+    tokenizer.save(directory / TOKENIZER)
+    if tokenizer.vocabulary_file:
+        tokenizer.save(directory / tokenizer.vocabulary_file)
+    special = tokenizer.special_token_strings()
     write_json(
         directory / TOKENIZER_CONFIG,
         {
@@ -180,66 +147,11 @@ def write_tokenizer(tokenizer, directory, sequence_length):
                 "attention_mask",
             ],
             "model_max_length": sequence_length,
-            "do_lower_case": bool(tokenizer.lowercase),
-            "strip_accents": bool(tokenizer.strip_accents),
-            "tokenize_chinese_chars": True,
+            **tokenizer.huggingface_options(),
             **special,
         },
     )
     write_json(directory / SPECIAL_TOKENS_MAP, special)
-
-
-def _fast_tokenizer(tokenizer, special):
-    from tokenizers import Tokenizer
-    from tokenizers import decoders
-    from tokenizers import models
-    from tokenizers import normalizers
-    from tokenizers import pre_tokenizers
-    from tokenizers import processors
-
-    ids = {token: i for i, token in enumerate(tokenizer.vocabulary)}
-    cls, sep = tokenizer.cls_token, tokenizer.sep_token
-    fast = Tokenizer(
-        models.WordPiece(
-            ids,
-            unk_token=tokenizer.unk_token,
-            max_input_chars_per_word=MAX_WORD,
-        )
-    )
-    fast.normalizer = normalizers.BertNormalizer(
-        clean_text=True,
-        handle_chinese_chars=True,
-        strip_accents=bool(tokenizer.strip_accents),
-        lowercase=bool(tokenizer.lowercase),
-    )
-    fast.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    fast.decoder = decoders.WordPiece(prefix="##")
-    fast.post_processor = processors.TemplateProcessing(
-        single=f"{cls}:0 $A:0 {sep}:0",
-        pair=f"{cls}:0 $A:0 {sep}:0 $B:1 {sep}:1",
-        special_tokens=[(cls, ids[cls]), (sep, ids[sep])],
-    )
-    fast.add_special_tokens(special)
-    return fast
-
-
-def _json_vocabulary(full, path):
-    model = full.get("model") or {}
-    if model.get("type") != "WordPiece":
-        raise ValueError(
-            f"{path} holds a {model.get('type')} tokenizer; ELECTRA's is "
-            "WordPiece."
-        )
-    vocabulary = model["vocab"]
-    return sorted(vocabulary, key=vocabulary.get)
-
-
-def _content(token):
-    return token["content"] if isinstance(token, dict) else token
-
-
-def _read_json(path):
-    return json.loads(path.read_text("utf-8")) if path.is_file() else {}
 
 
 def _safetensors():

@@ -93,11 +93,7 @@ def load_tokenizer(path):
         theirs = hub.tokenizers.ElectraTokenizer.from_preset(_preset(path))
     except (FileNotFoundError, ValueError):
         return None
-    return ElectraTokenizer(
-        list(theirs.vocabulary),
-        lowercase=theirs.lowercase,
-        strip_accents=theirs.strip_accents,
-    )
+    return ElectraTokenizer.from_keras_hub(theirs)
 
 
 def save(model, path, tokenizer=None):
@@ -188,6 +184,11 @@ def _shape(name, shape):
 
 
 def _tokenizer(ours):
+    if not isinstance(ours, ElectraTokenizer):
+        raise ValueError(
+            "KerasHub's ELECTRA takes a WordPiece tokenizer. This one is "
+            f"{type(ours).__name__}."
+        )
     wrong = [
         f"{name}={getattr(ours, name)!r}"
         for name, token in SPECIAL.items()

@@ -1,11 +1,8 @@
 """Tokenizers from and to the files of the other projects."""
 
-import os
-import pathlib
-
 from keras_rtd.models import ElectraPreprocessor
-from keras_rtd.models import ElectraTokenizer
-from keras_rtd.utils.writing import write_text
+from keras_rtd.tokenizers import Tokenizer
+from keras_rtd.tokenizers import load
 
 VOCABULARY = "vocab.txt"
 
@@ -14,17 +11,15 @@ def tokenizer_of(vocabulary, **options):
     """A tokenizer from what a caller may pass for one.
 
     Args:
-        vocabulary: an `ElectraTokenizer`, a path, a list of tokens or `None`.
-        **options: for `ElectraTokenizer`.
+        vocabulary: a `Tokenizer`, a path, or `None`.
+        **options: for `keras_rtd.tokenizers.load`.
 
     Returns:
-        `ElectraTokenizer` or `None`.
+        `Tokenizer` or `None`.
     """
-    if vocabulary is None or isinstance(vocabulary, ElectraTokenizer):
+    if vocabulary is None or isinstance(vocabulary, Tokenizer):
         return vocabulary
-    if isinstance(vocabulary, os.PathLike):
-        vocabulary = os.fspath(vocabulary)
-    return ElectraTokenizer(vocabulary, **options)
+    return load(vocabulary, **options)
 
 
 def preprocessor_of(tokenizer, backbone):
@@ -47,10 +42,3 @@ def preprocessor_of(tokenizer, backbone):
     return ElectraPreprocessor(
         tokenizer, sequence_length=backbone.max_sequence_length
     )
-
-
-def write_vocabulary(tokenizer, directory):
-    """Write `vocab.txt`, one token a line; returns its path."""
-    path = pathlib.Path(directory) / VOCABULARY
-    write_text(path, "\n".join(tokenizer.vocabulary) + "\n")
-    return path

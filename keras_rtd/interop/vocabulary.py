@@ -5,7 +5,6 @@ import numpy as np
 from keras_rtd.interop import parts
 from keras_rtd.interop import weights
 from keras_rtd.models import ElectraPreprocessor
-from keras_rtd.tokenizers.wordpiece import SUFFIX_INDICATOR
 
 SPECIAL = ("cls", "sep", "pad", "mask", "unk")
 
@@ -29,7 +28,7 @@ def change_vocabulary(pretrainer, tokenizer):
 
     Args:
         pretrainer: `ElectraPretrainer` with its tokenizer.
-        tokenizer: `ElectraTokenizer` with the new vocabulary.
+        tokenizer: `keras_rtd.tokenizers.Tokenizer`, the new one.
 
     Returns:
         (pretrainer, counts): a new `ElectraPretrainer`, and a dict with the
@@ -65,51 +64,31 @@ def old_pieces(old, new):
     """What each token of a new vocabulary is in an old one.
 
     Args:
-        old, new: `ElectraTokenizer`.
+        old, new: `keras_rtd.tokenizers.Tokenizer`, of any kind.
 
     Returns:
         (pieces, counts): a list of lists of old ids, one for each new token,
         and the counts of `change_vocabulary`.
     """
-    ids = {token: i for i, token in enumerate(old.vocabulary)}
     same = {
-        getattr(new, f"{name}_token"): getattr(old, f"{name}_token")
+        getattr(new, f"{name}_token_id"): getattr(old, f"{name}_token_id")
         for name in SPECIAL
     }
+    unknown = [
+        old.mask_token_id if old.unk_token_id is None else old.unk_token_id
+    ]
+    ids: dict[str, int] = {}
+    for i, text in enumerate(old.piece_texts):
+        ids.setdefault(text, i)
     counts = {"kept": 0, "split": 0, "unknown": 0}
     pieces = []
-    for token in new.vocabulary:
-        known = same.get(token, token)
-        if known in ids:
-            pieces.append([ids[known]])
+    for token, text in enumerate(new.piece_texts):
+        known = same.get(token, ids.get(text))
+        if known is not None:
+            pieces.append([known])
             counts["kept"] += 1
             continue
-        found = _split(token, old, ids)
-        known = found != [old.unk_token_id]
-        counts["split" if known else "unknown"] += 1
+        found = old.encode_piece(text) or unknown
+        counts["unknown" if found == unknown else "split"] += 1
         pieces.append(found)
     return pieces, counts
-
-
-def _split(token, old, ids):
-    word = token.removeprefix(SUFFIX_INDICATOR)
-    if word != token:
-        found = _inner_pieces(word.lower() if old.lowercase else word, ids)
-        if found:
-            return found
-    (found,) = old.encode_batch([word])
-    return [int(i) for i in found] or [old.unk_token_id]
-
-
-def _inner_pieces(word, ids):
-    """Ids of the longest pieces first, none of them at a word's start."""
-    found = []
-    while word:
-        for end in range(len(word), 0, -1):
-            if SUFFIX_INDICATOR + word[:end] in ids:
-                break
-        else:
-            return []
-        found.append(ids[SUFFIX_INDICATOR + word[:end]])
-        word = word[end:]
-    return found

@@ -16,7 +16,7 @@ class ElectraPreprocessor(SavesPreset, keras_hub.models.Preprocessor):
     """Tokenises and packs one or two texts: [CLS] A [SEP] (B [SEP]).
 
     Args:
-        tokenizer: `ElectraTokenizer`.
+        tokenizer: `keras_rtd.tokenizers.Tokenizer`.
         sequence_length: int. Length of the packed rows. Defaults to 512.
         truncate: `"round_robin"` or `"waterfall"`. Defaults to
             `"round_robin"`.

@@ -46,7 +46,7 @@ class ElectraQuestionAnswererPreprocessor(ElectraPreprocessor):
     A context that is longer than a row is shown in windows that overlap.
 
     Args:
-        tokenizer: `ElectraTokenizer`.
+        tokenizer: `keras_rtd.tokenizers.Tokenizer`.
         sequence_length: int. Length of the packed rows. Defaults to 512.
         question_length: int. Longer questions are cut to as many tokens.
             Defaults to 64.

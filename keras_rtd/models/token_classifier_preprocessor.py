@@ -34,7 +34,7 @@ class ElectraTokenClassifierPreprocessor(ElectraPreprocessor):
     nothing is lost; a word that fills a row by itself is cut.
 
     Args:
-        tokenizer: `ElectraTokenizer`.
+        tokenizer: `keras_rtd.tokenizers.Tokenizer`.
         sequence_length: int. Length of the packed rows. Defaults to 128.
 
     Call arguments:

@@ -2,12 +2,10 @@
 
 import html
 import itertools
-import re
 
-FIELDS = ("tokens", "corrupted", "is_replaced", "probability")
+FIELDS = ("tokens", "corrupted", "text", "is_replaced", "probability")
 # How many evaluations before the newest are shown, spread over the run.
 EARLIER = 4
-CONTINUATION = "##"
 
 LEGEND = (
     '<p class="note">Held-out text as the discriminator saw it. Shade: the '
@@ -23,8 +21,9 @@ def examples_section(samples):
 
     Args:
         samples: list of dicts, newest last: `step` int; `tokens`,
-            `corrupted` lists of wordpieces, original and as shown;
-            `is_replaced` list of bool; `probability` list of float.
+            `corrupted` lists of tokens, original and as shown; `text`, what
+            the latter stand for (with a space before a word, empty for special
+            tokens); `is_replaced` list of bool; `probability` list of float.
 
     Returns:
         string, empty without samples.
@@ -34,6 +33,11 @@ def examples_section(samples):
             length.
     """
     for number, sample in enumerate(samples, start=1):
+        if isinstance(sample, dict) and isinstance(
+            sample.get("corrupted"), list
+        ):
+            # Earlier versions wrote tokens alone.
+            sample.setdefault("text", [f" {t}" for t in sample["corrupted"]])
         _check(sample, number)
     groups = [
         (step, list(group))
@@ -75,21 +79,20 @@ def _check(sample, number):
 def _row(sample):
     columns = [sample[field] for field in FIELDS]
     parts: list[str] = []
-    for token, shown, replaced, probability in zip(*columns, strict=True):
-        continues = shown.startswith(CONTINUATION) and bool(parts)
-        if parts and not continues:
+    for token, shown, text, replaced, probability in zip(*columns, strict=True):
+        if parts and (not text or text[0].isspace()):
             parts.append(" ")
-        text = shown.removeprefix(CONTINUATION) if continues else shown
         style = "token"
         title = f"probability {probability:.2f}"
         if replaced:
             style += " replaced"
             title += f", originally {token}"
-        elif re.fullmatch(r"\[\w+\]", shown):
+        elif not text:
             style += " special"
         parts.append(
             f'<span class="{style}" style="--p:{probability:.2f}" '
-            f'title="{html.escape(title)}">{html.escape(text)}</span>'
+            f'title="{html.escape(title)}">'
+            f"{html.escape(text.strip() or shown)}</span>"
         )
         if replaced:
             parts.append(f'<small class="was">{html.escape(token)}</small>')

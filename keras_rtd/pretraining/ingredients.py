@@ -6,18 +6,17 @@ import itertools
 import keras
 import numpy as np
 
+from keras_rtd import tokenizers
 from keras_rtd.data import pretraining_dataset
 from keras_rtd.data import resume_at
 from keras_rtd.data.dataset import at_step
 from keras_rtd.data.prepared import PreparedCorpus
 from keras_rtd.data.storage import is_prepared
 from keras_rtd.models import ElectraPretrainer
-from keras_rtd.models import ElectraTokenizer
 from keras_rtd.models.presets import read_task
 from keras_rtd.pretraining import probe
 from keras_rtd.pretraining.replacements import check_replacements
 from keras_rtd.pretraining.samples import as_numpy
-from keras_rtd.tokenizers.case_options import normalizer_options
 from keras_rtd.utils.setting import ConfigError
 
 # Batches whose words are counted where the corpus was not prepared.
@@ -35,9 +34,10 @@ def build_pretrainer(settings):
         **_changes(settings),
     }
     if model.vocabulary is not None:
-        arguments["tokenizer"] = ElectraTokenizer(
+        arguments["tokenizer"] = tokenizers.load(
             model.vocabulary,
-            **normalizer_options(model.cased, model.keep_accents),
+            cased=model.cased,
+            keep_accents=model.keep_accents,
         )
     if settings.generator.frozen_generator is not None:
         arguments["frozen_generator"] = settings.generator.frozen_generator

@@ -16,14 +16,17 @@ def make_samples(model, batch, step, count=COUNT):
         count: int. How many windows. Defaults to 6.
 
     Returns:
-        list of dicts of `step`, `tokens`, `corrupted` (lists of wordpieces),
-        `is_replaced` (list of bool) and `probability` (list of float).
+        list of dicts of `step`, `tokens`, `corrupted` (lists of the
+        vocabulary's tokens), `text` (what the corrupted ones stand for: with a
+        space before a word, empty for special tokens), `is_replaced` (list of
+        bool) and `probability` (list of float).
     """
     with model.fixed_draws():
         outputs = model.predict_on_batch(batch)
     logits = np.asarray(outputs["discriminator_logits"], np.float64)
     probability = 1.0 / (1.0 + np.exp(-logits))
     vocabulary = model.tokenizer.get_vocabulary()
+    texts = model.tokenizer.piece_texts
     samples = []
     for row in range(min(count, len(probability))):
         length = int(np.sum(batch["padding_mask"][row]))
@@ -36,6 +39,7 @@ def make_samples(model, batch, step, count=COUNT):
                 "step": step,
                 "tokens": [vocabulary[i] for i in tokens],
                 "corrupted": [vocabulary[i] for i in corrupted],
+                "text": [texts[i] for i in corrupted],
                 "is_replaced": [
                     bool(a != b) for a, b in zip(tokens, corrupted)
                 ],
@@ -74,24 +78,25 @@ def terminal_lines(sample, width=78, color=True):
         string of several lines.
     """
     words, joinable = [], False
-    for token, shown, replaced, probability in zip(
+    for token, shown, text, replaced, probability in zip(
         sample["tokens"],
         sample["corrupted"],
+        sample["text"],
         sample["is_replaced"],
         sample["probability"],
     ):
-        if shown in ("[CLS]", "[SEP]"):
+        if not text:
             continue
         marked = replaced or probability > 0.5
         if replaced:
-            text = f"[{shown} ({token}) {probability:.2f}]"
-            words.append(_paint(text, probability > 0.5, color))
+            change = f"[{shown} ({token}) {probability:.2f}]"
+            words.append(_paint(change, probability > 0.5, color))
         elif marked:
             words.append(_paint(f"<{shown} {probability:.2f}>", False, color))
-        elif shown.startswith("##") and joinable:
-            words[-1] += shown[2:]
+        elif joinable and not text[0].isspace():
+            words[-1] += text
         else:
-            words.append(shown)
+            words.append(text.strip())
         joinable = not marked
     return _wrap(words, width)
 

@@ -1,5 +1,9 @@
-"""BERT's tokeniser, in Python and in TensorFlow graphs."""
+"""Tokenizers: one interface, one factory, one file a kind."""
 
+from keras_rtd.tokenizers.base import Tokenizer
 from keras_rtd.tokenizers.electra_tokenizer import ElectraTokenizer
+from keras_rtd.tokenizers.factory import TOKENIZERS
+from keras_rtd.tokenizers.factory import load
+from keras_rtd.tokenizers.factory import register
 
-__all__ = ["ElectraTokenizer"]
+__all__ = ["ElectraTokenizer", "TOKENIZERS", "Tokenizer", "load", "register"]

@@ -1,31 +1,27 @@
-"""KerasHub's ELECTRA tokenizer with BERT's own normaliser."""
+"""WordPiece, as KerasHub's ELECTRA tokenizer with BERT's own normaliser."""
 
 import hashlib
 import json
 import os
-import sys
 from typing import Any
 
 import keras
 import keras_hub
-import numpy as np
 
 from keras_rtd.keras_internals import WordPieceTokenizer
+from keras_rtd.tokenizers import wordpiece_json
+from keras_rtd.tokenizers import wordpiece_training
+from keras_rtd.tokenizers.base import LAYER_ARGUMENTS
+from keras_rtd.tokenizers.base import Tokenizer
 from keras_rtd.tokenizers.normalizer import Normalizer
-from keras_rtd.tokenizers.offsets import encode_with_offsets
-from keras_rtd.tokenizers.vocabulary_file import check_special_tokens
-from keras_rtd.tokenizers.vocabulary_file import check_tokens
 from keras_rtd.tokenizers.vocabulary_file import read_vocabulary
 from keras_rtd.tokenizers.wordpiece import SUFFIX_INDICATOR
 from keras_rtd.tokenizers.wordpiece import WordPieceEncoder
-from keras_rtd.tokenizers.wordpiece import word_starts
-from keras_rtd.utils.writing import SavesPreset
-
-_LAYER_ARGUMENTS = frozenset(("name", "dtype", "trainable", "config_file"))
+from keras_rtd.tokenizers.wordpiece import continues_word
 
 
 @keras.saving.register_keras_serializable(package="keras_rtd")
-class ElectraTokenizer(SavesPreset, WordPieceTokenizer):
+class ElectraTokenizer(WordPieceTokenizer, Tokenizer):
     """A WordPiece tokenizer that gives the ids of BERT's reference.
 
     The same text gives the same ids in Python (`tokenize` on strings,
@@ -41,15 +37,9 @@ class ElectraTokenizer(SavesPreset, WordPieceTokenizer):
         lowercase: bool. Lower the text as `str.lower` does. Defaults to `True`.
         strip_accents: bool or `None`. Drop accents (category Mn after NFD).
             `None`, the default, follows `lowercase`, as in BERT.
-        cls_token, sep_token, pad_token, mask_token, unk_token: str. The special
-            tokens' strings in this vocabulary. Default to "[CLS]", "[SEP]",
-            "[PAD]", "[MASK]" and "[UNK]".
-        **kwargs: `name`, `dtype` (int32), `trainable` and `config_file`, as in
-            any KerasHub tokenizer.
-
-    Attributes:
-        cls_token_id, sep_token_id, pad_token_id, mask_token_id, unk_token_id:
-            int, looked up in the vocabulary.
+        **kwargs: `cls_token`, `sep_token`, `pad_token`, `mask_token`,
+            `unk_token`, `name`, `dtype`, `trainable` and `config_file` of
+            `Tokenizer`.
 
     Raises:
         ValueError: the vocabulary cannot be read, has empty lines or
@@ -66,31 +56,24 @@ class ElectraTokenizer(SavesPreset, WordPieceTokenizer):
     # backbone, which this package is below and so cannot import.
     backbone_cls = keras_hub.models.ElectraBackbone
 
+    runs_in_graph = True
+    vocabulary_file = "vocab.txt"
+
     def __init__(
         self,
         vocabulary=None,
         lowercase=True,
         strip_accents=None,
-        cls_token="[CLS]",
-        sep_token="[SEP]",
-        pad_token="[PAD]",
-        mask_token="[MASK]",
         unk_token="[UNK]",
         **kwargs,
     ):
-        unsupported = sorted(set(kwargs) - _LAYER_ARGUMENTS)
+        special = {f"{n}_token" for n in ("cls", "sep", "pad", "mask")}
+        unsupported = sorted(set(kwargs) - LAYER_ARGUMENTS - special)
         if unsupported:
             raise ValueError(
                 f"ElectraTokenizer does not take {', '.join(unsupported)}: it "
                 "splits text as BERT does and knows no other way."
             )
-        self.add_special_token(cls_token, "cls_token")
-        self.add_special_token(sep_token, "sep_token")
-        self.add_special_token(pad_token, "pad_token")
-        self.add_special_token(mask_token, "mask_token")
-        self.add_special_token(cls_token, "start_token")
-        self.add_special_token(sep_token, "end_token")
-        self.unk_token = unk_token
         self._normalizer = Normalizer(lowercase, strip_accents)
         # Past KerasHub's own ElectraTokenizer, which fixes the strings.
         super(keras_hub.tokenizers.ElectraTokenizer, self).__init__(
@@ -99,140 +82,66 @@ class ElectraTokenizer(SavesPreset, WordPieceTokenizer):
             strip_accents=self._normalizer.strip_accents,
             suffix_indicator=SUFFIX_INDICATOR,
             oov_token=unk_token,
+            unk_token=unk_token,
             **kwargs,
         )
 
-    def set_vocabulary(self, vocabulary):
+    def set_vocabulary(self, vocabulary, where="the list"):
         """Sets the vocabulary.
 
         Args:
             vocabulary: path of a text file, list of tokens, or `None`.
+            where: str. Names a list in messages.
 
         Raises:
             ValueError: as the constructor.
         """
+        self.forget_graph_kernel()
         self._encoder: Any = None
-        self.unk_token_id: int | None = None
-        if vocabulary is None:
-            self.use_vocabulary(None)
-            return
-        where = "the list"
         if isinstance(vocabulary, (str, os.PathLike)):
             where = repr(os.fspath(vocabulary))
-            tokens = read_vocabulary(vocabulary)
-        else:
-            tokens = check_tokens(list(vocabulary), where)
-        ids = {token: i for i, token in enumerate(tokens)}
-        check_special_tokens(ids, self._special_token_strings(), where)
-        self.use_vocabulary(tokens)
-        self.unk_token_id = ids[self.unk_token]
-        self._encoder = WordPieceEncoder(ids, self.unk_token, self._normalizer)
+            vocabulary = read_vocabulary(vocabulary)
+        Tokenizer.set_vocabulary(self, vocabulary, where)
+        if vocabulary is not None:
+            self._encoder = WordPieceEncoder(
+                self.ids_by_token, self.unk_token, self._normalizer
+            )
 
-    def _special_token_strings(self):
-        return {
-            "cls_token": self.cls_token,
-            "sep_token": self.sep_token,
-            "pad_token": self.pad_token,
-            "mask_token": self.mask_token,
-            "unk_token": self.unk_token,
-        }
-
-    @property
-    def special_token_ids(self):
-        """Sorted ids of [CLS], [SEP], [PAD] and [MASK].
-
-        [UNK] is not among them: it stands for text.
-        """
-        return sorted(super().special_token_ids)
-
-    @property
-    def is_word_start(self):
-        """Bool array `(vocabulary_size,)`, `False` for continuation pieces."""
-        self.check_vocabulary()
-        return word_starts(self.vocabulary)
+    def token_text(self, token):
+        if continues_word(token):
+            return token.removeprefix(SUFFIX_INDICATOR)
+        return f" {token}"
 
     def fingerprint(self):
-        """Hash of all that decides the ids.
-
-        Returns:
-            str, the SHA-256 in hexadecimal of vocabulary and options. Equal
-            fingerprints mean equal ids for equal text.
-        """
         self.check_vocabulary()
         decisive = {
             "vocabulary": list(self.vocabulary),
             "lowercase": self.lowercase,
             "strip_accents": self.strip_accents,
-            **self._special_token_strings(),
+            **self.special_token_strings(),
         }
         text = json.dumps(decisive, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
     def encode_batch(self, texts):
-        """Ids of many texts, without TensorFlow.
-
-        Args:
-            texts: iterable of str.
-
-        Returns:
-            list of int32 arrays `(num_tokens,)`, no special tokens added.
-        """
         self.check_vocabulary()
         return [self._encoder.encode(text) for text in texts]
 
     def encode_with_offsets(self, text):
-        """Ids of a text, and the characters that each token comes from.
-
-        Args:
-            text: str.
-
-        Returns:
-            (ids, starts, ends), int32 arrays `(num_tokens,)`: the ids are
-            those of `encode_batch`, and token i comes from
-            `text[starts[i]:ends[i]]`.
-        """
         self.check_vocabulary()
-        return encode_with_offsets(
-            self._encoder, self._normalizer, self.vocabulary, text
-        )
+        return self._encoder.encode_with_offsets(text)
 
-    def tokenize(self, inputs):
-        """Ids of text, as KerasHub's tokenizers give them.
+    def encode_piece(self, text):
+        if text.startswith(" "):
+            return Tokenizer.encode_piece(self, text)
+        text = text.lower() if self.lowercase else text
+        inner = self._encoder.encode_inside_word(text)
+        return inner or Tokenizer.encode_piece(self, text)
 
-        Args:
-            inputs: str, or nested lists, arrays or tensors of strings.
+    # KerasHub's own split text otherwise.
+    tokenize = Tokenizer.tokenize
 
-        Returns:
-            Eagerly an int32 array `(num_tokens,)` for one string, and lists of
-            int, nested like the input, for more. In a TensorFlow graph an
-            int32 tensor `(num_tokens,)` for a scalar, and a RaggedTensor with
-            one dimension more than the input otherwise.
-        """
-        self.check_vocabulary()
-        tensorflow = sys.modules.get("tensorflow")
-        if tensorflow is not None and not tensorflow.executing_eagerly():
-            return self._tokenize_in_graph(inputs)
-        if hasattr(inputs, "to_list"):
-            inputs = inputs.to_list()
-        elif hasattr(inputs, "numpy"):
-            inputs = inputs.numpy()
-        if isinstance(inputs, np.ndarray):
-            inputs = inputs.tolist()
-        if isinstance(inputs, (str, bytes)):
-            return self._encoder.encode(_to_str(inputs))
-        return self._tokenize_nested(inputs)
-
-    def _tokenize_nested(self, inputs):
-        if isinstance(inputs, (str, bytes)):
-            return self._encoder.encode(_to_str(inputs)).tolist()
-        if not isinstance(inputs, (list, tuple, np.ndarray)):
-            raise ValueError(
-                "inputs must be str or nested lists of str. Received: "
-                f"{inputs!r}"
-            )
-        return [self._tokenize_nested(item) for item in inputs]
-
-    def _tokenize_in_graph(self, inputs):
+    def tokenize_in_graph(self, inputs):
         from keras_rtd.tokenizers import graph_wordpiece
 
         return graph_wordpiece.tokenize(
@@ -243,6 +152,72 @@ class ElectraTokenizer(SavesPreset, WordPieceTokenizer):
         from keras_rtd.tokenizers import graph_wordpiece
 
         return graph_wordpiece.build(list(self.vocabulary), self.unk_token)
+
+    @classmethod
+    def from_texts(cls, texts, size, progress=False, **options):
+        """A tokenizer with a vocabulary of its own.
+
+        Args:
+            texts, size, progress: see `Tokenizer.from_texts`.
+            **options: of `wordpiece_training.train_vocabulary`. The first
+                five of `special_tokens` are [PAD], [UNK], [CLS], [SEP] and
+                [MASK], unless these are among them.
+        """
+        tokens = wordpiece_training.train_vocabulary(
+            texts, size, progress=progress, **options
+        )
+        usual = wordpiece_training.SPECIAL_TOKENS
+        special = {}
+        if not set(usual) <= set(tokens):
+            special = {
+                f"{name.strip('[]').lower()}_token": token
+                for name, token in zip(usual, tokens)
+            }
+        names = {"lowercase", "strip_accents"} & set(options)
+        return cls(tokens, **{n: options[n] for n in names}, **special)
+
+    def tokenizer_json(self):
+        return wordpiece_json.write(self)
+
+    def huggingface_options(self):
+        return {
+            "do_lower_case": bool(self.lowercase),
+            "strip_accents": bool(self.strip_accents),
+            "tokenize_chinese_chars": True,
+        }
+
+    @classmethod
+    def from_tokenizer_json(
+        cls, content, options, vocabulary=None, **arguments
+    ):
+        """See `Tokenizer`; `vocabulary` is a path where there is no content.
+
+        What nothing is said about is as in the published uncased models.
+        """
+        found = wordpiece_json.arguments_of(content, options)
+        if found is None:
+            return None
+        return cls(**{"vocabulary": vocabulary, **found, **arguments})
+
+    @classmethod
+    def from_keras_hub(cls, theirs, **arguments):
+        if not isinstance(theirs, keras_hub.tokenizers.WordPieceTokenizer):
+            return None
+        found = {
+            name: getattr(theirs, name)
+            for name in ("cls_token", "sep_token", "pad_token", "mask_token")
+            if hasattr(theirs, name)
+        }
+        return cls(
+            list(theirs.vocabulary),
+            **{
+                "lowercase": theirs.lowercase,
+                "strip_accents": theirs.strip_accents,
+                "unk_token": theirs.oov_token,
+                **found,
+                **arguments,
+            },
+        )
 
     @classmethod
     def from_config(cls, config):
@@ -257,18 +232,6 @@ class ElectraTokenizer(SavesPreset, WordPieceTokenizer):
 
     def get_config(self):
         config = super().get_config()
-        taken = {
-            "vocabulary",
-            "lowercase",
-            "strip_accents",
-            *_LAYER_ARGUMENTS,
-        }
+        taken = {"vocabulary", "lowercase", "strip_accents", *LAYER_ARGUMENTS}
         config = {key: config[key] for key in config if key in taken}
-        config.update(self._special_token_strings())
-        return config
-
-
-def _to_str(text):
-    if isinstance(text, bytes):
-        return text.decode("utf-8", errors="replace")
-    return text
+        return {**config, **self.special_token_strings()}

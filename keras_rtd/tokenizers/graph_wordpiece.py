@@ -5,6 +5,7 @@ import tensorflow_text as tf_text
 
 from keras_rtd.tokenizers.graph_normalizer import GraphNormalizer
 from keras_rtd.tokenizers.normalizer import MAX_CHARACTERS_PER_WORD
+from keras_rtd.tokenizers.string_inputs import map_strings
 from keras_rtd.tokenizers.wordpiece import SUFFIX_INDICATOR
 
 _MAX_UTF8_BYTES = 4
@@ -57,15 +58,7 @@ def tokenize(texts, normalizer, fast_word_piece, unk_token):
         return tf.gather(ids, order)
 
     with tf.device("cpu"):
-        if not isinstance(texts, tf.RaggedTensor):
-            texts = tf.convert_to_tensor(texts)
-            rank = texts.shape.rank
-            if rank == 0:
-                return ids_of(texts[tf.newaxis]).values
-            if rank == 1:
-                return ids_of(texts)
-            texts = tf.RaggedTensor.from_tensor(texts, ragged_rank=rank - 1)
-        return texts.with_flat_values(ids_of(texts.flat_values))
+        return map_strings(ids_of, texts)
 
 
 def _replace_long_words(words, unk_token):

@@ -2,6 +2,10 @@
 
 import os
 
+from keras_rtd.tokenizers.wordpiece import continues_word
+from keras_rtd.utils.targets import Kind
+from keras_rtd.utils.targets import has_keys
+
 
 def read_vocabulary(path):
     """Reads a vocabulary, one token a line.
@@ -114,3 +118,27 @@ def check_special_tokens(tokens, special_tokens, where="the list"):
                 "tokens must differ."
             )
         name_of[token] = name
+
+
+def _is_vocabulary(path):
+    """One token a line, each once, an unknown token or pieces among them."""
+    try:
+        tokens = path.read_text("utf-8").splitlines()
+    except UnicodeDecodeError:
+        return False
+    return (
+        len(set(tokens)) == len(tokens)
+        and all(token.split() == [token] for token in tokens)
+        and any(t == "[UNK]" or continues_word(t) for t in tokens)
+    )
+
+
+def _is_tokenizer_json(path):
+    return has_keys(path, "model") or has_keys(path, "registered_name")
+
+
+def file_kind(path):
+    """The `Kind` of file that a tokenizer is saved as under this path."""
+    if str(path).endswith(".json"):
+        return Kind("a tokenizer.json", _is_tokenizer_json)
+    return Kind("a vocabulary", _is_vocabulary)

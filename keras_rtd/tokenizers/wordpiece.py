@@ -1,15 +1,20 @@
 """WordPiece in plain Python, fast enough for a corpus."""
 
 import itertools
+import re
 
 import numpy as np
 
+from keras_rtd.tokenizers.normalizer import FALSE_SPACES
 from keras_rtd.tokenizers.normalizer import MAX_CHARACTERS_PER_WORD
 from keras_rtd.tokenizers.normalizer import stretches
 
 SUFFIX_INDICATOR = "##"
 
 _MAX_REMEMBERED = 1 << 18
+
+# What `normalizer.stretches` gives, in its place.
+_STRETCH = re.compile(rf"(?:\S|[{FALSE_SPACES}])+")
 
 
 class WordPieceEncoder:
@@ -33,6 +38,7 @@ class WordPieceEncoder:
 
     def __init__(self, vocabulary, unk_token, normalizer):
         self._ids = vocabulary
+        self._tokens = list(vocabulary)
         self._unknown = (vocabulary[unk_token],)
         self._normalizer = normalizer
         self._max_token_length = max(map(len, vocabulary))
@@ -85,6 +91,77 @@ class WordPieceEncoder:
             prefix = SUFFIX_INDICATOR
         return ids
 
+    def encode_inside_word(self, text):
+        """Ids of text that continues a word, a list of int; empty where it
+        cannot be taken apart."""
+        ids = []
+        while text:
+            for end in range(len(text), 0, -1):
+                found = self._ids.get(SUFFIX_INDICATOR + text[:end])
+                if found is not None:
+                    break
+            else:
+                return []
+            ids.append(found)
+            text = text[end:]
+        return ids
+
+    def encode_with_offsets(self, text):
+        """Ids of a text with the characters each token covers.
+
+        Args:
+            text: str.
+
+        Returns:
+            (ids, starts, ends), int32 arrays `(num_tokens,)`. Token i comes
+            from `text[starts[i]:ends[i]]`.
+        """
+        found = [
+            item
+            for match in _STRETCH.finditer(text)
+            for item in self._stretch_offsets(match.group(), match.start())
+        ]
+        columns = np.array(found, np.int32).reshape(-1, 3).T
+        return tuple(np.ascontiguousarray(column) for column in columns)
+
+    def _stretch_offsets(self, text, offset):
+        sources = self._sources(text)
+        done = 0
+        for word in self._normalizer.words(text):
+            for token, length in self._pieces(word):
+                # Where a character's lower case depends on its neighbours in
+                # length, which no language's does today, the rest covers the
+                # end.
+                first = min(done, len(sources) - 1)
+                last = min(done + length, len(sources)) - 1
+                yield (
+                    token,
+                    offset + sources[first],
+                    offset + sources[max(first, last)] + 1,
+                )
+                done += length
+
+    def _pieces(self, word):
+        """(id, number of the word's characters) of each piece of a word."""
+        found = self.encode_word(word)
+        lengths = [
+            len(self._tokens[i]) - len(SUFFIX_INDICATOR) * (at > 0)
+            for at, i in enumerate(found)
+        ]
+        if sum(lengths) != len(word):
+            # The unknown token stands for all of it.
+            return [(found[0], len(word))]
+        return list(zip(found, lengths))
+
+    def _sources(self, text):
+        """For each character of the normalised text, where it comes from."""
+        return [
+            place
+            for place, character in enumerate(text)
+            for word in self._normalizer.words(character)
+            for _ in word
+        ]
+
 
 class _Memory(dict):
     """Remembers results of a function of one argument, so many at most."""
@@ -101,19 +178,8 @@ class _Memory(dict):
         return result
 
 
-def word_starts(tokens):
-    """Which tokens start a word.
-
-    Args:
-        tokens: list of str.
-
-    Returns:
-        bool array `(len(tokens),)`, `False` for "##" and what follows it.
-    """
-    return np.array(
-        [
-            len(token) <= len(SUFFIX_INDICATOR)
-            or not token.startswith(SUFFIX_INDICATOR)
-            for token in tokens
-        ]
+def continues_word(token):
+    """Whether a token is "##" and something after it."""
+    return len(token) > len(SUFFIX_INDICATOR) and token.startswith(
+        SUFFIX_INDICATOR
     )

@@ -1,10 +1,11 @@
-"""From counted words to the pieces of a vocabulary."""
+"""From texts to a WordPiece vocabulary."""
 
 import collections
 import sys
 import time
 
 from keras_rtd.tokenizers.normalizer import MAX_CHARACTERS_PER_WORD
+from keras_rtd.tokenizers.normalizer import Normalizer
 from keras_rtd.tokenizers.normalizer import stretches
 from keras_rtd.tokenizers.wordpiece import SUFFIX_INDICATOR
 
@@ -12,8 +13,108 @@ _MAX_STRETCHES = 1 << 20
 _WORDS_PER_LINE = 1024
 _SECONDS_BETWEEN_REPORTS = 1.0
 
+SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
-def count_words(texts, normalizer, progress=False):
+
+def train_vocabulary(
+    texts,
+    size,
+    lowercase=True,
+    strip_accents=None,
+    min_frequency=2,
+    special_tokens=SPECIAL_TOKENS,
+    limit_alphabet=1000,
+    progress=False,
+):
+    """Trains a WordPiece vocabulary.
+
+    Args:
+        texts: iterable of str.
+        size: int. Number of tokens, special ones included.
+        lowercase: bool. Defaults to `True`.
+        strip_accents: bool or `None`. `None`, the default, follows
+            `lowercase`.
+        min_frequency: int. Two pieces are joined if they stand together at
+            least that often. Defaults to 2.
+        special_tokens: sequence of str. The first ids, beginning with those
+            that stand for "[PAD]", "[UNK]", "[CLS]", "[SEP]" and "[MASK]", the
+            default, unless these are among them.
+        limit_alphabet: int. The most frequent characters so many become
+            tokens; words with any other are unknown. Defaults to 1000.
+        progress: bool. Report on stderr. Defaults to `False`.
+
+    Returns:
+        list of `size` str: special tokens; characters that start words, and
+        those that continue them, in Unicode order; then the pieces in the
+        order they were made, most frequent first.
+
+    Raises:
+        ValueError: the texts cannot give exactly `size` tokens, or the special
+            tokens are not distinct.
+    """
+    _check_arguments(size, min_frequency, special_tokens, limit_alphabet)
+    normalizer = Normalizer(lowercase, strip_accents)
+    word_counts = _count_words(texts, normalizer, progress)
+    if not word_counts:
+        raise ValueError(
+            "input: there are no words in it. Is the text in another field or "
+            "another encoding?"
+        )
+    alphabet = _choose_alphabet(word_counts, limit_alphabet)
+    words = [
+        (word, word_counts[word])
+        for word in sorted(word_counts)
+        if alphabet.issuperset(word)
+    ]
+    starts = sorted(alphabet)
+    inner = {character for word, _ in words for character in word[1:]}
+    suffixes = [SUFFIX_INDICATOR + character for character in sorted(inner)]
+    base = [*special_tokens, *starts, *suffixes]
+    if len(set(base)) != len(base):
+        raise ValueError(
+            "special_tokens: a single character of the corpus cannot be a "
+            f"special token. Received: {' '.join(special_tokens)}"
+        )
+    if len(base) > size:
+        raise ValueError(
+            f"size: {size} is too small for the {len(special_tokens)} special "
+            f"tokens and {len(base) - len(special_tokens)} characters of this "
+            f"corpus. Pass at least {len(base)}, or a smaller limit_alphabet."
+        )
+    pieces = _train_pieces(
+        words, size, min_frequency, special_tokens, starts, suffixes, progress
+    )
+    tokens = base + pieces
+    if len(tokens) != size:
+        raise ValueError(
+            f"size: {size} tokens are too many: this corpus can give "
+            f"{len(tokens)} with min_frequency={min_frequency}. Pass size="
+            f"{len(tokens)} or less, more text, or a lower min_frequency."
+        )
+    return tokens
+
+
+def _check_arguments(size, min_frequency, special_tokens, limit_alphabet):
+    for name, value in (
+        ("size", size),
+        ("min_frequency", min_frequency),
+        ("limit_alphabet", limit_alphabet),
+    ):
+        if value < 1:
+            raise ValueError(f"{name} must be at least 1. Received: {value}")
+    for token in special_tokens:
+        if not token or token.split() != [token]:
+            raise ValueError(
+                f"special_tokens must be without spaces. Received: {token!r}"
+            )
+    if len(set(special_tokens)) != len(special_tokens):
+        raise ValueError(
+            "special_tokens must differ from one another. Received: "
+            f"{' '.join(special_tokens)}"
+        )
+
+
+def _count_words(texts, normalizer, progress=False):
     """How often each normalised word occurs.
 
     Stretches between spaces are counted first and normalised once each.
@@ -65,7 +166,7 @@ def _report(num_documents, characters, seconds):
     )
 
 
-def choose_alphabet(word_counts, limit):
+def _choose_alphabet(word_counts, limit):
     """The most frequent characters.
 
     Args:
@@ -83,7 +184,7 @@ def choose_alphabet(word_counts, limit):
     return set(by_frequency[:limit])
 
 
-def train_pieces(
+def _train_pieces(
     words,
     size,
     min_frequency,

@@ -10,6 +10,7 @@ import zipfile
 import numpy as np
 import pytest
 
+from keras_rtd.data import prepare_corpus
 from keras_rtd.data import pretraining_dataset
 from keras_rtd.data import readers
 from keras_rtd.data.corpus import read_blocks
@@ -76,7 +77,9 @@ def test_small_reads_lose_nothing(tmp_path):
     path.write_bytes(gzip.compress(data))
     for size in (1, 100, 4096, 5000, 20_000):
         with readers.Source(str(path)) as source:
-            parts = list(iter(lambda: source.read(size), b""))
+            parts = []
+            while part := source.read(size):
+                parts.append(part)
         assert b"".join(parts) == data
         # Blocks are the same however the head was read.
         assert {len(part) for part in parts[:-1]} <= {size}
@@ -137,3 +140,15 @@ def test_training_on_a_format_from_outside(tmp_path, registries):
     assert np.isfinite(history["loss"]).all()
     changed = zip(before, model.get_weights())
     assert any((a != b).any() for a, b in changed)
+
+
+def test_preparing_refuses_binary_files_at_once(tmp_path):
+    import tiny
+
+    folder = tmp_path / "corpus"
+    folder.mkdir()
+    (folder / "a.txt").write_text("the time")
+    (folder / "z.png").write_bytes(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR")
+    with pytest.raises(ValueError, match="z.png is binary data"):
+        prepare_corpus(folder, tmp_path / "out", tiny.tokenizer())
+    assert not (tmp_path / "out").exists()

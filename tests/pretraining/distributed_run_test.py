@@ -148,6 +148,26 @@ def test_what_processes_of_jax_cannot_do_is_refused(
         assert message in errors
 
 
+@pytest.mark.only_on("torch")
+@pytest.mark.slow
+def test_auto_starts_the_recipe_once_for_each_device(world, tmp_path):
+    run_dir = tmp_path / "run"
+    (environment,) = environments("single", 1)
+    steps = ("--train_steps=20", "--eval_every=10")
+    result = subprocess.run(
+        [sys.executable, *command(world, run_dir, *steps, strategy="auto")],
+        env={**environment, "KERAS_RTD_PROCESSES": "2"},
+        capture_output=True,
+        text=True,
+        timeout=2 * TIMEOUT,
+    )
+    assert result.returncode == 0, result.stderr
+    assert "starting 2 processes on this host" in result.stdout
+    assert "2 CPU processes, 4 of 8 windows each" in result.stdout
+    metrics = (run_dir / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in metrics] == [10, 20]
+
+
 # The recipe with two virtual devices, which a person has no option for.
 TWO_CPUS = """
 import runpy, sys

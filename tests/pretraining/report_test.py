@@ -52,6 +52,7 @@ SAMPLES = [
         "step": step,
         "tokens": ["[CLS]", "play", "##ing", "chess", "[SEP]"],
         "corrupted": ["[CLS]", "play", "##ed", HOSTILE, "[SEP]"],
+        "text": ["", " play", "ed", f" {HOSTILE}", ""],
         "is_replaced": [False, False, True, True, False],
         "probability": [0.0, 0.0625, 0.75, 0.9375, 0.015625],
     }
@@ -185,6 +186,15 @@ def test_examples(run_dir):
     assert tokens[3] == ("--p:0.94", "probability 0.94, originally chess")
     # The newest, and some of the earlier ones, the first among them.
     assert page.text_of("details").count("[CLS]") == 3
+
+
+def test_examples_of_earlier_versions(run_dir):
+    samples = [dict(sample) for sample in SAMPLES]
+    for sample in samples:
+        del sample["text"]
+    (run_dir / "samples.json").write_text(json.dumps(samples))
+    shown = "".join(Page(write_report(run_dir)).text_of("example"))
+    assert shown.startswith(f"[CLS] play ##ed##ing {HOSTILE}chess [SEP]")
 
 
 def test_nothing_is_loaded_or_run(run_dir):

@@ -1,0 +1,164 @@
+"""Tokenizer kinds by name, and tokenizers from files."""
+
+import json
+import os
+
+import keras
+import keras_hub
+
+from keras_rtd.tokenizers.base import Tokenizer
+from keras_rtd.tokenizers.electra_tokenizer import ElectraTokenizer
+
+# Kind -> class; `register` adds to it.
+TOKENIZERS: dict[str, type[Tokenizer]] = {"wordpiece": ElectraTokenizer}
+
+_JSON = "tokenizer.json"
+_OPTIONS = "tokenizer_config.json"
+
+
+def register(kind, cls):
+    """Adds a tokenizer kind, or exchanges one.
+
+    Args:
+        kind: str.
+        cls: subclass of `keras_rtd.tokenizers.Tokenizer`.
+
+    Raises:
+        TypeError: another class.
+    """
+    if not (isinstance(cls, type) and issubclass(cls, Tokenizer)):
+        raise TypeError(
+            f"The kind {kind!r} must be a subclass of "
+            f"keras_rtd.tokenizers.Tokenizer. Received: {cls!r}"
+        )
+    TOKENIZERS[kind] = cls
+
+
+def load(path, cased=False, keep_accents=False, **arguments):
+    """A tokenizer from a file, a directory or a bundled preset.
+
+    Args:
+        path: str or path. A vocabulary with one WordPiece a line, which is
+            BERT's uncased one unless the arguments say otherwise; a
+            `tokenizer.json`; a directory with either, or with a preset that
+            KerasHub wrote; or the name of a preset.
+        cased: bool. Upper case is kept, and accents with it. Only for a
+            vocabulary: other files know. Defaults to `False`.
+        keep_accents: bool. Accents are kept in lower-cased text too; as
+            `cased`. Defaults to `False`.
+        **arguments: of the kind's class, over what the files say.
+
+    Returns:
+        `Tokenizer`.
+
+    Raises:
+        ValueError: nothing there, or a kind that is not registered.
+
+    Example:
+        >>> keras_rtd.tokenizers.load("vocabulary.txt", cased=True)
+    """
+    path = os.fspath(path)
+    is_json = path.endswith(".json")
+    named = "://" in path or path in keras_hub.tokenizers.Tokenizer.presets
+    if not (is_json or named or os.path.isdir(path)):
+        return _of_vocabulary(path, cased, keep_accents, arguments)
+    if cased or keep_accents:
+        raise ValueError(
+            "--cased and --keep_accents (cased=, keep_accents=) go with a "
+            f"vocabulary; {path} knows its own."
+        )
+    if os.path.isdir(path):
+        return _of_directory(path, arguments)
+    if is_json:
+        return _of_json(path, arguments)
+    return _ours(
+        keras_hub.tokenizers.Tokenizer.from_preset(path), path, arguments
+    )
+
+
+def holds_tokenizer(directory):
+    """Whether a directory has one of the files that `load` reads there."""
+    names = (_JSON, ElectraTokenizer.vocabulary_file)
+    return any(os.path.isfile(os.path.join(directory, n)) for n in names)
+
+
+def _of_vocabulary(path, cased, keep_accents, arguments):
+    case = {
+        "lowercase": not cased,
+        "strip_accents": not (cased or keep_accents),
+    }
+    if arguments.get("lowercase") is False:
+        del case["strip_accents"]
+    return ElectraTokenizer(path, **{**case, **arguments})
+
+
+def _of_directory(path, arguments):
+    if os.path.isfile(os.path.join(path, _JSON)):
+        return _of_json(os.path.join(path, _JSON), arguments)
+    vocabulary = os.path.join(path, ElectraTokenizer.vocabulary_file)
+    if not os.path.isfile(vocabulary):
+        raise ValueError(
+            f"There is no tokenizer in {path}: neither {_JSON} nor "
+            f"{ElectraTokenizer.vocabulary_file}."
+        )
+    options = read_json(os.path.join(path, _OPTIONS))
+    return ElectraTokenizer.from_tokenizer_json(
+        {}, options, vocabulary=vocabulary, **arguments
+    )
+
+
+def _of_json(path, arguments):
+    content = read_json(path, needed=True)
+    directory = os.path.dirname(path)
+    if "registered_name" in content:
+        config = {**content["config"], **arguments}
+        theirs = keras.saving.deserialize_keras_object(
+            {**content, "config": config}
+        )
+        theirs.load_assets(os.path.join(directory, "assets", "tokenizer"))
+        return _ours(theirs, path, {})
+    options = read_json(os.path.join(directory, _OPTIONS))
+    for cls in TOKENIZERS.values():
+        found = cls.from_tokenizer_json(content, options, **arguments)
+        if found is not None:
+            return found
+    model = content.get("model") or {}
+    raise _unknown(path, model.get("type"))
+
+
+def _ours(tokenizer, path, arguments):
+    """A tokenizer of KerasHub as one of ours."""
+    if isinstance(tokenizer, Tokenizer):
+        return tokenizer
+    for cls in TOKENIZERS.values():
+        found = cls.from_keras_hub(tokenizer, **arguments)
+        if found is not None:
+            return found
+    raise _unknown(path, type(tokenizer).__name__)
+
+
+def _unknown(path, kind):
+    return ValueError(
+        f"{path} holds a tokenizer of the kind {kind}. Kinds that are read: "
+        f"{', '.join(TOKENIZERS)}."
+    )
+
+
+def read_json(path, needed=False):
+    """A file's JSON object; an empty one without the file, unless `needed`.
+
+    Raises:
+        ValueError: another content, or no file that is needed.
+    """
+    try:
+        with open(path, encoding="utf-8") as file:
+            content = json.load(file)
+    except FileNotFoundError:
+        if needed:
+            raise ValueError(f"There is no file {path!r}.") from None
+        return {}
+    except ValueError as error:
+        raise ValueError(f"{path} is not JSON: {error}.") from None
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} does not hold an object.")
+    return content
