@@ -19,6 +19,7 @@ class DataSettings:
         (),
         "Text files, globs, folders, or one prepared directory.",
         nargs="+",
+        none="none, it is needed",
     )
     sequence_length: int = setting(
         128, "Tokens per row.", preset=True, at_least=8

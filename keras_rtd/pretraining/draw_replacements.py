@@ -55,7 +55,9 @@ class ReplacementsSettings(DtypeSettings):
         SettingError: a value out of range.
     """
 
-    data: tuple[str, ...] = setting((), "Prepared directory.", nargs="+")
+    data: tuple[str, ...] = setting(
+        (), "Prepared directory.", nargs="+", none="none, it is needed"
+    )
     generator: str | None = setting(
         None,
         "Preset or run directory of a masked language model.",

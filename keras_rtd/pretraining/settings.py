@@ -99,7 +99,7 @@ class PretrainSettings:
                 f"{name}={_shown(value)}"
                 + "*" * (self.of_preset.get(name, value) != value)
                 for name, value in values.items()
-                if value not in (None, False, {}, [])
+                if not (value is None or value is False or value in ({}, []))
                 or self.of_preset.get(name, value) != value
             ]
             lines.append(

@@ -242,4 +242,4 @@ def _shown(flag, value):
         return "yes" if value else "no"
     if isinstance(value, int):
         return f"{value:,}" if value >= 10_000 else str(value)
-    return str(value)
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -6,6 +6,7 @@ import pytest
 import tiny
 import yaml
 
+from keras_rtd import objectives
 from keras_rtd.models import ElectraPretrainer
 from keras_rtd.pretraining import main
 from keras_rtd.pretraining import resolve
@@ -18,6 +19,7 @@ from keras_rtd.utils.command_line import help_text
 from keras_rtd.utils.command_line import parse
 from keras_rtd.utils.hardware import fast_dtype
 from keras_rtd.utils.setting import ConfigError
+from keras_rtd.utils.setting import setting
 from keras_rtd.utils.settings import flatten
 from keras_rtd.utils.settings import read_file
 
@@ -381,6 +383,29 @@ def test_adam_lr_ratio_is_of_muon():
 def test_settings_that_contradict_are_named(given, message):
     with pytest.raises(ConfigError, match=message):
         settings(**given)
+
+
+def test_an_objective_from_outside_has_flags(monkeypatch):
+    # Takes it away again at the end.
+    monkeypatch.setitem(objectives.OBJECTIVES, "cautious", None)
+
+    @objectives.register
+    class Cautious(objectives.Electra):
+        name = "cautious"
+        caution: float = setting(0.5, "Share of doubt.", above=0, below=1)
+
+    text = " ".join(help_text(flags(), "", {}, "caution").split())
+    assert text == "--caution X Share of doubt. Default: the preset's, or 0.5."
+    given = parse(
+        flags(), "", None, argv("--objective=cautious", "--caution=0.25")
+    )
+    made = resolve(given=given)
+    assert made.objective.caution == 0.25
+    assert made.to_dict()["objective"]["caution"] == 0.25
+    with pytest.raises(ConfigError, match="--caution must be below 1"):
+        settings(objective="cautious", caution=2)
+    with pytest.raises(ConfigError, match="--caution must be left out"):
+        settings(caution=0.25)
 
 
 def test_none_takes_away_what_a_preset_has(preset):

@@ -35,7 +35,6 @@ def command(world, run_dir, *extra, strategy=STRATEGY):
         "--checkpoint_every=25",
         "--eval_every=50",
         "--eval_batches=3",
-        "--dtype=float32",
         *extra,
     ]
 

@@ -223,7 +223,7 @@ def test_stale_replacements_end_with_one_line(world, drawn, tmp_path, capsys):
     assert "--unigram_warmup_steps must be left out" in run(
         "e", unigram_warmup_steps=3
     )
-    assert "draws from no masked LM" in run("f", objective="mlm")
+    assert "samples from no masked LM" in run("f", objective="mlm")
     assert "--generator_dropout must be left out" in run(
         "g", generator_dropout=0.1
     )

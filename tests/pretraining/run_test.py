@@ -81,7 +81,7 @@ def test_a_run_leaves_all_its_files(finished):
         assert 0 < row["probe_auc"] < 1
         assert 0 < row["probe_average_precision"] < 1
     config = json.loads((run_dir / "config.json").read_text())
-    assert config["train_steps"] == 30 and config["seed"] == 0
+    assert config["run"]["train_steps"] == 30 and config["run"]["seed"] == 0
     assert list((run_dir / "checkpoints").glob("*.npz"))
     assert (run_dir / "preset" / "model.weights.h5").exists()
     assert (run_dir / "saved_model" / "saved_model.pb").exists()
