@@ -225,8 +225,8 @@ def recomputed(function):
 
     Args:
         function: pure function of a list of tensors, weights and integer
-            random states, and two tensors `x` and `bias`, that returns a
-            tensor and a list of new random states.
+            random states, and any number of tensors, that returns a tensor and
+            a list of new random states.
 
     Returns:
         A function with the same arguments, results and gradients.

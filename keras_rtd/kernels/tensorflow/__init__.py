@@ -106,25 +106,27 @@ def shares_traces():
 
 
 def recomputed(function):
-    @tf.custom_gradient
-    def run(x, bias, *values):
-        y, states = function(list(values), x, bias)
+    def call(values, *tensors):
+        count = len(tensors)
 
-        def gradient(upstream, *_):
-            inputs = [_after(upstream, t) for t in (x, bias, *values)]
-            weights = [t for t in inputs if t.dtype.is_floating]
-            with tf.GradientTape() as tape:
-                tape.watch(weights)
-                again, _ = function(inputs[2:], *inputs[:2])
-            found = iter(tape.gradient(again, weights, upstream))
-            return [
-                next(found) if t.dtype.is_floating else None for t in inputs
-            ]
+        @tf.custom_gradient
+        def run(*inputs):
+            y, states = function(list(inputs[count:]), *inputs[:count])
 
-        return (y, *states), gradient
+            def gradient(upstream, *_):
+                after = [_after(upstream, t) for t in inputs]
+                floats = [t for t in after if t.dtype.is_floating]
+                with tf.GradientTape() as tape:
+                    tape.watch(floats)
+                    again, _ = function(after[count:], *after[:count])
+                found = iter(tape.gradient(again, floats, upstream))
+                return [
+                    next(found) if t.dtype.is_floating else None for t in after
+                ]
 
-    def call(values, x, bias):
-        y, *states = run(x, bias, *values)
+            return (y, *states), gradient
+
+        y, *states = run(*tensors, *values)
         return y, states
 
     return call

@@ -78,15 +78,14 @@ def clip_by_global_norm(gradients, limit):
 
 
 def recomputed(function):
-    def run(values, x, bias):
+    def run(values, *tensors):
         # The random states are among the values, none is PyTorch's own. They
         # are about to change in place.
         values = [v if v.is_floating_point() else v.clone() for v in values]
         return checkpoint(
             function,
             values,
-            x,
-            bias,
+            *tensors,
             use_reentrant=False,
             preserve_rng_state=False,
         )
