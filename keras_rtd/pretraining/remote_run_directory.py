@@ -10,7 +10,6 @@ from keras_rtd.pretraining.run_directory import RunDirectory
 from keras_rtd.pretraining.run_directory import RunDirectoryError
 from keras_rtd.utils.remote import RemoteFolder
 from keras_rtd.utils.remote import is_remote
-from keras_rtd.utils.targets import has_keys
 
 
 def open_run_directory(path):
@@ -68,7 +67,7 @@ class RemoteRunDirectory(RunDirectory):
 
     def check(self):
         names = self._folder.names()
-        if self.config.name in names and not has_keys(self.config, "backend"):
+        if self.config.name in names and not self._is_run(self.path):
             raise RunDirectoryError(
                 f"--run_dir {self.location} holds a {self.config.name} that is "
                 "no run's. Write to another folder."
