@@ -241,7 +241,8 @@ def test_a_kind_from_outside_has_the_whole_interface(letters, tmp_path):
     assert ids == [5, 31, 1, 6] and (starts[3], ends[3]) == (3, 4)
     (batch,) = letters.encode_batch(["a Zb"])
     assert batch.tolist() == ids and batch.dtype == np.int32
-    assert letters("ab").tolist() == [5, 6] and letters(["a", ""]) == [[5], []]
+    assert letters.tokenize("ab").tolist() == [5, 6]
+    assert letters.tokenize(["a", ""]) == [[5], []]
     assert letters.decode([2, *ids, 3, 0]) == "a [UNK]b"
     assert letters.special_token_ids == [0, 2, 3, 4]
     assert np.flatnonzero(letters.is_word_start).tolist() == [0, 2, 3, 4, 31]
@@ -321,4 +322,4 @@ def test_changing_to_another_kind(letters):
     assert pieces[letters.token_to_id("s")] == [old.token_to_id("##s")]
     assert counts["kept"] >= 6
     back, _ = old_pieces(letters, old)
-    assert back[old.token_to_id("the")] == letters("the").tolist()
+    assert back[old.token_to_id("the")] == letters.tokenize("the").tolist()
