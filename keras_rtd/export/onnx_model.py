@@ -140,7 +140,7 @@ def _function(preset):
             )
             backbone = model.backbone
         else:
-            backbone = models.ElectraBackbone.from_preset(
+            backbone = models.RtdBackbone.from_preset(
                 preset, dtype="float32"
             )
 

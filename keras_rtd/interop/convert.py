@@ -22,11 +22,11 @@ from keras_rtd.interop import keras_hub
 from keras_rtd.interop import parts
 from keras_rtd.interop import tokenizer_files
 from keras_rtd.interop import weights
-from keras_rtd.models import ElectraBackbone
 from keras_rtd.models import ElectraMaskedLM
 from keras_rtd.models import ElectraPretrainer
 from keras_rtd.models import ElectraReplacedTokenDetector
 from keras_rtd.models import ElectraTokenizer
+from keras_rtd.models import RtdBackbone
 from keras_rtd.models.presets import read_task_name
 
 
@@ -45,7 +45,7 @@ class Preset:
                 ElectraReplacedTokenDetector,
             )
         }
-        return kinds.get(name, ElectraBackbone).from_preset(path)
+        return kinds.get(name, RtdBackbone).from_preset(path)
 
     @staticmethod
     def load_tokenizer(path):

@@ -19,6 +19,7 @@ from keras_rtd.interop import parts
 from keras_rtd.interop import weights
 from keras_rtd.models import ElectraBackbone
 from keras_rtd.models import ElectraTokenizer
+from keras_rtd.models.electra import conversion
 
 # Ours -> KerasHub's. The rest of the names are the same.
 SIZES = (
@@ -156,11 +157,11 @@ def _preset(path):
 
 def _named_variables(theirs):
     """KerasHub's variables, less `pooled_dense`, by the reference's names."""
-    scope = weights.EMBEDDINGS
+    scope = conversion.EMBEDDINGS
     named = {
-        weights.TOKEN_TABLE: theirs.token_embedding.embeddings,
-        weights.POSITION_TABLE: theirs.position_embedding.position_embeddings,
-        weights.SEGMENT_TABLE: theirs.segment_embedding.embeddings,
+        conversion.TOKEN_TABLE: theirs.token_embedding.embeddings,
+        conversion.POSITION_TABLE: theirs.position_embedding.position_embeddings,
+        conversion.SEGMENT_TABLE: theirs.segment_embedding.embeddings,
     }
     layers = {f"{scope}/LayerNorm": theirs.embeddings_layer_norm}
     if theirs.hidden_dim != theirs.embedding_dim:
@@ -178,7 +179,7 @@ def _named_variables(theirs):
             "output_dense": block._feedforward_output_dense,
             "output_norm": block._feedforward_layer_norm,
         }.items():
-            name = f"electra/encoder/layer_{index}/{weights.BLOCK[part]}"
+            name = f"electra/encoder/layer_{index}/{conversion.BLOCK[part]}"
             layers[name] = layer
     for name, layer in layers.items():
         for variable in layer.weights:

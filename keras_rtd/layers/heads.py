@@ -32,8 +32,8 @@ def gather_positions(x, positions):
 def input_scale(head, width):
     """The weight of a head that scales its input; `None` where it has none.
 
-    An encoder of modern layers ends in a LayerNorm without a scale, and each
-    head has its own. Detection, one direction, drives most of its scale to
+    Where an encoder ends in a LayerNorm without a scale, each head has its
+    own. Detection, one direction, drives most of its scale to
     zero; in the encoder, a task that is fine-tuned later would not see those
     channels.
     """
@@ -60,7 +60,7 @@ class MaskedLMHead(keras.layers.Layer):
         layer_norm_epsilon: float. Defaults to 1e-12.
         kernel_stddev: float. Defaults to 0.02.
         scale_input: bool. A learned factor for each input channel, as
-            modern layers want it. Defaults to `False`.
+            an encoder may want it. Defaults to `False`.
 
     Call arguments:
         sequence_output: (batch, length, hidden_dim).
@@ -201,7 +201,7 @@ class DetectionHead(keras.layers.Layer):
         activation: `"gelu"` or `"gelu_approximate"`. Defaults to `"gelu"`.
         kernel_stddev: float. Defaults to 0.02.
         scale_input: bool. A learned factor for each input channel, as
-            modern layers want it. Defaults to `False`.
+            an encoder may want it. Defaults to `False`.
 
     Call arguments:
         sequence_output: (batch, length, hidden_dim).

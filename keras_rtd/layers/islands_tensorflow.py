@@ -1,4 +1,4 @@
-"""GELU, LayerNorm, RoPE and the vocabulary's softmax as small XLA programs
+"""GELU, LayerNorm and the vocabulary's softmax as small XLA programs
 inside TensorFlow's graph.
 
 TensorFlow's CPU and GPU run every elementwise operation as a pass over memory
@@ -15,7 +15,6 @@ import contextvars
 
 import tensorflow as tf
 
-from keras_rtd.layers import rotary
 from keras_rtd.layers.vocabulary_axis import score_logits
 
 SQRT_HALF = 0.7071067811865476
@@ -180,19 +179,6 @@ def _layer_norm_gradient(x, gamma, upstream, epsilon):
         tf.reduce_sum(upstream * z, axis=rows),
         tf.reduce_sum(upstream, axis=rows),
     )
-
-
-@tf.custom_gradient
-def turn(x, cosine, sine):
-    """As `rotary.turn`; the gradient is turned back."""
-
-    def gradient(upstream):
-        return _turn(upstream, cosine, -sine), None, None
-
-    return _turn(x, cosine, sine), gradient
-
-
-_turn = _compiled(rotary.turn)
 
 
 @tf.custom_gradient

@@ -13,8 +13,8 @@ def recomputed(function):
 
     Args:
         function: pure function of a list of tensors, weights and integer
-            random states, and two tensors `x` and `bias`, that returns a
-            tensor and a list of new random states.
+            random states, and any number of tensors, that returns a tensor and
+            a list of new random states.
 
     Returns:
         A function with the same arguments, results and gradients.
@@ -32,15 +32,14 @@ def recomputed(function):
 def _recomputed_torch(function):
     from torch.utils.checkpoint import checkpoint
 
-    def run(values, x, bias):
+    def run(values, *tensors):
         # The random states are among the values, none is PyTorch's own. They
         # are about to change in place.
         values = [v if v.is_floating_point() else v.clone() for v in values]
         return checkpoint(
             function,
             values,
-            x,
-            bias,
+            *tensors,
             use_reentrant=False,
             preserve_rng_state=False,
         )
@@ -51,25 +50,27 @@ def _recomputed_torch(function):
 def _recomputed_tensorflow(function):
     import tensorflow as tf
 
-    @tf.custom_gradient
-    def run(x, bias, *values):
-        y, states = function(list(values), x, bias)
+    def call(values, *tensors):
+        count = len(tensors)
 
-        def gradient(upstream, *_):
-            inputs = [_after(upstream, t) for t in (x, bias, *values)]
-            weights = [t for t in inputs if t.dtype.is_floating]
-            with tf.GradientTape() as tape:
-                tape.watch(weights)
-                again, _ = function(inputs[2:], *inputs[:2])
-            found = iter(tape.gradient(again, weights, upstream))
-            return [
-                next(found) if t.dtype.is_floating else None for t in inputs
-            ]
+        @tf.custom_gradient
+        def run(*inputs):
+            y, states = function(list(inputs[count:]), *inputs[:count])
 
-        return (y, *states), gradient
+            def gradient(upstream, *_):
+                after = [_after(upstream, t) for t in inputs]
+                floats = [t for t in after if t.dtype.is_floating]
+                with tf.GradientTape() as tape:
+                    tape.watch(floats)
+                    again, _ = function(after[count:], *after[:count])
+                found = iter(tape.gradient(again, floats, upstream))
+                return [
+                    next(found) if t.dtype.is_floating else None for t in after
+                ]
 
-    def call(values, x, bias):
-        y, *states = run(x, bias, *values)
+            return (y, *states), gradient
+
+        y, *states = run(*tensors, *values)
         return y, states
 
     return call

@@ -14,7 +14,6 @@ import keras
 from keras import ops
 
 from keras_rtd.models import presets
-from keras_rtd.models.backbone import ElectraBackbone
 from keras_rtd.models.pretrainer_parts import HEADS
 from keras_rtd.models.pretrainer_parts import SEPARATE
 from keras_rtd.models.pretrainer_parts import copy_embeddings
@@ -138,7 +137,7 @@ def fingerprint(generator, head):
     The same on every backend and in every dtype policy.
 
     Args:
-        generator: `ElectraBackbone`.
+        generator: `RtdBackbone`.
         head: its `MaskedLMHead`.
 
     Returns:
@@ -164,7 +163,7 @@ def fingerprint(generator, head):
 
 def _copy(encoder):
     config = {**encoder.get_config(), "name": "generator"}
-    copy = ElectraBackbone.from_config(config)
+    copy = type(encoder).from_config(config)
     copy_own_weights(encoder, copy)
     copy_embeddings(encoder.embeddings, copy.embeddings)
     return copy

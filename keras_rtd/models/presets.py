@@ -14,46 +14,31 @@ import keras
 from keras_hub.src.utils import preset_utils
 
 from keras_rtd import objectives
-from keras_rtd.models.backbone import SIZES
-from keras_rtd.models.backbone import ElectraBackbone
+from keras_rtd.models import families
+from keras_rtd.models.encoder_backbone import SIZES
 from keras_rtd.models.pretrainer_parts import HEADS
 from keras_rtd.models.pretrainer_parts import copy_embeddings
 from keras_rtd.models.pretrainer_parts import copy_own_weights
-from keras_rtd.models.pretrainer_parts import exchange_block
 from keras_rtd.models.pretrainer_parts import generator_config
 
 DIRECTORY = pathlib.Path(__file__).parent / "presets"
 
-DESCRIPTIONS = {
-    "electra_tiny_uncased_en": (
-        "4 layers x 128, 8,192 tokens; for CPUs. Trained on 35 M words."
-    ),
-    "electra_small_uncased_en": "12 layers x 256, as published.",
-    "electra_base_uncased_en": "12 layers x 768, as published.",
-    "electra_large_uncased_en": "24 layers x 1024, as published.",
-    "rtd_modern_tiny_uncased_en": (
-        "electra_tiny_uncased_en with modern layers. Trained on 35 M words."
-    ),
-    "rtd_modern_small_uncased_en": "electra_small's sizes, modern layers.",
-    "rtd_modern_base_uncased_en": "electra_base's sizes, modern layers.",
-}
+# Of all families: name -> description.
+DESCRIPTIONS = {}
 
-preset_utils.register_presets(
-    {
-        name: {
-            "metadata": {"description": description, "path": "electra"},
-            # KerasHub's word for where a preset is; a local path will do.
-            "kaggle_handle": str(DIRECTORY / name),
-        }
-        for name, description in DESCRIPTIONS.items()
-    },
-    ElectraBackbone,
-)
-
-ENCODER_ARGUMENTS = frozenset(inspect.signature(ElectraBackbone).parameters) - {
-    "embeddings",
-    "kwargs",
-}
+for _backbone_cls in families.FAMILIES.values():
+    DESCRIPTIONS |= _backbone_cls.bundled_presets
+    preset_utils.register_presets(
+        {
+            name: {
+                "metadata": {"description": description, "path": "electra"},
+                # KerasHub's word for where a preset is; a local path will do.
+                "kaggle_handle": str(DIRECTORY / name),
+            }
+            for name, description in _backbone_cls.bundled_presets.items()
+        },
+        _backbone_cls,
+    )
 
 # Arguments of from_preset that reach the generator alone.
 GENERATOR = "generator_"
@@ -77,7 +62,8 @@ DETECTOR = "keras_rtd>ElectraReplacedTokenDetector"
 def load_pretrainer(cls, preset, load_weights=True, **kwargs):
     """The `ElectraPretrainer` of a preset; see its `from_preset`."""
     settings = read_task(cls, preset)["config"]
-    encoder = {k: kwargs.pop(k) for k in list(kwargs) if k in ENCODER_ARGUMENTS}
+    known = families.argument_names()
+    encoder = {k: kwargs.pop(k) for k in list(kwargs) if k in known}
     generator = {
         k.removeprefix(GENERATOR): kwargs.pop(k)
         for k in list(kwargs)
@@ -88,7 +74,7 @@ def load_pretrainer(cls, preset, load_weights=True, **kwargs):
     if unknown or "kwargs" in kwargs:
         raise ValueError(
             f"Unknown arguments of from_preset: {sorted(unknown)}. It takes "
-            f"those of the encoders, {sorted(ENCODER_ARGUMENTS)}, of the "
+            f"those of the encoders, {sorted(known)}, of the "
             f"generator alone, {sorted(GENERATOR_ARGUMENTS)}, and of "
             f"{cls.__name__}."
         )
@@ -97,15 +83,17 @@ def load_pretrainer(cls, preset, load_weights=True, **kwargs):
         | {GENERATOR + k for k in generator if k != "dropout"}
         | {k for k in kwargs if k == "tokenizer" and kwargs[k] is not None}
     )
-    block = encoder.get("block")
-    if block is not None and exchange_block(settings, block):
-        resized.append("block")
+    family = families.take_family(encoder)
+    if family is not None and families.exchange_family(settings, family):
+        resized.append("family")
         if load_weights and preset not in DESCRIPTIONS:
             raise ValueError(
                 f"The weights of {preset!r} are of other layers than "
-                f"block={block!r}. Pass load_weights=False to start from "
-                "fresh ones, or leave out `block`."
+                f"family={family!r}. Pass load_weights=False to start from "
+                "fresh ones, or leave out `family`."
             )
+    backbone_cls, config = families.resolve(settings["backbone"])
+    families.check_arguments(backbone_cls, encoder)
     if load_weights and resized and preset in DESCRIPTIONS:
         if has_weights(preset):
             warnings.warn(
@@ -135,7 +123,9 @@ def load_pretrainer(cls, preset, load_weights=True, **kwargs):
     tokenizer = kwargs.pop("tokenizer", None)
     if tokenizer is not None:
         encoder["vocabulary_size"] = tokenizer.vocabulary_size()
-    settings["backbone"]["config"].update(encoder)
+    settings["backbone"] = families.serialized(
+        backbone_cls, {**config, **encoder}
+    )
     settings["generator"] = generator_config(
         objective, settings, encoder, generator
     )

@@ -4,7 +4,7 @@ import keras
 
 from keras_rtd import objectives
 from keras_rtd.layers.initializers import new_seed
-from keras_rtd.models.backbone import ElectraBackbone
+from keras_rtd.models.encoder_backbone import RtdBackbone
 from keras_rtd.models.frozen_generator import with_frozen_generator
 from keras_rtd.models.masked_lm import ElectraMaskedLM
 from keras_rtd.models.preprocessor import ElectraPreprocessor
@@ -60,9 +60,10 @@ class ElectraPretrainer(PretrainerTraining, TaskWeights, SubclassedTask):
     itself predicts tokens.
 
     Args:
-        backbone: `ElectraBackbone`, the discriminator.
+        backbone: `ElectraBackbone` or another `RtdBackbone`, the
+            discriminator.
         generator: what the objective needs, with
-            `embeddings=backbone.embeddings`: an `ElectraBackbone`, an
+            `embeddings=backbone.embeddings`: an `RtdBackbone`, an
             `ElectraTwoTowerGenerator` (`"electric"`), or `None` (`"mlm"`).
             Defaults to `None`.
         preprocessor: `ElectraPreprocessor` or `None`. Holds the tokenizer; it
@@ -96,7 +97,7 @@ class ElectraPretrainer(PretrainerTraining, TaskWeights, SubclassedTask):
     ```
     """
 
-    backbone_cls = ElectraBackbone
+    backbone_cls = RtdBackbone
     preprocessor_cls = ElectraPreprocessor
 
     def __init__(
@@ -243,9 +244,9 @@ class ElectraPretrainer(PretrainerTraining, TaskWeights, SubclassedTask):
             load_weights: bool. Bundled presets without weights give fresh
                 ones either way. Defaults to `True`.
             **kwargs: arguments of the encoders (`dropout`, `dtype`,
-                `max_sequence_length`, …), which reach both (another `block`
-                than the preset's brings inner widths that leave the number of
-                weights about as it is), of the generator
+                `max_sequence_length`, …), which reach both (`family` makes them
+                of another registered family than the preset's, with inner
+                widths that leave the number of weights about as it is), of the generator
                 alone (`generator_num_layers`, `generator_hidden_dim`,
                 `generator_dropout`, …), or of `ElectraPretrainer`. Another
                 `objective` than the preset's gets the generator and heads

@@ -6,16 +6,14 @@ import keras
 from keras import ops
 
 from keras_rtd import objectives
-from keras_rtd.layers.blocks import inner_width
 from keras_rtd.layers.embedding import ElectraEmbedding
-from keras_rtd.layers.heads import DetectionHead
-from keras_rtd.layers.heads import MaskedLMHead
-from keras_rtd.models.backbone import ElectraBackbone
+from keras_rtd.models import families
+from keras_rtd.models.encoder_backbone import RtdBackbone
 from keras_rtd.models.two_tower import ElectraTwoTowerGenerator
 
 # What an objective may ask for as its generator.
 GENERATORS: dict[str | None, type] = {
-    "masked_lm": ElectraBackbone,
+    "masked_lm": RtdBackbone,
     "two_tower": ElectraTwoTowerGenerator,
     None: type(None),
 }
@@ -92,11 +90,11 @@ def generator_config(objective, settings, shared, own):
     Args:
         objective: string.
         settings: dict, the config of a pretrainer, of any objective.
-        shared: dict of `ElectraBackbone`'s arguments that reach both encoders;
+        shared: dict of the backbone's arguments that reach both encoders;
             the settings of the encoder hold them already.
         own: dict of arguments of the generator alone. A `hidden_dim` brings
-            heads of 64 and an inner width of four times that along (two
-            thirds of it in modern layers).
+            heads of 64 and an inner width of four times that along, or
+            its equal in cost, see `EncoderFacts.inner_width`.
 
     Returns:
         dict as `keras.layers.serialize` makes it, or `None`. Where the
@@ -116,68 +114,35 @@ def generator_config(objective, settings, shared, own):
             )
         return None
     stored = settings["generator"]
+    backbone_cls, config = families.resolve(stored or settings["backbone"])
+    sizes = {}
     if stored is None:
-        config = dict(settings["backbone"]["config"], name="generator")
-        sizes = _sizes_of_width(round(config["hidden_dim"] / 4), config)
-    else:
-        config, sizes = {**stored["config"], **shared}, {}
+        config["name"] = "generator"
+        width = round(config["hidden_dim"] / 4)
+        sizes = _sizes_of_width(width, backbone_cls)
+    config.update(shared)
     if "hidden_dim" in own:
-        sizes = _sizes_of_width(own["hidden_dim"], config)
+        sizes = _sizes_of_width(own["hidden_dim"], backbone_cls)
     config.update({**sizes, **own})
     config.pop("direction", None)
-    generator = GENERATORS[kind]
-    return {
-        "module": generator.__module__,
-        "class_name": generator.__name__,
-        "config": config,
-        "registered_name": f"keras_rtd>{generator.__name__}",
-    }
+    return families.serialized(
+        backbone_cls, config, two_towers=kind == "two_tower"
+    )
 
 
-def _sizes_of_width(width, config):
-    inner = 4 * width
-    if block_of(config) == "modern":
-        inner = inner_width(inner, "modern")
+def _sizes_of_width(width, backbone_cls):
     return {
         "hidden_dim": width,
         "num_heads": max(1, width // 64),
-        "intermediate_dim": inner,
+        "intermediate_dim": backbone_cls.inner_width(4 * width),
     }
-
-
-def block_of(config):
-    """The kind of layers in an encoder's config; older ones do not say."""
-    return config.get("block", "classic")
-
-
-def exchange_block(settings, block):
-    """Make the encoders of a pretrainer's config of another kind of layers,
-    with inner widths at which they have about as many weights.
-
-    Args:
-        settings: dict, the config of a pretrainer; it is changed.
-        block: string.
-
-    Returns:
-        bool. Whether they were of another kind.
-    """
-    if block == block_of(settings["backbone"]["config"]):
-        return False
-    for part in (settings["backbone"], settings["generator"]):
-        if part is not None:
-            config = part["config"]
-            config["block"] = block
-            config["intermediate_dim"] = inner_width(
-                config["intermediate_dim"], block
-            )
-    return True
 
 
 def make_encoders(backbone, generator, embedding_sharing):
     """Encoder and generator from their serialised forms.
 
     Args:
-        backbone: dict of a serialised `ElectraBackbone`, or one.
+        backbone: dict of a serialised `RtdBackbone`, or one.
         generator: dict of a serialised generator, one, or `None`.
         embedding_sharing: a key of `SHARING`.
 
@@ -200,14 +165,14 @@ def make_encoders(backbone, generator, embedding_sharing):
         if isinstance(generator, dict):
             generator = keras.layers.deserialize(generator)
     if isinstance(backbone, dict):
-        config = dict(backbone["config"])
+        backbone_cls, config = families.resolve(backbone)
         if disentangled:
             sizes = generator.embeddings.get_config()
             sizes["dropout"] = config["dropout"]
             config["embeddings"] = ElectraEmbedding(
                 **sizes, base=generator.embeddings
             )
-        backbone = ElectraBackbone.from_config(config)
+        backbone = backbone_cls.from_config(config)
     if isinstance(generator, dict):
         # By hand: the embeddings are the discriminator's.
         kind = keras.saving.get_registered_object(generator["registered_name"])
@@ -221,7 +186,7 @@ def folded(backbone):
     """The encoder itself, or a copy with embeddings that need no base."""
     if backbone.embeddings.base() is None:
         return backbone
-    copy = ElectraBackbone.from_config(backbone.get_config())
+    copy = type(backbone).from_config(backbone.get_config())
     copy_own_weights(backbone, copy)
     copy_embeddings(backbone.embeddings, copy.embeddings)
     return copy
@@ -266,38 +231,11 @@ def make_heads(objective, backbone, generator):
     """
     heads = dict.fromkeys(HEADS)
     if generator is not None:
-        width = generator.hidden_dim
-        if objective.generator == "two_tower":
-            width *= 2
-        heads["masked_lm_head"] = _masked_lm_head(
-            generator, width, "masked_lm_head"
-        )
+        heads["masked_lm_head"] = generator.make_masked_lm_head()
     if objective.has_detector:
-        head = DetectionHead(
-            activation=backbone.activation,
-            kernel_stddev=backbone.kernel_stddev,
-            scale_input=backbone.block == "modern",
-            dtype=backbone.dtype_policy,
-            name="detection_head",
-        )
-        head.build((None, None, backbone.hidden_dim))
-        heads["detection_head"] = head
+        heads["detection_head"] = backbone.make_detection_head()
     if objective.encoder_predicts:
-        heads["encoder_lm_head"] = _masked_lm_head(
-            backbone, backbone.hidden_dim, "encoder_lm_head"
+        heads["encoder_lm_head"] = backbone.make_masked_lm_head(
+            name="encoder_lm_head"
         )
     return heads
-
-
-def _masked_lm_head(encoder, width, name):
-    head = MaskedLMHead(
-        encoder.embeddings,
-        activation=encoder.activation,
-        layer_norm_epsilon=encoder.layer_norm_epsilon,
-        kernel_stddev=encoder.kernel_stddev,
-        scale_input=encoder.block == "modern",
-        dtype=encoder.dtype_policy,
-        name=name,
-    )
-    head.build((None, None, width))
-    return head

@@ -3,9 +3,7 @@
 import keras
 from keras import ops
 
-from keras_rtd.models.backbone import OPTIONS
-from keras_rtd.models.backbone import SIZES
-from keras_rtd.models.backbone import ElectraBackbone
+from keras_rtd.models import families
 
 
 @keras.saving.register_keras_serializable(package="keras_rtd")
@@ -23,41 +21,66 @@ class ElectraTwoTowerGenerator(keras.layers.Layer):
 
     Args:
         embeddings: the `ElectraEmbedding` of both.
-        **kwargs: arguments of `ElectraBackbone`, for each of the two.
+        family: string. The registered family of both. Defaults to
+            `"electra"`.
+        **kwargs: arguments of the family's backbone, for each of the two.
 
-    Call arguments: those of `ElectraBackbone`.
+    Call arguments: those of the backbone.
 
     Returns:
         (batch, length, 2 * hidden_dim).
     """
 
-    def __init__(self, embeddings=None, name="generator", **kwargs):
+    def __init__(
+        self, embeddings=None, name="generator", family="electra", **kwargs
+    ):
         kwargs.pop("direction", None)
         trainable = kwargs.pop("trainable", True)
         super().__init__(
             name=name, dtype=kwargs.get("dtype"), trainable=trainable
         )
-        self.left_to_right = ElectraBackbone(
+        self.family = family
+        backbone_cls = families.get(family)
+        self.left_to_right = backbone_cls(
             embeddings=embeddings,
             direction="left_to_right",
             name=f"{name}_ltr",
             **kwargs,
         )
-        self.right_to_left = ElectraBackbone(
+        self.right_to_left = backbone_cls(
             embeddings=self.left_to_right.embeddings,
             direction="right_to_left",
             name=f"{name}_rtl",
             **kwargs,
         )
         # Sizes and options, as an encoder has them.
-        for key in SIZES + OPTIONS:
-            setattr(self, key, getattr(self.left_to_right, key))
+        for key in backbone_cls.arguments():
+            if key != "direction":
+                setattr(self, key, getattr(self.left_to_right, key))
         self.built = True
 
     @property
     def embeddings(self):
         """The shared `ElectraEmbedding` layer."""
         return self.left_to_right.embeddings
+
+    def flops_per_token(self, sequence_length):
+        """FLOPs of a token in one of the two encoders."""
+        return self.left_to_right.flops_per_token(sequence_length)
+
+    def make_masked_lm_head(self, name="masked_lm_head"):
+        """A `MaskedLMHead` for the joined vectors of both encoders."""
+        return self.left_to_right.make_masked_lm_head(
+            2 * self.hidden_dim, name
+        )
+
+    @property
+    def muon_kernels(self):
+        """The variables that Muon moves."""
+        return [
+            *self.left_to_right.muon_kernels,
+            *self.right_to_left.muon_kernels,
+        ]
 
     def call(self, inputs, training=None):
         left, right = (
@@ -71,4 +94,10 @@ class ElectraTwoTowerGenerator(keras.layers.Layer):
     def get_config(self):
         config = self.left_to_right.get_config()
         del config["direction"]
-        return {**config, "name": self.name}
+        return {**config, "name": self.name, "family": self.family}
+
+    @classmethod
+    def from_config(cls, config):
+        backbone_cls, config = families.translated(config)
+        family = backbone_cls.family if backbone_cls else "electra"
+        return super().from_config({**config, "family": family})

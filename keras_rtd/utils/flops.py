@@ -4,43 +4,7 @@ import time
 
 import numpy as np
 
-from keras_rtd.layers import blocks
-from keras_rtd.layers import local_attention
 from keras_rtd.utils.hardware import has_accelerator
-
-
-def encoder_flops(backbone, sequence_length):
-    """Multiply-adds, counted as two, of one token's forward pass.
-
-    Matrix products only: lookups, norms and softmax are free.
-
-    Args:
-        backbone: `ElectraBackbone`.
-        sequence_length: int.
-
-    Returns:
-        float.
-    """
-    width, inner = backbone.hidden_dim, backbone.intermediate_dim
-    kernels = 3 if backbone.block == "modern" else 2
-    layer = 8 * width * width + 2 * kernels * width * inner
-    seen = 0
-    for index in range(backbone.num_layers):
-        seen += _keys_of_a_query(backbone, index, sequence_length)
-    projection = 0
-    if backbone.embedding_dim != width:
-        projection = 2 * backbone.embedding_dim * width
-    return float(backbone.num_layers * layer + 4 * width * seen + projection)
-
-
-def _keys_of_a_query(backbone, index, sequence_length):
-    """Positions whose scores are computed: of a local layer, three chunks."""
-    window = backbone.local_attention_window
-    if window is None or blocks.is_global(index):
-        return sequence_length
-    if not local_attention.is_chunked(sequence_length, window):
-        return sequence_length
-    return 3 * (window // 2)
 
 
 def training_flops(
@@ -65,16 +29,16 @@ def training_flops(
     encoder, generator = pretrainer.backbone, pretrainer.generator
     objective = pretrainer.objective
     masked = num_predictions / sequence_length
-    forward, drawing = encoder_flops(encoder, sequence_length), 0.0
+    forward, drawing = encoder.flops_per_token(sequence_length), 0.0
     if objective.generator == "masked_lm":
-        corruption = encoder_flops(generator, sequence_length)
+        corruption = generator.flops_per_token(sequence_length)
         corruption += masked * _head_flops(generator, generator.hidden_dim)
         if not objective.frozen_generator:
             forward += corruption
         elif not given_draws:
             drawing += corruption
     elif objective.generator == "two_tower":
-        forward += 2 * encoder_flops(generator, sequence_length)
+        forward += 2 * generator.flops_per_token(sequence_length)
         forward += _head_flops(encoder, 2 * generator.hidden_dim)
     if objective.has_detector:
         forward += 2 * encoder.hidden_dim * (encoder.hidden_dim + 1)
@@ -87,76 +51,6 @@ def training_flops(
 def _head_flops(encoder, width):
     """Of one token's prediction from vectors of this width."""
     return 2 * encoder.embedding_dim * (width + encoder.vocabulary_size)
-
-
-# FLOPs of one number of elementwise work, in the paper's count.
-DROPOUT, LAYER_NORM, ACTIVATION, SOFTMAX = 4, 5, 8, 5
-
-
-def paper_training_flops(pretrainer, sequence_length, output_fraction=0.15625):
-    """FLOPs of one token of an ELECTRA step, as the paper counts.
-
-    Backward = 1 x forward, lookups of embeddings are counted as products with
-    the whole table, and elementwise work is in it. Only for comparisons with
-    the paper's figures (Table 1: Small 1.4e18 in 1M steps of 128 x 128).
-    Source: google-research/electra, flops_computation.py.
-
-    Args:
-        pretrainer: `ElectraPretrainer`.
-        sequence_length: int.
-        output_fraction: float. Share of the tokens that the generator
-            predicts. Defaults to 0.15625 (20 of 128, 80 of 512).
-
-    Returns:
-        float.
-
-    Raises:
-        ValueError: modern layers, which the paper does not count.
-    """
-    discriminator, generator = pretrainer.backbone, pretrainer.generator
-    if discriminator.block != "classic":
-        raise ValueError(
-            "The paper counts classic layers only: use `training_flops`. "
-            f"Received: block={discriminator.block!r}"
-        )
-    width, embedding = discriminator.hidden_dim, discriminator.embedding_dim
-    vocabulary = discriminator.vocabulary_size
-    detection = 2 * width * width + width + ACTIVATION * width + 2 * width
-    head = (
-        2 * embedding * vocabulary
-        + 2 * generator.hidden_dim * embedding
-        + (1 + ACTIVATION + LAYER_NORM) * embedding
-        + (SOFTMAX + 2) * vocabulary
-    )
-    return 2.0 * (
-        _paper_encoder_flops(discriminator, sequence_length)
-        + _paper_encoder_flops(generator, sequence_length)
-        + detection
-        + output_fraction * head
-    )
-
-
-def _paper_encoder_flops(backbone, length):
-    width, inner = backbone.hidden_dim, backbone.intermediate_dim
-    embedding, heads = backbone.embedding_dim, backbone.num_heads
-    layer = (
-        8 * width * width
-        + 4 * length * width
-        + (SOFTMAX + DROPOUT + 1) * length * heads
-        # Biases, dropouts, residuals; one norm is counted as 5 in all.
-        + 3 * width
-        + (2 + DROPOUT) * width
-        + LAYER_NORM
-        + 4 * width * inner
-        + (ACTIVATION + 1) * inner
-        + (2 + DROPOUT + LAYER_NORM) * width
-    )
-    lookup = 2 * embedding * backbone.vocabulary_size
-    lookup += 2 * embedding * (length + 2) + 2 * embedding
-    lookup += (LAYER_NORM + DROPOUT) * embedding
-    if embedding != width:
-        lookup += 2 * width * embedding + width
-    return backbone.num_layers * layer + lookup
 
 
 def matmul_rate(dtype="float32", seconds=0.3):

@@ -8,11 +8,8 @@ from keras import ops
 from keras_rtd.layers.kernels import islands
 from keras_rtd.layers.kernels import tf_tensor
 
-# RoFormer's, and what Llama and ModernBERT's local layers keep.
-MAX_WAVELENGTH = 10_000.0
 
-
-def rotate(x):
+def rotate(x, base=10_000.0):
     """Turns each pair of a vector's numbers by an angle of its position.
 
     Products of two vectors so turned depend on the distance of their
@@ -22,16 +19,17 @@ def rotate(x):
 
     Args:
         x: (batch, heads, length, head_dim), head_dim even.
+        base: float. Wavelengths go up to `2 * pi * base`. Defaults to 10000,
+            RoFormer's.
 
     Returns:
         As `x`, computed in float32, in the dtype of `x`.
     """
-    cosine, sine = _angles(ops.shape(x)[2], x.shape[-1] // 2)
+    cosine, sine = _angles(ops.shape(x)[2], x.shape[-1] // 2, base)
     if keras.config.backend() == "torch":
         return _torch_function().apply(x, cosine, sine)
-    compiled = islands()
-    if compiled:
-        return compiled.turn(tf_tensor(x), cosine, sine)
+    if islands():
+        return _tensorflow_function()(tf_tensor(x), cosine, sine)
     return turn(x, cosine, sine)
 
 
@@ -45,11 +43,11 @@ def turn(x, cosine, sine):
     return ops.cast(turned, x.dtype)
 
 
-def _angles(length, pairs):
+def _angles(length, pairs, base):
     """Cosine and sine, float32 (length, pairs)."""
     power = ops.arange(pairs, dtype="float32") / pairs
     position = ops.cast(ops.arange(length, dtype="int32"), "float32")
-    angle = position[:, None] * MAX_WAVELENGTH**-power
+    angle = position[:, None] * base**-power
     return ops.cos(angle), ops.sin(angle)
 
 
@@ -79,3 +77,20 @@ def _torch_function():
             return turned(upstream, cosine, -sine), None, None
 
     return Turn
+
+
+@functools.cache
+def _tensorflow_function():
+    """`turn` as one small XLA program, its gradient turned back."""
+    import tensorflow as tf
+
+    compiled = tf.function(turn, jit_compile=True)
+
+    @tf.custom_gradient
+    def function(x, cosine, sine):
+        def gradient(upstream):
+            return compiled(upstream, cosine, -sine), None, None
+
+        return compiled(x, cosine, sine), gradient
+
+    return function

@@ -1,0 +1,433 @@
+"""What the encoders of all families share."""
+
+import keras
+import keras_hub
+from keras_hub.src.utils import preset_utils
+
+from keras_rtd.layers.attention import DIRECTIONS
+from keras_rtd.layers.attention_bias import AttentionBias
+from keras_rtd.layers.embedding import ElectraEmbedding
+from keras_rtd.layers.heads import DetectionHead
+from keras_rtd.layers.heads import MaskedLMHead
+from keras_rtd.layers.initializers import GlorotUniform
+from keras_rtd.layers.kernels import Dense
+from keras_rtd.models.encoder_facts import EncoderFacts
+from keras_rtd.models.stored_dtype import store_plain_dtype
+from keras_rtd.tokenizers.electra_tokenizer import ElectraTokenizer
+
+FORMAT_VERSION = 1
+
+SIZES = (
+    "vocabulary_size",
+    "num_layers",
+    "num_heads",
+    "hidden_dim",
+    "embedding_dim",
+    "intermediate_dim",
+    "max_sequence_length",
+    "num_segments",
+)
+
+
+class _FamilyType(type):
+    """Makes `RtdBackbone == ModernBertBackbone` true.
+
+    KerasHub finds the task, preprocessor or tokenizer of a preset by
+    `x.backbone_cls == the class in its config.json`, one class each. Ours take
+    every family: their `backbone_cls` is the abstract `RtdBackbone`. Two
+    families are never equal, nor is the abstract class where it stands on the
+    right: that is how KerasHub lists the subclasses of a class.
+    """
+
+    family: str | None
+
+    def __eq__(cls, other):
+        if cls.family is None and isinstance(other, _FamilyType):
+            return True
+        return cls is other
+
+    def __hash__(cls):
+        return super().__hash__()
+
+
+class RtdBackbone(
+    EncoderFacts, keras_hub.models.Backbone, metaclass=_FamilyType
+):
+    """An encoder: embeddings, projection, Transformer layers.
+
+    A family is a subclass with a `family` name, registered with
+    `keras_rtd.models.families.register`. It makes its layers in `make_layer`;
+    the rest of the package asks it for what differs between families: the
+    answers of `EncoderFacts`, `make_final_norm`, `shared_tensors`,
+    `shared_by_layer`, the heads, `muon_kernels`, `tensor_parallel`.
+
+    Args:
+        vocabulary_size: int. Number of tokens.
+        num_layers: int. Number of Transformer layers.
+        num_heads: int. Attention heads; divides `hidden_dim`.
+        hidden_dim: int. Width of the encoder.
+        embedding_dim: int or `None`. Width of the embeddings; a projection
+            follows where it differs from `hidden_dim`. `None` takes that.
+            Defaults to `None`.
+        intermediate_dim: int. Width of the feed-forward layers.
+        dropout: float. Dropout rate everywhere. Defaults to 0.1.
+        max_sequence_length: int. Number of positions. Defaults to 512.
+        num_segments: int. Number of segments. 0 for none: `segment_ids` are
+            then ignored. Defaults to 2.
+        activation: `"gelu"` (erf) or `"gelu_approximate"` (tanh, as KerasHub
+            computes it). Defaults to `"gelu"`.
+        layer_norm_epsilon: float. Defaults to 1e-12.
+        kernel_stddev: float. Standard deviation of the kernels' initial
+            values. Defaults to 0.02, the reference's; narrow encoders learn
+            sooner with more.
+        direction: `"bidirectional"`, `"left_to_right"` (a token gathers from
+            itself and the tokens before it) or `"right_to_left"`. Defaults
+            to `"bidirectional"`.
+        embeddings: an `ElectraEmbedding` to share, or `None` to make one.
+            Not part of the config: who shares it says so again.
+        format_version: int. The layout of the weights on disk.
+        remat: bool. In training, keep only the tensors between layers and
+            compute the rest again for the gradient: much less memory, a third
+            more work. Not part of the config. Defaults to `False`.
+        dtype: dtype policy of the computation, e.g. `"mixed_bfloat16"`.
+
+    Inputs: dict of `token_ids`, `segment_ids` (int32) and `padding_mask`
+    (int32 or bool), each (batch, length). `document_ids` int32 (batch,
+    length) may be among them: where several documents share a row, tokens
+    attend to those of the same number, and positions count within.
+
+    Outputs: dict of `sequence_output` (batch, length, hidden_dim) and
+    `pooled_output` (batch, hidden_dim), the vector of [CLS] as it is.
+
+    Raises:
+        ValueError: a size that is not a positive int, `hidden_dim` not
+            divisible by `num_heads`, or shared embeddings of another kind.
+
+    Example:
+    ```python
+    class MyBackbone(RtdBackbone):
+        family = "mine"
+
+        def make_layer(self, index, **arguments):
+            return MyBlock(**arguments)  # a `keras_rtd.layers` EncoderBlock
+    ```
+    """
+
+    # The name in the registry; `None` in abstract classes.
+    family: str | None = None
+    # The counting part of the class, for encoders without weights.
+    facts_cls = EncoderFacts
+    # Arguments beyond those of this class, for `get_config`.
+    own_arguments: tuple[str, ...] = ()
+    # Bundled presets: name -> description.
+    bundled_presets: dict[str, str] = {}
+    # Libraries whose formats can hold these layers: "google", "huggingface",
+    # "keras_hub". Their tables are in the family's conversion.py.
+    exports_to: tuple[str, ...] = ()
+    # Weights of a layer that the axis "model" of a mesh divides, as (axes of
+    # the kernel, axes of the bias). Heads and inner units are divided in the
+    # first kernel of each pair and come together in the second, so that a
+    # layer adds up twice (Megatron-LM, section 3).
+    tensor_parallel: dict[str, tuple[tuple, tuple | None]] = {
+        **dict.fromkeys(
+            ("query", "key", "value", "intermediate"),
+            ((None, "model"), ("model",)),
+        ),
+        **dict.fromkeys(
+            ("attention_output", "output_dense"), (("model", None), None)
+        ),
+    }
+
+    def __init__(
+        self,
+        vocabulary_size,
+        num_layers,
+        num_heads,
+        hidden_dim,
+        intermediate_dim,
+        embedding_dim=None,
+        dropout=0.1,
+        max_sequence_length=512,
+        num_segments=2,
+        activation="gelu",
+        layer_norm_epsilon=1e-12,
+        kernel_stddev=0.02,
+        direction="bidirectional",
+        embeddings=None,
+        format_version=FORMAT_VERSION,
+        remat=False,
+        dtype=None,
+        **kwargs,
+    ):
+        embedding_dim = hidden_dim if embedding_dim is None else embedding_dim
+        arguments = locals()
+        for name in SIZES:
+            _check_size(name, arguments[name])
+        if hidden_dim % num_heads:
+            raise ValueError(
+                "`hidden_dim` must be divisible by `num_heads`. Received: "
+                f"hidden_dim={hidden_dim}, num_heads={num_heads}"
+            )
+        if direction not in DIRECTIONS:
+            raise ValueError(
+                f"`direction` must be one of {', '.join(DIRECTIONS)}. "
+                f"Received: direction={direction!r}"
+            )
+        if format_version != FORMAT_VERSION:
+            raise ValueError(
+                f"These weights are of format_version={format_version}; this "
+                f"keras_rtd reads {FORMAT_VERSION}. Install the keras_rtd "
+                "that wrote them."
+            )
+        self._check_embeddings(embeddings, num_segments)
+        self.vocabulary_size = vocabulary_size
+        self.num_layers = num_layers
+        self.num_heads = num_heads
+        self.hidden_dim = hidden_dim
+        self.embedding_dim = embedding_dim
+        self.intermediate_dim = intermediate_dim
+        self.dropout = dropout
+        self.max_sequence_length = max_sequence_length
+        self.num_segments = num_segments
+        self.activation = activation
+        self.layer_norm_epsilon = layer_norm_epsilon
+        self.kernel_stddev = kernel_stddev
+        self.direction = direction
+        self.format_version = format_version
+
+        # === Layers ===
+        self.embeddings = embeddings or ElectraEmbedding(
+            vocabulary_size=vocabulary_size,
+            embedding_dim=embedding_dim,
+            max_sequence_length=max_sequence_length,
+            num_segments=num_segments,
+            dropout=dropout,
+            layer_norm_epsilon=layer_norm_epsilon,
+            use_positions=self.uses_positions,
+            use_bias=self.use_bias,
+            dtype=dtype,
+            name="embeddings",
+        )
+        self.embeddings_projection = None
+        if hidden_dim != embedding_dim:
+            # Glorot's initialisation, as the reference's `tf.layers.dense`.
+            self.embeddings_projection = Dense(
+                hidden_dim,
+                use_bias=self.use_bias,
+                kernel_initializer=GlorotUniform(),
+                dtype=dtype,
+                name="embeddings_projection",
+            )
+        self.transformer_layers = [
+            self.make_layer(
+                i,
+                name=f"transformer_layer_{i}",
+                num_heads=num_heads,
+                intermediate_dim=intermediate_dim,
+                dropout=dropout,
+                activation=activation,
+                layer_norm_epsilon=layer_norm_epsilon,
+                kernel_stddev=kernel_stddev,
+                remat=remat,
+                dtype=dtype,
+            )
+            for i in range(num_layers)
+        ]
+        self.final_norm = self.make_final_norm(dtype)
+        self.attention_bias = AttentionBias(direction, name="attention_bias")
+        # Shared embeddings have one rate; an encoder without dropout has none
+        # there either.
+        self._drops_embeddings = dropout > 0
+        self.make_shared_layers(dtype)
+
+        # === Functional model ===
+        inputs = {
+            name: keras.Input((None,), dtype="int32", name=name)
+            for name in ("token_ids", "segment_ids", "padding_mask")
+        }
+        super().__init__(
+            inputs=inputs,
+            outputs=self._encode(**inputs),
+            dtype=dtype,
+            **kwargs,
+        )
+
+    def _check_embeddings(self, embeddings, num_segments):
+        if embeddings is None:
+            return
+        for name, wanted in (
+            ("use_positions", self.uses_positions),
+            ("use_bias", self.use_bias),
+            ("num_segments", num_segments),
+        ):
+            found = getattr(embeddings, name)
+            if found != wanted:
+                raise ValueError(
+                    f"Shared `embeddings` have {name}={found}. The family "
+                    f"{self.family!r} needs here: {wanted}"
+                )
+
+    # === What a family may change ===
+
+    def make_layer(self, index, **arguments):
+        """The Transformer layer of this number, an `EncoderBlock`.
+
+        Args:
+            index: int, from 0.
+            **arguments: of `EncoderBlock`.
+        """
+        raise NotImplementedError
+
+    def make_final_norm(self, dtype):
+        """The layer after the last Transformer layer, or `None`."""
+        return None
+
+    def make_shared_layers(self, dtype):
+        """Make the layers that `shared_tensors` needs beside
+        `attention_bias`."""
+
+    def shared_tensors(self, padding_mask, document_ids=None, training=None):
+        """The tensors that the layers of one call share, by name."""
+        return {"bias": self.attention_bias(padding_mask, document_ids)}
+
+    def shared_by_layer(self, index, shared):
+        """The arguments of layer `index` after its input, of
+        `shared_tensors`."""
+        return (shared["bias"],)
+
+    def make_masked_lm_head(self, width=None, name="masked_lm_head"):
+        """A `MaskedLMHead` for vectors of `width`, by default the encoder's."""
+        head = MaskedLMHead(
+            self.embeddings,
+            activation=self.activation,
+            layer_norm_epsilon=self.layer_norm_epsilon,
+            kernel_stddev=self.kernel_stddev,
+            scale_input=self.scale_input,
+            dtype=self.dtype_policy,
+            name=name,
+        )
+        head.build((None, None, width or self.hidden_dim))
+        return head
+
+    def make_detection_head(self, name="detection_head"):
+        """A `DetectionHead` for this encoder."""
+        head = DetectionHead(
+            activation=self.activation,
+            kernel_stddev=self.kernel_stddev,
+            scale_input=self.scale_input,
+            dtype=self.dtype_policy,
+            name=name,
+        )
+        head.build((None, None, self.hidden_dim))
+        return head
+
+    @property
+    def muon_kernels(self):
+        """The variables that Muon moves: trainable kernels of two axes."""
+        return [
+            variable
+            for variable in self.trainable_variables
+            if variable.name == "kernel" and len(variable.shape) == 2
+        ]
+
+    # === Forward pass ===
+
+    def _encode(
+        self,
+        token_ids,
+        segment_ids,
+        padding_mask,
+        document_ids=None,
+        training=None,
+    ):
+        shared = self.shared_tensors(padding_mask, document_ids, training)
+        x = self.embeddings(
+            token_ids,
+            segment_ids,
+            document_ids,
+            training=training,
+            drop=self._drops_embeddings,
+        )
+        if self.embeddings_projection is not None:
+            x = self.embeddings_projection(x)
+        for i, layer in enumerate(self.transformer_layers):
+            x = layer(x, *self.shared_by_layer(i, shared), training=training)
+        if self.final_norm is not None:
+            x = self.final_norm(x)
+        return {"sequence_output": x, "pooled_output": x[:, 0, :]}
+
+    def call(self, inputs, training=None, mask=None):
+        # An input of the functional model is one of every SavedModel and task
+        # too; documents share rows in pre-training only.
+        if "document_ids" in inputs:
+            return self._encode(**inputs, training=training)
+        return super().call(inputs, training=training, mask=mask)
+
+    # === Saving ===
+
+    @classmethod
+    def from_preset(cls, preset, load_weights=True, **kwargs):
+        """The encoder of a preset; see `keras_hub.models.Backbone`.
+
+        Raises:
+            ValueError: no weights there while `load_weights` is `True`, or an
+                encoder of another family.
+        """
+        names = (
+            preset_utils.MODEL_WEIGHTS_FILE,
+            preset_utils.SHARDED_MODEL_WEIGHTS_CONFIG_FILE,
+        )
+        if load_weights and not any(
+            preset_utils.check_file_exists(preset, name) for name in names
+        ):
+            raise ValueError(
+                f"The preset {preset!r} has no weights. Pass load_weights="
+                "False for an encoder that is initialised randomly."
+            )
+        return super().from_preset(preset, load_weights, **kwargs)
+
+    def save_to_preset(self, preset_dir, max_shard_size=10):
+        """As `keras_hub.models.Backbone.save_to_preset`.
+
+        A mixed dtype policy is written as float32, the dtype of its weights:
+        it is a matter of the machine, and KerasHub loads no task whose encoder
+        has one. `from_preset(..., dtype=...)` chooses again.
+        """
+        super().save_to_preset(preset_dir, max_shard_size=max_shard_size)
+        store_plain_dtype(preset_dir)
+
+    @property
+    def token_embedding(self):
+        """The shared `ElectraEmbedding` layer."""
+        return self.embeddings
+
+    def get_config(self):
+        config = super().get_config()
+        config.update({name: getattr(self, name) for name in self.arguments()})
+        return config
+
+    @classmethod
+    def arguments(cls):
+        """Names of the arguments that the config holds."""
+        return (*SIZES, *_OPTIONS, *cls.own_arguments)
+
+
+_OPTIONS = (
+    "dropout",
+    "activation",
+    "layer_norm_epsilon",
+    "kernel_stddev",
+    "direction",
+    "format_version",
+)
+
+
+def _check_size(name, value):
+    least = 0 if name == "num_segments" else 1
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        kind = "an int of at least 0" if least == 0 else "a positive int"
+        raise ValueError(f"`{name}` must be {kind}. Received: {name}={value!r}")
+
+
+# KerasHub finds the tokenizer of a preset by this; see `_FamilyType`.
+ElectraTokenizer.backbone_cls = RtdBackbone
