@@ -3,11 +3,11 @@
 import keras
 import numpy as np
 
-from keras_rtd.models import ElectraBackbone
 from keras_rtd.models import ElectraPreprocessor
 from keras_rtd.models import ElectraPretrainer
 from keras_rtd.models import ElectraTokenizer
-from keras_rtd.models.pretrainer_parts import GENERATORS
+from keras_rtd.models import ElectraTwoTowerGenerator
+from keras_rtd.models import families
 from keras_rtd.objectives import OBJECTIVES
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
@@ -29,11 +29,13 @@ def pretrainer(
     dropout=0.0,
     with_tokenizer=False,
     dtype=None,
-    block="classic",
+    family="electra",
     kernel_stddev=0.02,
+    encoder_options=None,
     **kwargs,
 ):
     """2 layers x 16; the vocabulary is not a multiple of 64."""
+    backbone_cls = families.get(family)
     sizes = {
         "vocabulary_size": len(VOCABULARY),
         "num_layers": 2,
@@ -42,19 +44,18 @@ def pretrainer(
         "max_sequence_length": 32,
         "dropout": dropout,
         "dtype": dtype,
-        "block": block,
         "kernel_stddev": kernel_stddev,
+        **(encoder_options or {}),
     }
-    backbone = ElectraBackbone(hidden_dim=16, num_heads=2, **sizes)
+    backbone = backbone_cls(hidden_dim=16, num_heads=2, **sizes)
     kind = OBJECTIVES[kwargs.get("objective", "electra")].generator
-    generator = kind and GENERATORS[kind](
-        hidden_dim=8,
-        num_heads=1,
-        embeddings=backbone.embeddings,
-        name="generator",
-        **sizes,
-    )
+    sizes |= {"hidden_dim": 8, "num_heads": 1, "name": "generator"}
+    sizes["embeddings"] = backbone.embeddings
+    generator = None
+    if kind == "masked_lm":
+        generator = backbone_cls(**sizes)
     if kind == "two_tower":
+        generator = ElectraTwoTowerGenerator(family=family, **sizes)
         options = kwargs.setdefault("objective_config", {})
         options.setdefault("special_ids", [2, 3, 4])
     if with_tokenizer:

@@ -68,7 +68,6 @@ class RtdBackbone(
         hidden_dim: int. Width of the encoder.
         embedding_dim: int or `None`. Width of the embeddings; a projection
             follows where it differs from `hidden_dim`. `None` takes that.
-            Defaults to `None`.
         intermediate_dim: int. Width of the feed-forward layers.
         dropout: float. Dropout rate everywhere. Defaults to 0.1.
         max_sequence_length: int. Number of positions. Defaults to 512.
@@ -144,8 +143,8 @@ class RtdBackbone(
         num_layers,
         num_heads,
         hidden_dim,
+        embedding_dim,
         intermediate_dim,
-        embedding_dim=None,
         dropout=0.1,
         max_sequence_length=512,
         num_segments=2,

@@ -4,7 +4,7 @@ import dataclasses
 from typing import ClassVar
 
 from keras_rtd.data.windows import SEGMENTS
-from keras_rtd.layers.blocks import BLOCKS
+from keras_rtd.models import families
 from keras_rtd.models.pretrainer_parts import SHARING
 from keras_rtd.objectives import OBJECTIVES
 from keras_rtd.objectives import option_names
@@ -128,15 +128,19 @@ class PretrainConfig:
     generator_dropout: float | None = setting(
         None, "dropout rate of the generator, also when it draws"
     )
+    family: str | None = setting(
+        None,
+        "family of the encoders (default the preset's)",
+        choices=tuple(families.FAMILIES),
+    )
     block: str | None = setting(
         None,
-        "the encoders' layers: classic is BERT's, modern has pre-norm, RoPE, "
-        "GeGLU and no biases (default the preset's)",
-        choices=BLOCKS,
+        "old name of --family",
+        choices=tuple(families.OLD_NAMES),
     )
     local_attention_window: int | None = setting(
         None,
-        "with modern layers: tokens that two layers of three attend to, "
+        "with --family=modernbert: tokens that two layers of three attend to, "
         "around each (default the preset's)",
     )
     embedding_sharing: str = setting(

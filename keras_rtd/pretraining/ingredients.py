@@ -11,10 +11,10 @@ from keras_rtd.data import resume_at
 from keras_rtd.data.dataset import at_step
 from keras_rtd.data.prepared import PreparedCorpus
 from keras_rtd.data.storage import is_prepared
+from keras_rtd.models import families
 from keras_rtd.models import ElectraPretrainer
 from keras_rtd.models import ElectraTokenizer
 from keras_rtd.models.presets import read_task
-from keras_rtd.models.pretrainer_parts import block_of
 from keras_rtd.pretraining import probe
 from keras_rtd.pretraining.replacements import check_replacements
 from keras_rtd.pretraining.samples import as_numpy
@@ -33,7 +33,7 @@ def build_pretrainer(config):
         "seed": config.seed,
         "remat": config.remat,
     }
-    for name in ("dropout", "block", "local_attention_window"):
+    for name in ("dropout", "family", "block", "local_attention_window"):
         if getattr(config, name) is not None:
             arguments[name] = getattr(config, name)
     if config.vocabulary is not None:
@@ -47,8 +47,10 @@ def build_pretrainer(config):
         arguments["embedding_sharing"] = config.embedding_sharing
     preset = config.init_from or config.preset
     encoder = read_task(ElectraPretrainer, preset)["config"]["backbone"]
-    if (config.block or block_of(encoder["config"])) == "modern":
-        # No weight belongs to a position.
+    backbone_cls, _ = families.resolve(encoder)
+    if config.family or config.block:
+        backbone_cls = families.get(config.family or config.block)
+    if not backbone_cls.uses_positions:
         longest = max(phase.sequence_length for phase in config.phases())
         if longest > encoder["config"]["max_sequence_length"]:
             arguments["max_sequence_length"] = longest

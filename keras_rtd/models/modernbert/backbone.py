@@ -65,7 +65,7 @@ class ModernBertBackbone(ModernBertFacts, RtdBackbone):
         intermediate_dim: int. Width of the feed-forward layers, which have
             three kernels of it.
         embedding_dim: int or `None`. As for `RtdBackbone`; `transformers` has
-            no other than `hidden_dim`. Defaults to `None`.
+            `hidden_dim` only. Defaults to `None`.
         dropout: float. Defaults to 0.
         max_sequence_length: int. The longest rows that it is meant for; longer
             ones are computed too. Defaults to 8192.

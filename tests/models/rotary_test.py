@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_rtd.layers import rotary
+from keras_rtd.models.modernbert import rotary
 from keras_rtd.layers.kernels import islands
 
 
