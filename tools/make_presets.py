@@ -47,9 +47,7 @@ GENERATORS_OF_TINY = {"electra": 64, "modernbert": 32}
 OPTIONS = {"electra": {}, "modernbert": families.OLD_MODERN}
 
 
-def encoder(
-    vocabulary_size, layers, width, heads, embedding, family, **kwargs
-):
+def encoder(vocabulary_size, layers, width, heads, embedding, family, **kwargs):
     backbone_cls = families.get(family)
     options = dict(OPTIONS[family])
     if options:
@@ -102,7 +100,10 @@ def main():
     parser.add_argument("--tiny", required=True)
     parser.add_argument("names", nargs="*", help="which (default: all)")
     arguments = parser.parse_args()
-    for prefix, family in (("electra", "electra"), ("rtd_modern", "modernbert")):
+    for prefix, family in (
+        ("electra", "electra"),
+        ("rtd_modern", "modernbert"),
+    ):
         for size, sizes in SIZES.items():
             name = f"{prefix}_{size}_uncased_en"
             if name not in (arguments.names or DESCRIPTIONS):

@@ -158,9 +158,10 @@ def _preset(path):
 def _named_variables(theirs):
     """KerasHub's variables, less `pooled_dense`, by the reference's names."""
     scope = conversion.EMBEDDINGS
+    positions = theirs.position_embedding.position_embeddings
     named = {
         conversion.TOKEN_TABLE: theirs.token_embedding.embeddings,
-        conversion.POSITION_TABLE: theirs.position_embedding.position_embeddings,
+        conversion.POSITION_TABLE: positions,
         conversion.SEGMENT_TABLE: theirs.segment_embedding.embeddings,
     }
     layers = {f"{scope}/LayerNorm": theirs.embeddings_layer_norm}

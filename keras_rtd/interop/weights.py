@@ -57,8 +57,8 @@ def named_variables(model):
 
     Raises:
         TypeError: another class.
-        ValueError: an encoder of another family, or a pretrainer with heads or embeddings
-            that the reference has no names for.
+        ValueError: an encoder of another family, or a pretrainer with heads or
+            embeddings that the reference has no names for.
     """
     named: dict[str, keras.Variable] = {}
     _check_family(model)

@@ -1,5 +1,8 @@
 """What the Transformer layers of all families share."""
 
+from collections.abc import Callable
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -49,6 +52,8 @@ class EncoderBlock(keras.layers.Layer):
     """
 
     use_bias = True
+    # `call` itself.
+    body: Callable[..., Any]
 
     def __init__(
         self,
@@ -106,10 +111,6 @@ class EncoderBlock(keras.layers.Layer):
         if recompute or shared_body.helps():
             return shared_body.call(self, x, shared, training, recompute)
         return self.body(x, *shared, training=training)
-
-    def body(self, x, *shared, training=None):
-        """`call` itself."""
-        raise NotImplementedError
 
     def trace_key(self):
         """A hashable: layers that agree in it share one traced body."""

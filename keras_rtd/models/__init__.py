@@ -1,10 +1,9 @@
 """Encoders and the models made of them."""
 
-# The families first: what follows looks them up.
 from keras_rtd.models.electra.backbone import ElectraBackbone
-from keras_rtd.models.modernbert.backbone import ModernBertBackbone  # isort: skip
 from keras_rtd.models.encoder_backbone import RtdBackbone
 from keras_rtd.models.masked_lm import ElectraMaskedLM
+from keras_rtd.models.modernbert.backbone import ModernBertBackbone
 from keras_rtd.models.preprocessor import ElectraPreprocessor
 from keras_rtd.models.pretrainer import ElectraPretrainer
 from keras_rtd.models.question_answerer import ElectraQuestionAnswerer

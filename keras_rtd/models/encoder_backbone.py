@@ -7,11 +7,10 @@ from keras_hub.src.utils import preset_utils
 from keras_rtd.layers.attention import DIRECTIONS
 from keras_rtd.layers.attention_bias import AttentionBias
 from keras_rtd.layers.embedding import ElectraEmbedding
-from keras_rtd.layers.heads import DetectionHead
-from keras_rtd.layers.heads import MaskedLMHead
 from keras_rtd.layers.initializers import GlorotUniform
 from keras_rtd.layers.kernels import Dense
-from keras_rtd.models.encoder_facts import EncoderFacts
+from keras_rtd.models.encoder_family import EncoderFamily
+from keras_rtd.models.family_type import FamilyType
 from keras_rtd.models.stored_dtype import store_plain_dtype
 from keras_rtd.tokenizers.electra_tokenizer import ElectraTokenizer
 
@@ -29,37 +28,14 @@ SIZES = (
 )
 
 
-class _FamilyType(type):
-    """Makes `RtdBackbone == ModernBertBackbone` true.
-
-    KerasHub finds the task, preprocessor or tokenizer of a preset by
-    `x.backbone_cls == the class in its config.json`, one class each. Ours take
-    every family: their `backbone_cls` is the abstract `RtdBackbone`. Two
-    families are never equal, nor is the abstract class where it stands on the
-    right: that is how KerasHub lists the subclasses of a class.
-    """
-
-    family: str | None
-
-    def __eq__(cls, other):
-        if cls.family is None and isinstance(other, _FamilyType):
-            return True
-        return cls is other
-
-    def __hash__(cls):
-        return super().__hash__()
-
-
 class RtdBackbone(
-    EncoderFacts, keras_hub.models.Backbone, metaclass=_FamilyType
+    EncoderFamily, keras_hub.models.Backbone, metaclass=FamilyType
 ):
     """An encoder: embeddings, projection, Transformer layers.
 
     A family is a subclass with a `family` name, registered with
-    `keras_rtd.models.families.register`. It makes its layers in `make_layer`;
-    the rest of the package asks it for what differs between families: the
-    answers of `EncoderFacts`, `make_final_norm`, `shared_tensors`,
-    `shared_by_layer`, the heads, `muon_kernels`, `tensor_parallel`.
+    `keras_rtd.models.families.register`. It makes its layers in `make_layer`
+    and overrides what else of `EncoderFamily` and `EncoderFacts` differs.
 
     Args:
         vocabulary_size: int. Number of tokens.
@@ -111,31 +87,6 @@ class RtdBackbone(
             return MyBlock(**arguments)  # a `keras_rtd.layers` EncoderBlock
     ```
     """
-
-    # The name in the registry; `None` in abstract classes.
-    family: str | None = None
-    # The counting part of the class, for encoders without weights.
-    facts_cls = EncoderFacts
-    # Arguments beyond those of this class, for `get_config`.
-    own_arguments: tuple[str, ...] = ()
-    # Bundled presets: name -> description.
-    bundled_presets: dict[str, str] = {}
-    # Libraries whose formats can hold these layers: "google", "huggingface",
-    # "keras_hub". Their tables are in the family's conversion.py.
-    exports_to: tuple[str, ...] = ()
-    # Weights of a layer that the axis "model" of a mesh divides, as (axes of
-    # the kernel, axes of the bias). Heads and inner units are divided in the
-    # first kernel of each pair and come together in the second, so that a
-    # layer adds up twice (Megatron-LM, section 3).
-    tensor_parallel: dict[str, tuple[tuple, tuple | None]] = {
-        **dict.fromkeys(
-            ("query", "key", "value", "intermediate"),
-            ((None, "model"), ("model",)),
-        ),
-        **dict.fromkeys(
-            ("attention_output", "output_dense"), (("model", None), None)
-        ),
-    }
 
     def __init__(
         self,
@@ -266,69 +217,6 @@ class RtdBackbone(
                     f"{self.family!r} needs here: {wanted}"
                 )
 
-    # === What a family may change ===
-
-    def make_layer(self, index, **arguments):
-        """The Transformer layer of this number, an `EncoderBlock`.
-
-        Args:
-            index: int, from 0.
-            **arguments: of `EncoderBlock`.
-        """
-        raise NotImplementedError
-
-    def make_final_norm(self, dtype):
-        """The layer after the last Transformer layer, or `None`."""
-        return None
-
-    def make_shared_layers(self, dtype):
-        """Make the layers that `shared_tensors` needs beside
-        `attention_bias`."""
-
-    def shared_tensors(self, padding_mask, document_ids=None, training=None):
-        """The tensors that the layers of one call share, by name."""
-        return {"bias": self.attention_bias(padding_mask, document_ids)}
-
-    def shared_by_layer(self, index, shared):
-        """The arguments of layer `index` after its input, of
-        `shared_tensors`."""
-        return (shared["bias"],)
-
-    def make_masked_lm_head(self, width=None, name="masked_lm_head"):
-        """A `MaskedLMHead` for vectors of `width`, by default the encoder's."""
-        head = MaskedLMHead(
-            self.embeddings,
-            activation=self.activation,
-            layer_norm_epsilon=self.layer_norm_epsilon,
-            kernel_stddev=self.kernel_stddev,
-            scale_input=self.scale_input,
-            dtype=self.dtype_policy,
-            name=name,
-        )
-        head.build((None, None, width or self.hidden_dim))
-        return head
-
-    def make_detection_head(self, name="detection_head"):
-        """A `DetectionHead` for this encoder."""
-        head = DetectionHead(
-            activation=self.activation,
-            kernel_stddev=self.kernel_stddev,
-            scale_input=self.scale_input,
-            dtype=self.dtype_policy,
-            name=name,
-        )
-        head.build((None, None, self.hidden_dim))
-        return head
-
-    @property
-    def muon_kernels(self):
-        """The variables that Muon moves: trainable kernels of two axes."""
-        return [
-            variable
-            for variable in self.trainable_variables
-            if variable.name == "kernel" and len(variable.shape) == 2
-        ]
-
     # === Forward pass ===
 
     def _encode(
@@ -428,5 +316,5 @@ def _check_size(name, value):
         raise ValueError(f"`{name}` must be {kind}. Received: {name}={value!r}")
 
 
-# KerasHub finds the tokenizer of a preset by this; see `_FamilyType`.
+# KerasHub finds the tokenizer of a preset by this; see `FamilyType`.
 ElectraTokenizer.backbone_cls = RtdBackbone

@@ -17,8 +17,6 @@ class EncoderFacts:
         use_bias: bool. Whether kernels and LayerNorms have biases.
         feed_forward_kernels: int. Kernels of a feed-forward layer, each
             `hidden_dim` times `intermediate_dim`.
-        scale_input: bool. Whether each head scales its input, because the
-            final norm has no scale.
         in_papers_count: bool. Whether ELECTRA's paper's own count of FLOPs
             (`models/electra/paper_flops.py`) is of these layers.
     """
@@ -35,7 +33,6 @@ class EncoderFacts:
     uses_positions = True
     use_bias = True
     feed_forward_kernels = 2
-    scale_input = False
     in_papers_count = False
 
     @classmethod
@@ -44,6 +41,11 @@ class EncoderFacts:
         facts = cls()
         vars(facts).update(config)
         return facts
+
+    @property
+    def scale_input(self):
+        """Whether each head scales its input."""
+        return False
 
     @property
     def uses_segments(self):

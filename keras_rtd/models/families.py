@@ -46,7 +46,7 @@ OLD_MODERN = {
 
 # What another family takes from an encoder's config; the rest is its default.
 KEPT = (
-    *(name for name in SIZES if name not in ("intermediate_dim", "num_segments")),
+    *(n for n in SIZES if n not in ("intermediate_dim", "num_segments")),
     "dropout",
     "activation",
     "kernel_stddev",
@@ -119,8 +119,8 @@ def translated(config):
     if "block" in config:
         family = OLD_NAMES[config.pop("block")]
         if family == OLD_NAMES["modern"]:
-            config = {**OLD_MODERN, **config}
-            config.setdefault("output_stddev", config.get("kernel_stddev", 0.02))
+            stddev = config.get("kernel_stddev", 0.02)
+            config = {**OLD_MODERN, "output_stddev": stddev, **config}
         else:
             config.pop("local_attention_window", None)
     return family and FAMILIES[family], config
@@ -251,7 +251,10 @@ def _has_two_towers(serialized):
 
 
 def _parameters(backbone_cls):
-    parameters = dict(inspect.signature(backbone_cls.__init__).parameters)
+    # A family passes `**kwargs` on.
+    parameters: dict[str, inspect.Parameter] = {}
+    for cls in (RtdBackbone, backbone_cls):
+        parameters |= inspect.signature(cls.__init__).parameters
     for name in ("self", "kwargs"):
         parameters.pop(name, None)
     return parameters

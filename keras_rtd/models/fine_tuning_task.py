@@ -165,7 +165,8 @@ class FineTuningTask(LabelledStep, TaskWeights):
     def _split(cls, kwargs):
         """Take the encoder's arguments out of `kwargs`."""
         own = inspect.signature(cls.__init__).parameters
-        encoder = {k: v for k, v in kwargs.items() if k in families.argument_names()}
+        known = families.argument_names() - {"family", "block"}
+        encoder = {k: v for k, v in kwargs.items() if k in known}
         for name in encoder:
             if name not in own:
                 del kwargs[name]

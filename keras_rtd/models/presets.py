@@ -15,6 +15,7 @@ from keras_hub.src.utils import preset_utils
 
 from keras_rtd import objectives
 from keras_rtd.models import families
+from keras_rtd.models.bundled_families import BUNDLED
 from keras_rtd.models.encoder_backbone import SIZES
 from keras_rtd.models.pretrainer_parts import HEADS
 from keras_rtd.models.pretrainer_parts import copy_embeddings
@@ -24,9 +25,9 @@ from keras_rtd.models.pretrainer_parts import generator_config
 DIRECTORY = pathlib.Path(__file__).parent / "presets"
 
 # Of all families: name -> description.
-DESCRIPTIONS = {}
+DESCRIPTIONS: dict[str, str] = {}
 
-for _backbone_cls in families.FAMILIES.values():
+for _backbone_cls in BUNDLED:
     DESCRIPTIONS |= _backbone_cls.bundled_presets
     preset_utils.register_presets(
         {

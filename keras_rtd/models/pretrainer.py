@@ -244,11 +244,12 @@ class ElectraPretrainer(PretrainerTraining, TaskWeights, SubclassedTask):
             load_weights: bool. Bundled presets without weights give fresh
                 ones either way. Defaults to `True`.
             **kwargs: arguments of the encoders (`dropout`, `dtype`,
-                `max_sequence_length`, …), which reach both (`family` makes them
-                of another registered family than the preset's, with inner
-                widths that leave the number of weights about as it is), of the generator
-                alone (`generator_num_layers`, `generator_hidden_dim`,
-                `generator_dropout`, …), or of `ElectraPretrainer`. Another
+                `max_sequence_length`, …), which reach both (`family` makes
+                them of another registered family than the preset's, with
+                inner widths that leave the number of weights about as it is),
+                of the generator alone (`generator_num_layers`,
+                `generator_hidden_dim`, `generator_dropout`, …), or of
+                `ElectraPretrainer`. Another
                 `objective` than the preset's gets the generator and heads
                 that it needs; those that the preset has no weights of are
                 fresh, and a warning names them. `tokenizer` replaces the

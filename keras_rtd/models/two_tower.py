@@ -70,9 +70,7 @@ class ElectraTwoTowerGenerator(keras.layers.Layer):
 
     def make_masked_lm_head(self, name="masked_lm_head"):
         """A `MaskedLMHead` for the joined vectors of both encoders."""
-        return self.left_to_right.make_masked_lm_head(
-            2 * self.hidden_dim, name
-        )
+        return self.left_to_right.make_masked_lm_head(2 * self.hidden_dim, name)
 
     @property
     def muon_kernels(self):

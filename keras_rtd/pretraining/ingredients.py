@@ -11,9 +11,9 @@ from keras_rtd.data import resume_at
 from keras_rtd.data.dataset import at_step
 from keras_rtd.data.prepared import PreparedCorpus
 from keras_rtd.data.storage import is_prepared
-from keras_rtd.models import families
 from keras_rtd.models import ElectraPretrainer
 from keras_rtd.models import ElectraTokenizer
+from keras_rtd.models import families
 from keras_rtd.models.presets import read_task
 from keras_rtd.pretraining import probe
 from keras_rtd.pretraining.replacements import check_replacements

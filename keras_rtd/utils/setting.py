@@ -76,6 +76,6 @@ def check_settings(settings):
 
 
 def nearest(name, known):
-    """", did you mean …?" for a name that is not among `known`, or ""."""
+    """ ", did you mean …?" for a name that is not among `known`, or ""."""
     found = difflib.get_close_matches(str(name), [str(k) for k in known], 1)
     return f", did you mean {found[0]!r}?" if found else ""

@@ -103,8 +103,6 @@ def test_every_third_layer_of_an_encoder_sees_everything():
 
 
 def test_the_window_is_part_of_the_config():
-    model = ModernBertBackbone(
-        50, 2, 2, 16, 24, local_attention_window=WINDOW
-    )
+    model = ModernBertBackbone(50, 2, 2, 16, 24, local_attention_window=WINDOW)
     copy = ModernBertBackbone.from_config(model.get_config())
     assert copy.local_attention_window == WINDOW

@@ -31,8 +31,10 @@ class MeanBlock(EncoderBlock):
 
     def body(self, x, bias, shift, training=None):
         mean = ops.mean(x, axis=1, keepdims=True)
-        return x + self.hidden_dropout(self.query(mean), training=training) + (
-            ops.cast(shift, x.dtype)
+        return (
+            x
+            + self.hidden_dropout(self.query(mean), training=training)
+            + (ops.cast(shift, x.dtype))
         )
 
 
@@ -97,9 +99,11 @@ def test_presets_and_tasks_take_it(objective, tmp_path):
     tiny.pretrainer(
         with_tokenizer=True, family="mean", objective=objective
     ).save_to_preset(path)
-    model = ElectraPretrainer.from_preset(path, generator_dropout=0.2) if (
-        objective != "mlm"
-    ) else ElectraPretrainer.from_preset(path)
+    model = (
+        ElectraPretrainer.from_preset(path, generator_dropout=0.2)
+        if (objective != "mlm")
+        else ElectraPretrainer.from_preset(path)
+    )
     assert type(model.backbone) is MeanBackbone
     assert type(keras_hub.models.Backbone.from_preset(path)) is MeanBackbone
     task = ElectraTextClassifier.from_preset(path, num_classes=2)

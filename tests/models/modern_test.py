@@ -171,7 +171,9 @@ def test_it_learns(arguments):
 
 def test_disentangled_embeddings_round_trip(tmp_path):
     path = str(tmp_path / "mine")
-    tiny.pretrainer(with_tokenizer=True, family="modernbert").save_to_preset(path)
+    tiny.pretrainer(with_tokenizer=True, family="modernbert").save_to_preset(
+        path
+    )
     model = ElectraPretrainer.from_preset(
         path, embedding_sharing="gradient_disentangled"
     )
@@ -218,10 +220,13 @@ def test_a_classic_preset_gets_modern_layers_of_its_size():
             model.backbone.intermediate_dim,
             (model.generator.intermediate_dim),
         )
-        assert widths == {
-            "electra": (512, 256),
-            "modernbert": (344, 168),
-        }[family]
+        assert (
+            widths
+            == {
+                "electra": (512, 256),
+                "modernbert": (344, 168),
+            }[family]
+        )
         sizes.append(
             sum(
                 int(np.prod(v.shape))
@@ -240,7 +245,9 @@ def test_weights_of_other_layers_are_not_loaded(tmp_path):
         )
     path = str(tmp_path / "mine")
     tiny.pretrainer(with_tokenizer=True).save_to_preset(path)
-    with pytest.raises(ValueError, match="other layers than family='modernbert'"):
+    with pytest.raises(
+        ValueError, match="other layers than family='modernbert'"
+    ):
         ElectraPretrainer.from_preset(path, block="modern")
     model = ElectraPretrainer.from_preset(
         path, block="modern", load_weights=False
@@ -290,7 +297,9 @@ def test_other_libraries_refuse_it(name, tmp_path):
 
 def test_a_classifier_is_fine_tuned_layer_by_layer(tmp_path):
     path = str(tmp_path / "mine")
-    tiny.pretrainer(with_tokenizer=True, family="modernbert").save_to_preset(path)
+    tiny.pretrainer(with_tokenizer=True, family="modernbert").save_to_preset(
+        path
+    )
     task = ElectraTextClassifier.from_preset(path, num_classes=2)
     assert task.backbone.family == "modernbert"
     optimizer = make_fine_tuning_optimizer(

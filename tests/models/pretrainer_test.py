@@ -10,9 +10,9 @@ import keras_rtd
 from keras_rtd.models import ElectraBackbone
 from keras_rtd.models import ElectraMaskedLM
 from keras_rtd.models import ElectraPretrainer
+from keras_rtd.models import ElectraReplacedTokenDetector
 from keras_rtd.models import RtdBackbone
 from keras_rtd.models import families
-from keras_rtd.models import ElectraReplacedTokenDetector
 
 GENTLE = {"learning_rate": 3e-3, "warmup_steps": 10, "bias_correction": True}
 

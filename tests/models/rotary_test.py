@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_rtd.models.modernbert import rotary
 from keras_rtd.layers.kernels import islands
+from keras_rtd.models.modernbert import rotary
 
 
 def vectors(length=9, seed=0):

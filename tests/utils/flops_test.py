@@ -49,9 +49,7 @@ def test_the_papers_count_gives_the_references_totals(
     name, length, tokens, total
 ):
     count = (
-        paper_training_flops(
-            preset_sizes(f"electra_{name}_uncased_en"), length
-        )
+        paper_training_flops(preset_sizes(f"electra_{name}_uncased_en"), length)
         * tokens
     )
     assert count == pytest.approx(total, rel=1e-12)

@@ -15,7 +15,6 @@ class ElectraFacts(EncoderFacts):
     in_papers_count = True
 
 
-@families.register
 @keras.saving.register_keras_serializable(package="keras_rtd")
 class ElectraBackbone(ElectraFacts, RtdBackbone):
     """The ELECTRA encoder: embeddings, projection, BERT's layers.

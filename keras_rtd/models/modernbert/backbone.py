@@ -5,7 +5,6 @@ import keras
 from keras_rtd.layers import local_attention
 from keras_rtd.layers.attention_bias import AttentionBias
 from keras_rtd.layers.kernels import LayerNormalization
-from keras_rtd.models import families
 from keras_rtd.models.encoder_backbone import RtdBackbone
 from keras_rtd.models.encoder_facts import EncoderFacts
 from keras_rtd.models.modernbert.block import ElectraModernBlock
@@ -35,7 +34,7 @@ class ModernBertFacts(EncoderFacts):
 
     def keys_of_query(self, index, sequence_length):
         """Of a local layer of a long row, three chunks."""
-        window = self.local_attention_window
+        window = self.local_attention_window or 0
         if self.is_global(index) or not local_attention.is_chunked(
             sequence_length, window
         ):
@@ -50,15 +49,14 @@ class ModernBertFacts(EncoderFacts):
         return total + (self.hidden_dim if self.final_norm_scale else 0)
 
 
-@families.register
 @keras.saving.register_keras_serializable(package="keras_rtd")
 class ModernBertBackbone(ModernBertFacts, RtdBackbone):
     """The ModernBERT encoder (https://arxiv.org/abs/2412.13663, §2.1).
 
-    With its default arguments it computes what `transformers`' `ModernBertModel`
-    computes: LayerNorm before the sublayers (none before the first attention)
-    and once more after the last, rotary positions, GeGLU, no biases, no
-    segments, local attention in two layers of three.
+    With its default arguments it computes what `transformers`'
+    `ModernBertModel` computes: LayerNorm before the sublayers (none before the
+    first attention) and once more after the last, rotary positions, GeGLU, no
+    biases, no segments, local attention in two layers of three.
 
     Args:
         vocabulary_size, num_layers, num_heads, hidden_dim: see `RtdBackbone`.
