@@ -26,10 +26,16 @@ import table
 from case import Case
 from sizes import MASK_RATE
 
-from keras_rtd.utils.flops import training_flops
+from keras_rtd.utils.targets import Kind
+from keras_rtd.utils.targets import check_target
+from keras_rtd.utils.targets import has_keys
+from keras_rtd.utils.writing import write_json
 
 HERE = pathlib.Path(__file__).parent
 ROUNDS = 4
+RESULTS = Kind(
+    "results of a bench", lambda path: has_keys(path, "matmul", "rows")
+)
 
 
 class Worker:
@@ -82,7 +88,9 @@ class Worker:
         case = self.case
         speed = case.tokens / statistics.median(self.times)
         slots = int(MASK_RATE * case.sequence_length)
-        flops = training_flops(case.size, case.sequence_length, slots)
+        flops = case.size.objective.flops_per_token(
+            case.size, case.sequence_length, slots
+        )
         return {
             **case.row(),
             "tokens_per_second": speed,
@@ -221,7 +229,7 @@ def main(argv=None):
         or HERE / "results" / f"{result['date']}-{result['machine']}.json"
     )
     previous = table.newest(HERE / "results", result["machine"])
-    output.parent.mkdir(parents=True, exist_ok=True)
+    check_target(output, RESULTS)
     for model in models:
         for length in lengths:
             print(f"{model}, {tokens // length} x {length}")
@@ -230,14 +238,14 @@ def main(argv=None):
                 matmul,
             )
             # So far: a stopped bench keeps what it measured.
-            output.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
+            write_json(output, result, RESULTS, indent=1)
     if not args.gpu:
         print("input pipeline")
         result["pipeline"] = pipeline.measure()
     print("\n" + table.render(result))
     for warning in table.slower_than(previous, result):
         print(f"warning: {warning}")
-    output.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
+    write_json(output, result, RESULTS, indent=1)
     print(f"written: {output}")
 
 

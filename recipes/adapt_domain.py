@@ -16,7 +16,6 @@ of its steps is usually enough.
 
 import dataclasses
 import pathlib
-import shutil
 import sys
 
 from keras_rtd.interop import parts
@@ -29,6 +28,8 @@ from keras_rtd.pretraining import main
 from keras_rtd.pretraining import setting
 from keras_rtd.pretraining.settings import parse_arguments
 from keras_rtd.tokenizers.case_options import normalizer_options
+from keras_rtd.utils.targets import PRESET
+from keras_rtd.utils.writing import new_path
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,10 +79,8 @@ def prepare(config, path):
             f"{counts['unknown']:,} from [UNK]"
         )
     # Renamed when whole, so that a killed one is not taken for it.
-    temporary = path.with_name(path.name + ".tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    pretrainer.save_to_preset(str(temporary))
-    temporary.rename(path)
+    with new_path(path, PRESET) as temporary:
+        pretrainer.save_to_preset(temporary)
 
 
 def load(source, generator=None):

@@ -52,6 +52,8 @@ from keras_rtd.pretraining.run_directory import RunDirectory
 from keras_rtd.pretraining.settings import parse_arguments
 from keras_rtd.pretraining.workers import end_with_parent
 from keras_rtd.pretraining.workers import run_side_by_side
+from keras_rtd.utils.targets import check_folder
+from keras_rtd.utils.targets import has_keys
 
 SUITES = "suites.json"
 
@@ -66,6 +68,12 @@ def compare(config, argv):
         run, _ = config.run(config.only)
         train(run, config)
         return
+    check_folder(
+        config.run_dir,
+        ("comparison.json", "comparison.md", "comparison.svg"),
+        lambda path: has_keys(path / "comparison.json", "summary", "runs"),
+        "the directory of a comparison",
+    )
     plan = {key: config.run(key) for key in config.runs()}
     statuses = {}
     if config.workers > 1 and not config.report_only:
@@ -196,11 +204,15 @@ def read_suites(folder):
 
 def scorer_of(objective):
     """How the kept encoder of an objective scores a sentence, or `None`."""
-    kind = objectives.OBJECTIVES[objective]
-    if kind.has_detector:
-        return "discriminator"
-    # With a generator, that one would be what fills the masks.
-    return "generator" if kind.generator is None else None
+    scorers = {
+        "replaced_token_detector": "discriminator",
+        "masked_lm": "generator",
+    }
+    for task, (encoder, _) in objectives.get(objective).tasks().items():
+        # A masked language model may be the generator's.
+        if encoder == "backbone":
+            return scorers[task]
+    return None
 
 
 def write(folder, runs, against):

@@ -12,8 +12,6 @@ and what it reaches: docs/experiments.md.
 """
 
 import dataclasses
-import json
-import pathlib
 import sys
 import time
 
@@ -23,6 +21,14 @@ from keras_rtd.evaluation.sentence_scoring import SCORERS
 from keras_rtd.pretraining import setting
 from keras_rtd.pretraining.settings import ConfigError
 from keras_rtd.pretraining.settings import parse_arguments
+from keras_rtd.utils.targets import Kind
+from keras_rtd.utils.targets import check_target
+from keras_rtd.utils.targets import has_keys
+from keras_rtd.utils.writing import write_json
+
+FIGURES = Kind(
+    "figures of BLiMP", lambda path: has_keys(path, "scorer", "paradigms")
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,6 +62,7 @@ def run(argv=None):
     (data,) = config.data
     start = time.perf_counter()
     try:
+        check_target(config.output, FIGURES, [data, config.model])
         result = evaluate(
             config.model,
             "blimp",
@@ -72,10 +79,8 @@ def run(argv=None):
     seconds = round(time.perf_counter() - start, 1)
     print(blimp.table(result))
     result = {"model": config.model, "seconds": seconds, **result}
-    output = pathlib.Path(config.output)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
-    print(f"{seconds:.0f} seconds; all figures in {output}")
+    write_json(config.output, result, FIGURES)
+    print(f"{seconds:.0f} seconds; all figures in {config.output}")
     return 0
 
 

@@ -36,6 +36,7 @@ SHARED_DATA = TESTS.parent.parent / "shared" / "data"
 # Tests of what never looks at the backend: `make test` runs them once.
 RUN_ONCE = (
     "benchmarks_test.py",
+    "imports_test.py",
     "package_test.py",
     "data/*",
     "evaluation/glue_test.py",
@@ -45,6 +46,8 @@ RUN_ONCE = (
     "pretraining/remote_run_test.py",
     "pretraining/report_test.py",
     "pretraining/workers_test.py",
+    "serve/batching_test.py",
+    "serve/guard_test.py",
     "serve/http_test.py",
     "serve/page_test.py",
     "tokenizers/electra_tokenizer_test.py",
@@ -53,6 +56,8 @@ RUN_ONCE = (
     "tokenizers/vocabulary_file_test.py",
     "training/remote_checkpoint_test.py",
     "utils/host_memory_test.py",
+    "utils/writing_test.py",
+    "overwriting_test.py",
 )
 
 

@@ -3,9 +3,9 @@
     python tests/distribution_case.py '{"strategy": "mirrored", ...}' OUT.npz
 
 Options: strategy, objective, optimizer, model_devices, devices (virtual CPUs
-of this process), steps, dropout, given_draws (the generator's draws come with
-the batch), dtype, jit_compile, overflow (step at which the last row alone gives
-NaN), accumulate_steps,
+of this process, which pass for TPUs under JAX's "tpu"), steps, dropout,
+given_draws (the generator's draws come with the batch), dtype, jit_compile,
+overflow (step at which the last row alone gives NaN), accumulate_steps,
 checkpoint (a directory to resume from and save to), kill_at (step at which the
 process of `kill_worker` kills itself).
 Process 0 writes logs, weights before and after, and what the replicas drew;
@@ -54,6 +54,14 @@ def set_up_devices(count):
         )
 
 
+def call_cpus_tpus():
+    """JAX's CPU devices are given to who asks for TPUs."""
+    import jax
+
+    devices = jax.devices
+    jax.devices = lambda backend=None: devices(backend and "cpu")
+
+
 def main(options, path):
     options = {**OPTIONS, **json.loads(options)}
     set_up_devices(options["devices"])
@@ -64,10 +72,15 @@ def main(options, path):
     from keras_rtd.data.dataset import at_step
     from keras_rtd.training import Checkpoint
     from keras_rtd.training.strategy import get_strategy
+    from keras_rtd.utils.hardware import fast_dtype
 
+    if options["strategy"] == "tpu":
+        call_cpus_tpus()
     strategy = get_strategy(
         options["strategy"], model_devices=options["model_devices"]
     )
+    if options["dtype"] == "auto":
+        options["dtype"] = fast_dtype(strategy)
     keras.utils.set_random_seed(0)
     # Slow enough that rounding noise is not amplified to chaos.
     optimizer = {

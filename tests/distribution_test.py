@@ -80,11 +80,12 @@ CASES = {
     "jax": [
         {"strategy": "data_parallel", "devices": 2},
         {"strategy": "data_parallel", "devices": 4},
-        {"strategy": "data_parallel", "processes": 2},
+        {"strategy": "auto", "processes": 2, "dtype": "auto"},
+        {"strategy": "tpu", "devices": 4},
         {"strategy": "model_parallel", "devices": 4, "model_devices": 2},
     ],
     "torch": [
-        {"strategy": "ddp", "processes": 2},
+        {"strategy": "auto", "processes": 2},
         {"strategy": "ddp", "processes": 4},
     ],
 }[BACKEND]
@@ -122,7 +123,7 @@ def slow_on_tensorflow(test):
 
 
 # The other of 2 and 4, which shows nothing new, is slow.
-SLOW = {"mirrored-4", "data_parallel-2", "data_parallel-4", "ddp-4p"}
+SLOW = {"mirrored-4", "data_parallel-2", "data_parallel-4", "ddp-4p", "tpu-4"}
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,9 @@
 
 A float64 version of google-research/electra in a few functions of PyTorch,
 written from its source and sharing no code with keras_rtd. It records what
-the reference's own traces record (reference/electra.md §5), with options that
-those leave alone: both encoders project their embeddings, the generator has
-half the layers, a temperature, `disallow_correct`, more masks.
+the reference's own traces record (`Trace` in replay_reference.py), with options
+that those leave alone: both encoders project their embeddings, the generator
+has half the layers, a temperature, `disallow_correct`, more masks.
 """
 
 import json

@@ -14,7 +14,7 @@ import pytest
 
 ROOT = pathlib.Path(__file__).parent.parent
 
-# DESIGN's five lines, two steps long.
+# The README's five lines, two steps long.
 FIVE_LINES = """
 import keras_rtd
 
@@ -44,6 +44,20 @@ assert keras.backend.backend() == {backend!r}
 pretrainer = keras_rtd.models.ElectraPretrainer.from_preset(
     "electra_tiny_uncased_en", num_layers=1)
 print(pretrainer.tokenizer("Made without it.").tolist())
+
+# A corpus is prepared, read and trained on.
+with open("text.txt", "w") as file:
+    file.write("The cat sat on the mat. It looked at the moon.\\n\\n" * 200)
+keras_rtd.data.prepare_corpus("text.txt", "prepared", pretrainer.tokenizer)
+dataset = keras_rtd.data.pretraining_dataset(
+    "prepared", tokenizer=pretrainer.tokenizer, sequence_length=16,
+    batch_size=2, seed=0)
+history = pretrainer.fit(dataset, steps_per_epoch=2, verbose=0).history
+assert 0 < history["loss"][0] < 1e3
+pretrainer.save_to_preset("mine")
+keras_rtd.models.ElectraPretrainer.from_preset("mine")
+assert "tensorflow" not in {{k for k, v in sys.modules.items() if v}}
+print("trained")
 """
 
 
@@ -68,7 +82,9 @@ def test_without_tensorflow(backend, tmp_path):
     pytest.importorskip(backend)
     code = WITHOUT_TENSORFLOW.format(backend=backend)
     printed = run(sys.executable, code, tmp_path, KERAS_BACKEND=backend)
-    ids = json.loads(printed.splitlines()[-1])
+    *_, ids, trained = printed.splitlines()
+    assert trained == "trained"
+    ids = json.loads(ids)
     assert len(ids) >= 4 and all(isinstance(i, int) for i in ids)
 
 

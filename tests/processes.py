@@ -22,6 +22,13 @@ def environments(strategy, processes):
         "PYTHONPATH": f"{TESTS.parent}{os.pathsep}{TESTS}",
     }
     port = free_port()
+    if strategy == "auto":
+        # What a launcher of the backend says of its processes.
+        strategy = {
+            "tensorflow": "multi_worker",
+            "jax": "data_parallel",
+            "torch": "ddp",
+        }[common["KERAS_BACKEND"]]
     for i in range(processes):
         own = {}
         if strategy == "ddp":

@@ -6,9 +6,8 @@ import numpy as np
 from keras_rtd.models import ElectraPreprocessor
 from keras_rtd.models import ElectraPretrainer
 from keras_rtd.models import ElectraTokenizer
-from keras_rtd.models import ElectraTwoTowerGenerator
 from keras_rtd.models import families
-from keras_rtd.objectives import OBJECTIVES
+from keras_rtd.objectives import find
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 WORDS = (
@@ -48,14 +47,16 @@ def pretrainer(
         **(encoder_options or {}),
     }
     backbone = backbone_cls(hidden_dim=16, num_heads=2, **sizes)
-    kind = OBJECTIVES[kwargs.get("objective", "electra")].generator
-    sizes |= {"hidden_dim": 8, "num_heads": 1, "name": "generator"}
-    sizes["embeddings"] = backbone.embeddings
-    generator = None
-    if kind == "masked_lm":
-        generator = backbone_cls(**sizes)
-    if kind == "two_tower":
-        generator = ElectraTwoTowerGenerator(family=family, **sizes)
+    objective = find(kwargs.get("objective", "electra"))
+    kind = objective.generator_class(backbone_cls)
+    if kind is not None and kind is not backbone_cls:
+        sizes["encoder"] = keras.saving.get_registered_name(backbone_cls)
+    generator = kind and kind(
+        **{**sizes, "hidden_dim": 8, "num_heads": 1},
+        embeddings=backbone.embeddings,
+        name="generator",
+    )
+    if "special_ids" in objective.tokenizer_options and not with_tokenizer:
         options = kwargs.setdefault("objective_config", {})
         options.setdefault("special_ids", [2, 3, 4])
     if with_tokenizer:

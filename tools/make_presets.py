@@ -10,14 +10,15 @@ What is there of a preset is removed, weights too.
 
 import argparse
 import pathlib
-import shutil
 
 from keras_rtd.models import ElectraPreprocessor
 from keras_rtd.models import ElectraPretrainer
 from keras_rtd.models import ElectraTokenizer
 from keras_rtd.models import families
-from keras_rtd.models.presets import DESCRIPTIONS
-from keras_rtd.models.presets import DIRECTORY
+from keras_rtd.models.bundled import DESCRIPTIONS
+from keras_rtd.models.bundled import DIRECTORY
+from keras_rtd.utils.targets import PRESET
+from keras_rtd.utils.writing import new_path
 
 # size: layers, width, heads, embedding, generator's width
 SIZES = {
@@ -87,10 +88,10 @@ def write(name, tokenizer, sizes, optimizer, sequence_length, **kwargs):
         name="electra_pretrainer",
     )
     directory = DIRECTORY / name
-    shutil.rmtree(directory, ignore_errors=True)
-    pretrainer.save_to_preset(str(directory))
-    for path in pathlib.Path(directory).glob("*.weights.h5"):
-        path.unlink()
+    with new_path(directory, PRESET) as temporary:
+        pretrainer.save_to_preset(temporary)
+        for path in pathlib.Path(temporary).glob("*.weights.h5"):
+            path.unlink()
     print(name, discriminator.count_params(), "parameters")
 
 

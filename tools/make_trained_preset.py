@@ -16,7 +16,8 @@ import keras
 import numpy as np
 
 from keras_rtd.models import ElectraPretrainer
-from keras_rtd.models.presets import DIRECTORY
+from keras_rtd.models.bundled import DIRECTORY
+from keras_rtd.utils.writing import new_path
 
 NAMES = ("model.weights.h5", "task.weights.h5")
 
@@ -38,7 +39,8 @@ def main():
     with tempfile.TemporaryDirectory() as whole:
         model.save_to_preset(whole)
         for name in NAMES:
-            compress(pathlib.Path(whole) / name, target / name)
+            with new_path(target / name) as temporary:
+                compress(pathlib.Path(whole) / name, temporary)
     for name in NAMES:
         size = (target / name).stat().st_size
         print(f"{target / name}: {size / 1e6:.1f} MB")

@@ -43,11 +43,12 @@ def prepare_corpus_with_beam(
     """
     output = os.fspath(output)
     options, _ = preparation_options(patterns, tokenizer, **arguments)
+    paths = [source["path"] for source in options["sources"]]
+    storage.check_output(output, paths)
     manifest = storage.load_json(output, storage.MANIFEST)
     if manifest is not None:
         check_same(output, manifest["options"], options)
         return manifest
-    paths = [source["path"] for source in options["sources"]]
     reading = {k: options[k] for k in ("documents", "text_field", "errors")}
     threshold = holdout.scan_corpus(
         paths,

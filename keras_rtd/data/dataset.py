@@ -20,6 +20,7 @@ from keras_rtd.data.prepared import PreparedBatches
 from keras_rtd.data.prepared import PreparedCorpus
 from keras_rtd.data.replacements import Replacements
 from keras_rtd.layers.masking import MaskingOptions
+from keras_rtd.utils.hardware import keep_tensorflow_off_gpus
 
 _REBUILD = "_keras_rtd_rebuild"
 _BATCHES_AHEAD = 2
@@ -44,6 +45,7 @@ class BatchOptions:
     shard: tuple
     segments: str
     masking: MaskingOptions
+    packing: bool = False
 
     def __post_init__(self):
         _check_int("sequence_length", self.sequence_length, 8)
@@ -58,11 +60,9 @@ class BatchOptions:
                 f"`split` must be one of {storage.SPLITS}. "
                 f"Received: split={self.split!r}"
             )
-        if self.segments not in windows.SEGMENTS:
-            raise ValueError(
-                f"`segments` must be one of {windows.SEGMENTS}. "
-                f"Received: segments={self.segments!r}"
-            )
+        resolved = windows.resolve_segments(self.segments, self.packing)
+        for name, value in zip(("segments", "packing"), resolved):
+            object.__setattr__(self, name, value)
         valid = (
             isinstance(self.shard, (tuple, list))
             and len(self.shard) == 2
@@ -92,6 +92,7 @@ def pretraining_dataset(
     whole_words=False,
     max_ngram=1,
     segments="pair",
+    packing=False,
     documents="blank_line",
     text_field="text",
     errors="strict",
@@ -126,10 +127,11 @@ def pretraining_dataset(
         mask_rate, keep_rate, with_replacement, whole_words, max_ngram: see
             `keras_rtd.layers.masking.MaskingOptions`.
         segments: `"pair"` (`[CLS] A [SEP] B [SEP]`; one window in ten has
-            only A, one in twenty is shorter), `"packed"` (full windows of
-            one segment) or `"documents"` (rows that documents share, so that
-            hardly any padding is left, each `[CLS] A [SEP]`; attention stays
-            within a document). Defaults to `"pair"`.
+            only A, one in twenty is shorter) or `"single"` (full windows of
+            one segment). Defaults to `"pair"`.
+        packing: bool. Several documents share a row, each `[CLS] A [SEP]`
+            whatever `segments` says, so that hardly any padding is left;
+            attention stays within a document. Defaults to `False`.
         documents, text_field, errors, validation_fraction: see
             `keras_rtd.data.prepare_corpus`; prepared data has its own.
         shuffle_buffer: int, windows among which on-the-fly data is shuffled.
@@ -147,7 +149,7 @@ def pretraining_dataset(
         `segment_ids`, `masked_token_ids` (B, L) int32, `padding_mask` (B, L)
         bool, `mask_positions`, `mask_ids` (B, K) int32 and `mask_weights`
         (B, K) float32; K is `int((mask_rate + 0.005) * L)`, at least 1. With
-        `segments="documents"` also `document_ids` (B, L) int32, from 1 in
+        `packing` also `document_ids` (B, L) int32, from 1 in
         every row, 0 for padding.
 
     Raises:
@@ -173,6 +175,7 @@ def pretraining_dataset(
         repeat=bool(repeat),
         shard=shard,
         segments=segments,
+        packing=packing,
         masking=MaskingOptions(
             mask_rate, keep_rate, with_replacement, whole_words, max_ngram
         ),
@@ -289,6 +292,7 @@ def _graph_dataset(batches, start_step=0):
     """The batches of prepared data as a `tf.data.Dataset`."""
     import tensorflow as tf
 
+    keep_tensorflow_off_gpus()
     signature = {
         name: tf.TensorSpec(value.shape, value.dtype)
         for name, value in batches.batch(0).items()

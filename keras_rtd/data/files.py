@@ -1,66 +1,10 @@
-"""Corpus files: finding them and reading their bytes, local or remote."""
+"""Finding corpus files, local or remote."""
 
 import glob
-import gzip
-import lzma
 import os
-import zlib
-from typing import Any
 
 from keras_rtd.utils.remote import file_system
 from keras_rtd.utils.remote import is_remote
-
-_DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError)
-
-
-class ByteReader:
-    """Reads a file's bytes, decompressed by its suffix.
-
-    Args:
-        path: str. `.gz` and `.xz` are decompressed; a path with `://` is
-            opened by fsspec.
-    """
-
-    def __init__(self, path):
-        self.path = path
-        self._stream: Any
-        if is_remote(path):
-            files, inside = file_system(path)
-            self._raw = files.open(inside, "rb")
-        else:
-            self._raw = open(path, "rb")
-        if path.endswith(".gz"):
-            self._stream = gzip.GzipFile(fileobj=self._raw)
-        elif path.endswith(".xz"):
-            self._stream = lzma.LZMAFile(self._raw)
-        else:
-            self._stream = self._raw
-
-    def read(self, size):
-        """Returns up to `size` bytes; none at the end of the file.
-
-        Raises:
-            ValueError: The compressed data is damaged or cut off.
-        """
-        try:
-            return self._stream.read(size)
-        except _DAMAGED as error:
-            raise ValueError(
-                f"Cannot decompress {self.path}: {error}. The file is "
-                "damaged or incomplete; fetch or compress it again."
-            ) from error
-
-    def position(self):
-        """Bytes consumed of the file as it is stored."""
-        return self._raw.tell()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        if self._stream is not self._raw:
-            self._stream.close()
-        self._raw.close()
 
 
 def resolve_files(patterns):

@@ -7,10 +7,14 @@ import fcntl
 import hashlib
 import json
 import os
+import tempfile
 
 from keras_rtd.data import storage
 from keras_rtd.utils.remote import RemoteFolder
 from keras_rtd.utils.remote import is_remote
+from keras_rtd.utils.writing import new_file
+from keras_rtd.utils.writing import new_path
+from keras_rtd.utils.writing import remove_leftovers
 
 CACHE = "KERAS_RTD_CACHE"
 
@@ -34,7 +38,8 @@ def local_copy(directory):
         str.
 
     Raises:
-        ValueError: There is no prepared data.
+        ValueError: There is no prepared data, or its manifest is damaged, or
+            names files outside its directory.
         OSError: The store is out of reach, or the disk is full.
     """
     if not is_remote(directory):
@@ -44,26 +49,35 @@ def local_copy(directory):
     os.makedirs(parent, exist_ok=True)
     with open(os.path.join(parent, "lock"), "a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        scratch = os.path.join(parent, storage.MANIFEST)
+        with tempfile.TemporaryDirectory(prefix="keras_rtd-") as scratch:
+            path = os.path.join(scratch, storage.MANIFEST)
+            try:
+                folder.get(storage.MANIFEST, path)
+            except FileNotFoundError:
+                raise ValueError(
+                    f"{directory} has no {storage.MANIFEST}: it is not "
+                    "prepared data, or its preparation is not finished."
+                ) from None
+            with open(path, "rb") as file:
+                manifest = file.read()
         try:
-            folder.get(storage.MANIFEST, scratch)
-        except FileNotFoundError:
+            entries = storage.files_of(json.loads(manifest))
+        except (ValueError, TypeError, KeyError, AttributeError) as e:
             raise ValueError(
-                f"{directory} has no {storage.MANIFEST}: it is not prepared "
-                "data, or its preparation is not finished."
-            ) from None
-        with open(scratch, "rb") as file:
-            manifest = file.read()
+                f"{directory}/{storage.MANIFEST} is damaged: {e}"
+            ) from e
         # Data that was prepared anew is another copy.
         name = hashlib.sha256(directory.encode() + manifest).hexdigest()[:32]
         target = os.path.join(parent, name)
         os.makedirs(target, exist_ok=True)
-        for entry in storage.files_of(json.loads(manifest)):
+        remove_leftovers(target)
+        for entry in entries:
             path = os.path.join(target, entry["file"])
             if _size(path) != entry["bytes"]:
-                folder.get(entry["file"], path + ".tmp")
-                os.replace(path + ".tmp", path)
-        os.replace(scratch, os.path.join(target, storage.MANIFEST))
+                with new_path(path) as temporary:
+                    folder.get(entry["file"], temporary)
+        with new_file(os.path.join(target, storage.MANIFEST)) as file:
+            file.write(manifest)
     return target
 
 

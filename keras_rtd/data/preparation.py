@@ -21,6 +21,8 @@ from keras_rtd.data.manifest import preparation_options
 from keras_rtd.data.manifest import write_manifest
 from keras_rtd.data.shards import ShardWriter
 from keras_rtd.utils.remote import is_remote
+from keras_rtd.utils.targets import plain_name
+from keras_rtd.utils.writing import remove_leftovers
 
 
 def prepare_corpus(
@@ -65,7 +67,8 @@ def prepare_corpus(
     Raises:
         ValueError: A bad argument, a bad file (see
             `keras_rtd.data.corpus.read_blocks`), an empty corpus, or an
-            output directory begun with other options.
+            output directory begun with other options, that is or contains
+            an input, or that holds files of others under our names.
         OSError: The disk is full (finished shards are kept), or another
             process is preparing the same directory.
     """
@@ -87,9 +90,10 @@ def prepare_corpus(
         shard_tokens,
     )
     files = [source["path"] for source in options["sources"]]
+    storage.check_output(output, files)
     os.makedirs(output, exist_ok=True)
     with _only_process(output):
-        storage.remove_leftovers(output)
+        remove_leftovers(output)
         manifest = storage.load_json(output, storage.MANIFEST)
         if manifest is not None:
             check_same(output, manifest["options"], options)
@@ -167,7 +171,8 @@ def _finish(output, tokenizer, state):
     size = tokenizer.vocabulary_size()
     unigrams = {split: np.zeros(size, np.int64) for split in storage.SPLITS}
     for shard in state["shards"]:
-        path = os.path.join(output, shard["files"]["tokens"]["file"])
+        name = shard["files"]["tokens"]["file"]
+        path = os.path.join(output, plain_name(name, storage.PROGRESS))
         tokens = np.load(path, mmap_mode="r")
         unigrams[shard["split"]] += np.bincount(tokens, minlength=size)
     return write_manifest(

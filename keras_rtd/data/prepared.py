@@ -142,7 +142,7 @@ class PreparedBatches:
             [shard["documents"] for shard in self._shards]
         ).astype(np.int64)
         self._packing: Any = None
-        if options.segments == "documents":
+        if options.packing:
             self._packing = packing.DocumentPacking(
                 np, documents[documents > 0], options.sequence_length
             )

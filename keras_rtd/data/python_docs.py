@@ -10,11 +10,14 @@ download.
 
 import argparse
 import ast
-import os
 import pathlib
 import re
 import sysconfig
 import warnings
+
+from keras_rtd.utils.targets import Kind
+from keras_rtd.utils.targets import check_target
+from keras_rtd.utils.writing import write_text
 
 # Its tests and bundled third-party code are not prose about Python.
 SKIPPED_FOLDERS = {
@@ -32,14 +35,21 @@ def write_corpus(path):
     """Write the corpus to `path`, whole or not at all.
 
     Args:
-        path: string. The text file to make; its folder is made too.
+        path: string. The text file to make; its folder is made too. The same
+            corpus is replaced.
 
     Returns:
         int. The number of documents.
 
     Raises:
         RuntimeError: a Python without its standard library's sources.
+        ValueError: the path is there, and is another file.
     """
+    start = topics()[0].splitlines()[0].encode()
+    corpus = Kind(
+        "this corpus", lambda path: path.read_bytes().startswith(start)
+    )
+    check_target(path, corpus)
     documents = [*topics(), *docstrings()]
     if len(documents) < 100:
         raise RuntimeError(
@@ -47,11 +57,7 @@ def write_corpus(path):
             f"{sysconfig.get_paths()['stdlib']}: give a corpus of your own "
             "with --data."
         )
-    path = pathlib.Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text("\n\n".join(documents) + "\n", encoding="utf-8")
-    os.replace(temporary, path)
+    write_text(path, "\n\n".join(documents) + "\n", corpus)
     return len(documents)
 
 
@@ -113,7 +119,10 @@ def main():
     )
     parser.add_argument("output", help="the text file to write")
     arguments = parser.parse_args()
-    count = write_corpus(arguments.output)
+    try:
+        count = write_corpus(arguments.output)
+    except (RuntimeError, ValueError, OSError) as e:
+        parser.exit(2, f"error: {e}\n")
     print(f"{count} documents in {arguments.output}")
 
 

@@ -15,12 +15,20 @@ import numpy as np
 
 from keras_rtd.data import counter_random
 from keras_rtd.data import storage
+from keras_rtd.data.windows import OLD_SEGMENTS
 from keras_rtd.utils.remote import is_remote
+from keras_rtd.utils.targets import check_folder
+from keras_rtd.utils.targets import has_keys
+from keras_rtd.utils.targets import plain_name
+from keras_rtd.utils.writing import remove_leftovers
 
 FORMAT_VERSION = 1
 COMMAND = "python -m keras_rtd.pretraining.draw_replacements"
 MANIFEST = "replacements.json"
 PROGRESS = "replacements_progress.json"
+
+# What is written into a directory.
+NAMES = (MANIFEST, PROGRESS, "replacements-[0-9]*.npy")
 
 # Examples a file; a file is what an interrupted drawing loses at most.
 FILE_EXAMPLES = 1 << 14
@@ -63,8 +71,9 @@ class Replacements:
                 f"reads {FORMAT_VERSION}. Draw the replacements again."
             )
         self.examples = manifest["examples"]
-        self.settings = manifest["settings"]
+        self.settings = _in_new_names(manifest["settings"])
         for entry in manifest["files"]:
+            plain_name(entry["file"], f"{self.directory}/{MANIFEST}")
             storage.check_file(
                 self.directory, entry, True, "Draw the replacements again."
             )
@@ -126,6 +135,7 @@ def data_settings(corpus, options):
         "seed": options.seed,
         "sequence_length": options.sequence_length,
         "segments": options.segments,
+        "packing": options.packing,
         "masking": dataclasses.asdict(options.masking),
     }
 
@@ -151,11 +161,13 @@ def write_replacements(
             returns (number, slots) ids.
 
     Raises:
-        ValueError: The directory holds replacements of other settings.
+        ValueError: The directory holds replacements of other settings, or
+            files of others under our names.
     """
     directory = os.fspath(directory)
+    check_folder(directory, NAMES, _is_ours, "a directory of replacements")
     os.makedirs(directory, exist_ok=True)
-    storage.remove_leftovers(directory)
+    remove_leftovers(directory)
     wanted = {
         "format_version": FORMAT_VERSION,
         "settings": settings,
@@ -167,6 +179,7 @@ def write_replacements(
         if before is None:
             continue
         files = before.pop("files")
+        before["settings"] = _in_new_names(before["settings"])
         if before != wanted:
             raise ValueError(
                 f"{directory} holds replacements of other settings. Remove "
@@ -184,6 +197,22 @@ def write_replacements(
         storage.save_json(directory, PROGRESS, {**wanted, "files": files})
     storage.save_json(directory, MANIFEST, {**wanted, "files": files})
     os.remove(os.path.join(directory, PROGRESS))
+
+
+def _is_ours(folder):
+    names = [n for n in (MANIFEST, PROGRESS) if (folder / n).exists()]
+    return bool(names) and all(
+        has_keys(folder / name, "settings", "examples", "files")
+        for name in names
+    )
+
+
+def _in_new_names(settings):
+    """Settings as earlier versions stored them, in today's names."""
+    segments, packing = OLD_SEGMENTS.get(
+        settings.get("segments"), (settings.get("segments"), False)
+    )
+    return {"packing": packing, **settings, "segments": segments}
 
 
 def _short(value):

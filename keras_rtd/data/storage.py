@@ -1,6 +1,5 @@
 """Files of a prepared corpus: names, atomic writing, checksums."""
 
-import errno
 import hashlib
 import json
 import os
@@ -10,6 +9,12 @@ import numpy as np
 
 from keras_rtd.utils.remote import RemoteFolder
 from keras_rtd.utils.remote import is_remote
+from keras_rtd.utils.targets import check_folder
+from keras_rtd.utils.targets import check_inputs
+from keras_rtd.utils.targets import has_keys
+from keras_rtd.utils.targets import plain_name
+from keras_rtd.utils.writing import is_disk_full
+from keras_rtd.utils.writing import new_file
 
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
@@ -19,7 +24,15 @@ VOCABULARY = "vocabulary.txt"
 WORD_START = "word_start.npy"
 SPLITS = ("train", "validation")
 
-_TEMPORARY = ".tmp"
+# What preparing writes into its directory.
+NAMES = (
+    MANIFEST,
+    PROGRESS,
+    UNIGRAM_COUNTS,
+    VOCABULARY,
+    WORD_START,
+    *(f"{split}-[0-9]*.npy" for split in SPLITS),
+)
 
 _verified: dict[str, tuple] = {}
 
@@ -34,11 +47,40 @@ def is_prepared(path):
     )
 
 
+def check_output(path, sources):
+    """Refuse a directory that prepared data must not be written to.
+
+    Args:
+        path: str. A `://` path is as good as it is.
+        sources: list of str, the files that are read.
+
+    Raises:
+        ValueError: It is, or contains, a source, or holds files of others
+            under the names of prepared data.
+    """
+    if is_remote(path):
+        return
+    check_inputs(path, sources)
+    check_folder(path, NAMES, _is_ours, "prepared data")
+
+
+def _is_ours(folder):
+    """A manifest comes last, and progress first."""
+    found = [folder / n for n in (MANIFEST, PROGRESS) if (folder / n).exists()]
+    return bool(found) and all(has_keys(p, "options", "shards") for p in found)
+
+
 def files_of(manifest):
-    """Name, size and checksum of each file that a manifest lists."""
+    """Name, size and checksum of each file that a manifest lists.
+
+    Raises:
+        ValueError: A name that leads out of the directory.
+    """
     entries = list(manifest["files"].values())
     for shard in manifest["shards"]:
         entries += shard["files"].values()
+    for entry in entries:
+        plain_name(entry["file"], f"The {MANIFEST} of prepared data")
     return entries
 
 
@@ -72,13 +114,6 @@ def load_json(directory, name):
         return None
     except ValueError as error:
         raise ValueError(f"{path} is damaged: {error}.") from error
-
-
-def remove_leftovers(directory):
-    """Removes what a killed process had not finished writing."""
-    for name in os.listdir(directory):
-        if name.endswith(_TEMPORARY):
-            os.remove(os.path.join(directory, name))
 
 
 def sha256_of(path):
@@ -144,21 +179,13 @@ def _write(directory, name, write):
             entry = _write(scratch, name, write)
             RemoteFolder(directory).put(os.path.join(scratch, name), name)
         return entry
-    path = os.path.join(directory, name)
-    temporary = path + _TEMPORARY
     try:
-        with open(temporary, "wb") as file:
+        with new_file(os.path.join(directory, name)) as file:
             hashing = _HashingFile(file)
             write(hashing)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-        _sync_directory(directory)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if not is_disk_full(error):
             raise
-        if os.path.exists(temporary):
-            os.remove(temporary)
         raise OSError(
             error.errno,
             f"The disk is full: {name} could not be written to {directory}. "
@@ -166,11 +193,3 @@ def _write(directory, name, write):
             "command again",
         ) from error
     return {"file": name, "bytes": hashing.size, "sha256": hashing.hexdigest()}
-
-
-def _sync_directory(directory):
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

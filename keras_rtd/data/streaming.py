@@ -17,9 +17,12 @@ from keras_rtd.data import windows
 from keras_rtd.data.corpus import read_blocks
 from keras_rtd.data.interpreter_exit import stoppable
 from keras_rtd.layers.masking import mask_tokens
+from keras_rtd.utils.hardware import keep_tensorflow_off_gpus
 
 # Numbers of the random streams that a seed has.
 _FILES, _DOCUMENTS, _WINDOWS, _MASKS, _SHUFFLE = range(5)
+
+keep_tensorflow_off_gpus()
 
 # Seconds in which a pipeline has surely tokenized a block.
 _PATIENCE = 2.0
@@ -175,7 +178,7 @@ def _rows_to_batch(tokenizer, options, rows, by_document):
             excluded_ids=tokenizer.special_token_ids,
             word_start=tf.gather(word_starts, token_ids),
         )
-        if options.segments == "documents":
+        if options.packing:
             groups = {
                 "segment_ids": tf.zeros_like(numbers),
                 "document_ids": numbers,

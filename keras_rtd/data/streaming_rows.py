@@ -46,7 +46,7 @@ def block_to_rows(tokenizer, options, seed):
         document_lengths = tf.math.segment_sum(
             line_lengths, lines.value_rowids()
         )
-        if options.segments == "documents":
+        if options.packing:
             return shared_rows(tokens, document_lengths)
         starts, lengths = windows.consecutive_windows(
             xp, document_lengths, size
@@ -101,4 +101,4 @@ def block_to_rows(tokenizer, options, seed):
 def base(options):
     """More than any number that goes with a token: of its segment, or of its
     document in the row."""
-    return options.sequence_length if options.segments == "documents" else 2
+    return options.sequence_length if options.packing else 2

@@ -21,6 +21,9 @@ from keras_rtd.tokenizers.wordpiece import SUFFIX_INDICATOR
 from keras_rtd.tokenizers.wordpiece_training import choose_alphabet
 from keras_rtd.tokenizers.wordpiece_training import count_words
 from keras_rtd.tokenizers.wordpiece_training import train_pieces
+from keras_rtd.utils.targets import Kind
+from keras_rtd.utils.targets import check_target
+from keras_rtd.utils.writing import write_text
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
@@ -140,22 +143,31 @@ def write_vocabulary(path, tokens):
     """Writes tokens, one a line; the file is whole or not there.
 
     Args:
-        path: str. Missing directories are made.
+        path: str. Missing directories are made; a vocabulary that is there
+            is replaced.
         tokens: list of str.
+
+    Raises:
+        ValueError: The path is there, and is no vocabulary.
     """
-    directory = os.path.dirname(os.path.abspath(path))
-    os.makedirs(directory, exist_ok=True)
-    descriptor, partial = tempfile.mkstemp(dir=directory, prefix=".vocabulary")
+    text = "".join(f"{token}\n" for token in tokens)
+    write_text(path, text, VOCABULARY_FILE)
+
+
+def _is_vocabulary(path):
+    """One token a line, each once, an unknown token or pieces among them."""
     try:
-        with open(descriptor, "w", encoding="utf-8", newline="\n") as file:
-            file.writelines(f"{token}\n" for token in tokens)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(partial, 0o644)
-        os.replace(partial, path)
-    except BaseException:
-        os.unlink(partial)
-        raise
+        tokens = path.read_text("utf-8").splitlines()
+    except UnicodeDecodeError:
+        return False
+    return (
+        len(set(tokens)) == len(tokens)
+        and all(token.split() == [token] for token in tokens)
+        and any(t == "[UNK]" or t.startswith(SUFFIX_INDICATOR) for t in tokens)
+    )
+
+
+VOCABULARY_FILE = Kind("a vocabulary", _is_vocabulary)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -214,12 +226,12 @@ def main(arguments=None):
     parser = _parser()
     options = parser.parse_args(arguments)
     try:
-        resolve_files(options.input)
+        files = resolve_files(options.input)
     except ValueError as error:
         parser.error(f"--input: {error}")
     try:
-        _check_writable(options.output)
-    except OSError as error:
+        _check_writable(options.output, files)
+    except (OSError, ValueError) as error:
         parser.error(f"--output: cannot write {options.output!r}: {error}")
     start = time.monotonic()
     try:
@@ -244,13 +256,11 @@ def main(arguments=None):
     )
 
 
-def _check_writable(path):
-    """Raises an OSError now rather than after the training."""
-    if os.path.isdir(path):
-        raise IsADirectoryError("it is a directory")
-    directory = os.path.dirname(os.path.abspath(path))
-    os.makedirs(directory, exist_ok=True)
-    tempfile.TemporaryFile(dir=directory).close()
+def _check_writable(path, inputs):
+    """Refuses a path now rather than after the training."""
+    target = check_target(path, VOCABULARY_FILE, inputs)
+    os.makedirs(target.parent, exist_ok=True)
+    tempfile.TemporaryFile(dir=target.parent).close()
 
 
 if __name__ == "__main__":

@@ -6,6 +6,8 @@ take an array namespace (`numpy` or `tf.experimental.numpy`), so that prepared
 data and tf.data run the same lines.
 """
 
+import warnings
+
 # Of all pair windows, this share has one segment and this share is shorter
 # than it could be. Source: google-research/electra,
 # build_pretraining_dataset.py, `ExampleBuilder._create_example`.
@@ -15,7 +17,42 @@ SHORT_RATE = 0.05
 # Splitting one window in two gives two short ones.
 _SPLIT_RATE = SHORT_RATE / (2 - SHORT_RATE)
 
-SEGMENTS = ("pair", "packed", "documents")
+SEGMENTS = ("pair", "single")
+# What earlier versions called them: (segments, packing).
+OLD_SEGMENTS = {"packed": ("single", False), "documents": ("single", True)}
+
+
+def resolve_segments(segments, packing=False):
+    """What `segments` and `packing` mean together.
+
+    Args:
+        segments: `"pair"`, `"single"`, or a value of earlier versions:
+            `"packed"` or `"documents"`.
+        packing: bool. Several documents share a row, which then has no pair.
+            Defaults to `False`.
+
+    Returns:
+        (segments, packing): `"pair"` or `"single"`, and bool.
+
+    Raises:
+        ValueError: an argument that is none of these.
+    """
+    if not isinstance(packing, bool):
+        raise ValueError(
+            f"`packing` must be True or False. Received: packing={packing!r}"
+        )
+    if segments in OLD_SEGMENTS:
+        old = segments
+        segments, packs = OLD_SEGMENTS[old]
+        packing = packing or packs
+        means = "packing=True" if packs else 'segments="single"'
+        warnings.warn(f'segments="{old}" is now {means}.', stacklevel=3)
+    if segments not in SEGMENTS:
+        raise ValueError(
+            f"`segments` must be one of {SEGMENTS}. "
+            f"Received: segments={segments!r}"
+        )
+    return "single" if packing else segments, packing
 
 
 def capacity(sequence_length, segments):
@@ -93,7 +130,7 @@ def assemble(
     and B begins at the line start nearest to a point drawn from the middle
     half of the window; without a line start inside at the nearest word
     start, else at the point itself. The others, and all windows with
-    `segments="packed"`, are `[CLS] A [SEP]`.
+    `segments="single"`, are `[CLS] A [SEP]`.
 
     Args:
         xp: array namespace.
@@ -102,14 +139,14 @@ def assemble(
         line_start: (B, C) bool.
         word_start: (B, C) bool.
         noise: (B, 2) float32, uniform in [0, 1).
-        segments: `"pair"` or `"packed"`.
+        segments: `"pair"` or `"single"`.
         cls_token_id: int.
         sep_token_id: int.
         pad_token_id: int.
 
     Returns:
         Tuple of token ids (B, L) int32, segment ids (B, L) int32 and padding
-        mask (B, L) bool; L is C + 3 for pairs and C + 2 for packed rows.
+        mask (B, L) bool; L is C + 3 for pairs and C + 2 for single segments.
     """
     size = tokens.shape[-1]
     lengths = lengths[:, None]

@@ -3,7 +3,7 @@
 import os
 import pathlib
 
-from keras_rtd.data.files import ByteReader
+from keras_rtd.data.readers import Source
 
 
 def read_text(path):
@@ -17,8 +17,8 @@ def read_text(path):
         ValueError: the file is damaged or not UTF-8.
     """
     path = os.fspath(path)
-    with ByteReader(path) as reader:
-        data = reader.read(-1)
+    with Source(path) as source:
+        data = source.read()
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -6,7 +6,6 @@ python -m keras_rtd.export.onnx_model runs/mine model.onnx --quantize int8
 import argparse
 import importlib.util
 import os
-import pathlib
 import tempfile
 
 import keras
@@ -18,6 +17,9 @@ from keras_rtd.models.presets import DETECTOR
 from keras_rtd.models.presets import PRETRAINER
 from keras_rtd.models.presets import has_detector
 from keras_rtd.models.presets import read_task_name
+from keras_rtd.utils.targets import Kind
+from keras_rtd.utils.targets import check_target
+from keras_rtd.utils.writing import new_path
 
 MODULE = "keras_rtd.export.onnx_model"
 QUANTIZE = ("int8",)
@@ -66,7 +68,8 @@ def onnx(preset, path, quantize=None):
     Raises:
         ImportError: a package of the extra `onnx`, or TensorFlow, is missing.
         ValueError: no such preset, one without weights, a task that is not in
-            the list, or another `quantize`.
+            the list, or another `quantize`; the path is there and is no ONNX
+            file, or is or contains the preset.
         RuntimeError: the file does not compute what the model does, to 1e-4.
     """
     if quantize is not None and quantize not in QUANTIZE:
@@ -81,8 +84,9 @@ def onnx(preset, path, quantize=None):
                 "tensorflow 'keras_rtd[onnx]'"
             )
     _check_task(read_task_name(preset), preset)
+    check_target(path, ONNX_FILE, [preset])
     if keras.config.backend() == "tensorflow":
-        _export(preset, pathlib.Path(path), quantize)
+        _export(preset, path, quantize)
     else:
         options = ["--quantize", quantize] if quantize else []
         run_in_tensorflow(MODULE, preset, str(path), *options)
@@ -103,17 +107,25 @@ def _check_task(name, preset):
 
 def _export(preset, path, quantize):
     function, backbone = _function(preset)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        exact = os.path.join(folder, "exact.onnx")
+    with (
+        new_path(path, ONNX_FILE, [preset]) as whole,
+        tempfile.TemporaryDirectory() as folder,
+    ):
+        exact = whole if quantize is None else os.path.join(folder, "exact")
         _convert(function, exact)
         _compare(function, exact, backbone)
-        if quantize is None:
-            os.replace(exact, path)
-            return
-        rounded = os.path.join(folder, "rounded.onnx")
-        _quantize(exact, rounded)
-        os.replace(rounded, path)
+        if quantize is not None:
+            _quantize(exact, whole)
+
+
+def _is_onnx(path):
+    """The version of the format, then who made it: ONNX has no magic bytes."""
+    with open(path, "rb") as file:
+        start = file.read(64)
+    return start[:1] == b"\x08" and b"onnx" in start
+
+
+ONNX_FILE = Kind("an ONNX file", _is_onnx)
 
 
 def _function(preset):
@@ -229,7 +241,7 @@ def main():
     arguments = parser.parse_args()
     try:
         onnx(arguments.preset, arguments.path, arguments.quantize)
-    except (ImportError, ValueError, RuntimeError) as e:
+    except (ImportError, OSError, RuntimeError, ValueError) as e:
         parser.exit(2, f"error: {e}\n")
 
 

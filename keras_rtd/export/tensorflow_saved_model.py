@@ -5,15 +5,15 @@ python -m keras_rtd.export.tensorflow_saved_model runs/mine saved_model
 
 import argparse
 import importlib.util
-import os
-import pathlib
-import shutil
 
 import keras
 
 from keras_rtd.export.second_process import run_in_tensorflow
 from keras_rtd.models.presets import has_detector
 from keras_rtd.models.presets import read_task_name
+from keras_rtd.utils.targets import SAVED_MODEL
+from keras_rtd.utils.targets import check_target
+from keras_rtd.utils.writing import new_path
 
 MODULE = "keras_rtd.export.tensorflow_saved_model"
 
@@ -56,16 +56,19 @@ def saved_model(preset, path):
 
     Args:
         preset: string. A preset directory with weights.
-        path: string. The directory to write; replaced if it is there, whole
-            or not at all.
+        path: string. The directory to write, whole or not at all; a
+            SavedModel that is there is replaced.
 
     Returns:
         `path`.
 
     Raises:
         ImportError: TensorFlow or tensorflow-text is not installed.
-        ValueError: no such preset, or one without weights or tokenizer.
+        ValueError: no such preset, or one without weights or tokenizer; the
+            path is there and is no SavedModel, or is or contains the preset.
+        OSError: the disk is full.
     """
+    check_target(path, SAVED_MODEL, [preset])
     for module in ("tensorflow", "tensorflow_text"):
         if importlib.util.find_spec(module) is None:
             raise ImportError(
@@ -90,12 +93,8 @@ def _export(preset, path):
     archive.track(model)
     for name, (function, specs) in endpoints.items():
         archive.add_endpoint(name, function, specs)
-    target = pathlib.Path(path)
-    temporary = target.with_name(target.name + ".tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    archive.write_out(str(temporary), verbose=False)
-    shutil.rmtree(target, ignore_errors=True)
-    os.replace(temporary, target)
+    with new_path(path, SAVED_MODEL, [preset]) as temporary:
+        archive.write_out(temporary, verbose=False)
 
 
 def main():
@@ -108,7 +107,7 @@ def main():
     arguments = parser.parse_args()
     try:
         saved_model(arguments.preset, arguments.path)
-    except (ImportError, ValueError) as e:
+    except (ImportError, OSError, RuntimeError, ValueError) as e:
         parser.exit(2, f"error: {e}\n")
 
 

@@ -117,7 +117,7 @@ def finetune(config, problem):
         }
         run.write_json(run.path / "results.json", results)
         text = markdown([results])
-        (run.path / "results.md").write_text(text + "\n", encoding="utf-8")
+        run.write_text(run.path / "results.md", text + "\n")
         print(text)
         return results
     finally:
@@ -208,8 +208,8 @@ def _one_seed(config, problem, run, seed, settings):
         _keep_if_best(run, problem, model, seed, config.epochs, scores)
     result = {"seed": seed, **scores}
     inner.finish(result)
-    for path in checkpoint.paths():
-        path.unlink()
+    for name in checkpoint.files.names():
+        checkpoint.files.remove(name)
     return result
 
 

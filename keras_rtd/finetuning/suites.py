@@ -22,6 +22,8 @@ from keras_rtd.finetuning.problems import Tagging
 from keras_rtd.finetuning.run import finetune
 from keras_rtd.finetuning.table import markdown
 from keras_rtd.pretraining.run_directory import RunDirectory
+from keras_rtd.utils.targets import check_folder
+from keras_rtd.utils.targets import has_keys
 
 # Versions of the questions, which their files' names hold.
 SQUAD = {"squad1": "v1.1", "squad2": "v2.0"}
@@ -174,6 +176,12 @@ def _run(suite, problems, model, directory, run_dir, settings, epochs):
             f"The suite {suite!r} does not take {unknown[0]!r}. It takes "
             f"`tasks` and {', '.join(sorted(known))}."
         )
+    check_folder(
+        run_dir,
+        ("suite.json", "suite.md"),
+        lambda folder: has_keys(folder / "suite.json", "suite", "tasks"),
+        "the directory of a suite",
+    )
     run_dir = pathlib.Path(run_dir)
     configs = {
         name: FineTuneConfig(
@@ -193,7 +201,6 @@ def _run(suite, problems, model, directory, run_dir, settings, epochs):
         name: finetune(configs[name], make()) for name, make in problems.items()
     }
     table = markdown(list(results.values()))
-    (run_dir / "suite.md").write_text(table + "\n", encoding="utf-8")
     result = {
         "suite": suite,
         "average": statistics.fmean(
@@ -201,7 +208,9 @@ def _run(suite, problems, model, directory, run_dir, settings, epochs):
         ),
         "tasks": results,
     }
+    # First what says that the other is ours.
     RunDirectory(run_dir).write_json(run_dir / "suite.json", result)
+    RunDirectory(run_dir).write_text(run_dir / "suite.md", table + "\n")
     return result
 
 

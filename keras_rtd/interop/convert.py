@@ -28,6 +28,7 @@ from keras_rtd.models import ElectraReplacedTokenDetector
 from keras_rtd.models import ElectraTokenizer
 from keras_rtd.models import RtdBackbone
 from keras_rtd.models.presets import read_task_name
+from keras_rtd.utils.targets import check_inputs
 
 
 class Preset:
@@ -94,6 +95,18 @@ class Place:
             )
         return cls(name, os.path.expanduser(path))
 
+    def files(self):
+        """Paths that stand for all that is read or written here."""
+        if self.format == "google" and not os.path.isdir(self.path):
+            return [self.path.removesuffix(".index") + ".index"]
+        folders = [self.path]
+        if self.format == "hf":
+            folders += [
+                os.path.join(self.path, part)
+                for part in (huggingface.DISCRIMINATOR, huggingface.GENERATOR)
+            ]
+        return folders
+
     def load(self, config=None, vocabulary=None):
         """(model, tokenizer or `None`) of this place."""
         if self.format == "google":
@@ -119,9 +132,13 @@ def convert(source, target, config=None, vocabulary=None):
         list of (what, tensors, parameters, remark), the table's rows.
 
     Raises:
-        ValueError: a bad place, or a source that is wrong or partial.
+        ValueError: a bad place, a source that is wrong or partial, or a
+            target that is or contains the source, or files of others.
     """
     source, target = Place.parse(source), Place.parse(target)
+    inputs = [*source.files(), config, vocabulary]
+    for path in target.files():
+        check_inputs(path, inputs)
     model, tokenizer = source.load(config, vocabulary)
     FORMATS[target.format].save(model, target.path, tokenizer)
     return _rows(model, tokenizer, target)

@@ -5,6 +5,7 @@ the reference stopped. TensorFlow is imported by `load` and `save` only;
 `from_variables` and `to_variables` do without.
 """
 
+import glob
 import json
 import os
 import pathlib
@@ -22,6 +23,10 @@ from keras_rtd.models import ElectraReplacedTokenDetector
 from keras_rtd.models.electra import conversion
 from keras_rtd.training import AdamW
 from keras_rtd.training import Muon
+from keras_rtd.utils.targets import Kind
+from keras_rtd.utils.targets import check_target
+from keras_rtd.utils.targets import has_keys
+from keras_rtd.utils.writing import write_json
 
 STEP = "global_step"
 SLOTS = ("adam_m", "adam_v")
@@ -144,28 +149,58 @@ def save(model, path, tokenizer=None):
         tokenizer: `ElectraTokenizer` or `None` for the model's own.
 
     Raises:
-        ValueError: an encoder that the reference would compute differently.
+        ValueError: an encoder that the reference would compute differently,
+            or files of these names that are no checkpoint's.
     """
     from keras_rtd.interop import tf_checkpoint
 
     variables = to_variables(model)
     path = pathlib.Path(path)
+    tokenizer = parts.tokenizer_of(model, tokenizer)
+    _check_targets(path, tokenizer)
     path.parent.mkdir(parents=True, exist_ok=True)
     if isinstance(model, ElectraPretrainer):
         config = google_config.describe(model)
         variables |= _read_slots(model)
-        path.with_name(path.name + CONFIG_SUFFIX).write_text(
-            json.dumps(config, indent=2) + "\n", encoding="utf-8"
-        )
+        write_json(path.with_name(path.name + CONFIG_SUFFIX), config)
     elif isinstance(model, ElectraMaskedLM):
         google_config.check_generator(model.backbone)
     else:
         google_config.check_encoder(getattr(model, "backbone", model))
     variables.setdefault(STEP, np.int64(0))
     tf_checkpoint.write(str(path), variables)
-    tokenizer = parts.tokenizer_of(model, tokenizer)
     if tokenizer is not None:
         tokenizer_files.write_vocabulary(tokenizer, path.parent)
+
+
+def _check_targets(path, tokenizer):
+    """Refuse to write over what is no checkpoint, or another vocabulary."""
+    from keras_rtd.interop import tf_checkpoint
+
+    folder, index = path.parent, path.with_name(path.name + ".index")
+    checkpoint = Kind("a TensorFlow checkpoint", tf_checkpoint.is_index)
+    check_target(index, checkpoint)
+    for found in folder.glob(f"{glob.escape(path.name)}.data-?????-of-?????"):
+        check_target(found, Kind(checkpoint.name, lambda _: index.exists()))
+    check_target(
+        folder / "checkpoint",
+        Kind(
+            "a checkpoint's state file",
+            lambda file: file.read_bytes().startswith(b"model_checkpoint_path"),
+        ),
+    )
+    check_target(
+        path.with_name(path.name + CONFIG_SUFFIX), Kind("options", has_keys)
+    )
+    if tokenizer is not None:
+        tokens = "\n".join(tokenizer.vocabulary) + "\n"
+        check_target(
+            folder / tokenizer_files.VOCABULARY,
+            Kind(
+                "this model's vocabulary",
+                lambda file: file.read_bytes() == tokens.encode(),
+            ),
+        )
 
 
 def _tokenizer(prefix, vocabulary, **options):

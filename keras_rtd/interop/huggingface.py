@@ -123,9 +123,9 @@ def save(model, path, tokenizer=None):
     tokenizer = parts.tokenizer_of(model, tokenizer)
     path = pathlib.Path(path)
     if isinstance(model, ElectraPretrainer):
-        if model.objective.generator != "masked_lm" or (
-            not model.objective.has_detector
-        ):
+        tasks = model.objective.tasks()
+        kept = {encoder for encoder, _ in tasks.values()}
+        if len(tasks) < 2 or kept != {"backbone", "generator"}:
             raise ValueError(
                 "Of a pretrainer a detector and a masked language model are "
                 f"saved, which the objective {model.objective.name!r} has not "

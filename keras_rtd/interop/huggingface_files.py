@@ -7,6 +7,11 @@ import numpy as np
 
 from keras_rtd.interop import tokenizer_files
 from keras_rtd.models import ElectraTokenizer
+from keras_rtd.utils.targets import check_folder
+from keras_rtd.utils.targets import plain_name
+from keras_rtd.utils.writing import new_path
+from keras_rtd.utils.writing import write_json
+from keras_rtd.utils.writing import write_text
 
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
@@ -14,6 +19,15 @@ INDEX = "model.safetensors.index.json"
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 TOKENIZER = "tokenizer.json"
 TOKENIZER_CONFIG = "tokenizer_config.json"
+SPECIAL_TOKENS_MAP = "special_tokens_map.json"
+NAMES = (
+    CONFIG,
+    WEIGHTS,
+    TOKENIZER,
+    TOKENIZER_CONFIG,
+    SPECIAL_TOKENS_MAP,
+    tokenizer_files.VOCABULARY,
+)
 SPECIAL_TOKENS = ("cls", "sep", "pad", "mask", "unk")
 
 # google-research/electra's and ours; the `tokenizers` library has 100.
@@ -53,10 +67,8 @@ def read_weights(directory):
         files = [WEIGHTS]
     elif (directory / INDEX).is_file():
         index = json.loads((directory / INDEX).read_text("utf-8"))
-        # Only files of this folder, whatever the index says.
-        files = sorted(
-            {pathlib.Path(name).name for name in index["weight_map"].values()}
-        )
+        names = set(index["weight_map"].values())
+        files = [plain_name(n, f"{directory / INDEX}") for n in sorted(names)]
     else:
         pickles = [p.name for kind in PICKLES for p in directory.glob(kind)]
         if pickles:
@@ -79,16 +91,27 @@ def read_weights(directory):
 
 
 def write_model(directory, config, arrays):
-    """Write `config.json` and `model.safetensors`; makes the folder."""
+    """Write `config.json` and `model.safetensors`; makes the folder.
+
+    Raises:
+        ValueError: files of these names are there, and are no such model's.
+    """
     directory = pathlib.Path(directory)
-    directory.mkdir(parents=True, exist_ok=True)
-    _write_json(directory / CONFIG, config)
-    _safetensors().numpy.save_file(
-        {name: np.ascontiguousarray(a) for name, a in arrays.items()},
-        str(directory / WEIGHTS),
-        # transformers wants to know which framework's layout it is.
-        metadata={"format": "pt"},
+    kind = config["model_type"]
+    check_folder(
+        directory,
+        NAMES,
+        lambda folder: _read_json(folder / CONFIG).get("model_type") == kind,
+        f"a Hugging Face directory of the type {kind}",
     )
+    write_json(directory / CONFIG, config)
+    with new_path(directory / WEIGHTS) as temporary:
+        _safetensors().numpy.save_file(
+            {name: np.ascontiguousarray(a) for name, a in arrays.items()},
+            temporary,
+            # transformers wants to know which framework's layout it is.
+            metadata={"format": "pt"},
+        )
 
 
 def read_tokenizer(directory):
@@ -144,8 +167,8 @@ def write_tokenizer(tokenizer, directory, sequence_length):
     text = _fast_tokenizer(tokenizer, list(special.values())).to_str(
         pretty=True
     )
-    (directory / TOKENIZER).write_text(text + "\n", encoding="utf-8")
-    _write_json(
+    write_text(directory / TOKENIZER, text + "\n")
+    write_json(
         directory / TOKENIZER_CONFIG,
         {
             # The class that takes tokenizer.json as it stands; BertTokenizer
@@ -163,7 +186,7 @@ def write_tokenizer(tokenizer, directory, sequence_length):
             **special,
         },
     )
-    _write_json(directory / "special_tokens_map.json", special)
+    write_json(directory / SPECIAL_TOKENS_MAP, special)
 
 
 def _fast_tokenizer(tokenizer, special):
@@ -217,11 +240,6 @@ def _content(token):
 
 def _read_json(path):
     return json.loads(path.read_text("utf-8")) if path.is_file() else {}
-
-
-def _write_json(path, value):
-    text = json.dumps(value, indent=2, ensure_ascii=False)
-    path.write_text(text + "\n", encoding="utf-8")
 
 
 def _safetensors():

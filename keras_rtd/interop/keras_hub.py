@@ -17,9 +17,11 @@ import numpy as np
 
 from keras_rtd.interop import parts
 from keras_rtd.interop import weights
+from keras_rtd.keras_internals import encoder_block_layers
 from keras_rtd.models import ElectraBackbone
 from keras_rtd.models import ElectraTokenizer
 from keras_rtd.models.electra import conversion
+from keras_rtd.utils.targets import check_preset_target
 
 # Ours -> KerasHub's. The rest of the names are the same.
 SIZES = (
@@ -120,6 +122,7 @@ def save(model, path, tokenizer=None):
             "KerasHub's ElectraBackbone has LayerNorm with epsilon 1e-12. "
             f"Received: layer_norm_epsilon={ours.layer_norm_epsilon}"
         )
+    check_preset_target(path)
     if tokenizer is not None:
         tokenizer = _tokenizer(tokenizer)
     if ours.activation == "gelu":
@@ -168,18 +171,7 @@ def _named_variables(theirs):
     if theirs.hidden_dim != theirs.embedding_dim:
         layers["electra/embeddings_project"] = theirs.embeddings_projection
     for index, block in enumerate(theirs.transformer_layers):
-        # KerasHub has no public names for a TransformerEncoder's layers.
-        attention = block._self_attention_layer
-        for part, layer in {
-            "query": attention._query_dense,
-            "key": attention._key_dense,
-            "value": attention._value_dense,
-            "attention_output": attention._output_dense,
-            "attention_norm": block._self_attention_layer_norm,
-            "intermediate": block._feedforward_intermediate_dense,
-            "output_dense": block._feedforward_output_dense,
-            "output_norm": block._feedforward_layer_norm,
-        }.items():
+        for part, layer in encoder_block_layers(block).items():
             name = f"electra/encoder/layer_{index}/{conversion.BLOCK[part]}"
             layers[name] = layer
     for name, layer in layers.items():

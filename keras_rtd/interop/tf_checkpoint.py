@@ -22,9 +22,13 @@ def find(path):
     if os.path.isfile(path + ".index"):
         return path
     if os.path.isdir(path):
-        newest = _tensorflow().train.latest_checkpoint(path)
-        if newest is not None:
-            return newest
+        state = _tensorflow().train.get_checkpoint_state(path)
+        if state is not None:
+            # The checkpoint beside it, wherever that was when it was written.
+            name = os.path.basename(state.model_checkpoint_path)
+            newest = os.path.join(path, name)
+            if os.path.isfile(newest + ".index"):
+                return newest
         found = sorted(n for n in os.listdir(path) if n.endswith(".index"))
         if len(found) == 1:
             return os.path.join(path, found[0].removesuffix(".index"))
@@ -56,6 +60,13 @@ def read(prefix):
         raise ValueError(
             f"The checkpoint {prefix} cannot be read: {e.message}"
         ) from e
+
+
+def is_index(path):
+    """Whether a file is the index of a checkpoint: a table of LevelDB's."""
+    with open(path, "rb") as file:
+        file.seek(max(0, os.path.getsize(path) - 8))
+        return file.read() == bytes.fromhex("57fb808b247547db")
 
 
 def write(prefix, variables):

@@ -5,6 +5,7 @@ import pathlib
 
 from keras_rtd.models import ElectraPreprocessor
 from keras_rtd.models import ElectraTokenizer
+from keras_rtd.utils.writing import write_text
 
 VOCABULARY = "vocab.txt"
 
@@ -51,5 +52,5 @@ def preprocessor_of(tokenizer, backbone):
 def write_vocabulary(tokenizer, directory):
     """Write `vocab.txt`, one token a line; returns its path."""
     path = pathlib.Path(directory) / VOCABULARY
-    path.write_text("\n".join(tokenizer.vocabulary) + "\n", encoding="utf-8")
+    write_text(path, "\n".join(tokenizer.vocabulary) + "\n")
     return path

@@ -12,13 +12,14 @@ import numpy as np
 from keras_rtd.models import ElectraMaskedLM
 from keras_rtd.models import ElectraPretrainer
 from keras_rtd.models import ElectraReplacedTokenDetector
+from keras_rtd.models import ElectraTwoTowerGenerator
 from keras_rtd.models import RtdBackbone
 from keras_rtd.models.electra.conversion import EMBEDDINGS
 from keras_rtd.models.electra.conversion import TOKEN_TABLE
 from keras_rtd.models.electra.conversion import add_embeddings
 from keras_rtd.models.electra.conversion import add_encoder
 from keras_rtd.models.electra.conversion import add_layer
-from keras_rtd.models.pretrainer_parts import SEPARATE
+from keras_rtd.models.encoders import SEPARATE
 
 # Scopes of the parts, as messages and tables call them.
 PARTS = {
@@ -111,11 +112,11 @@ def _add_generator(named, model):
             f"objective {model.objective.name!r}: pass the pretrainer's "
             "`discriminator`, `masked_lm()` or `replaced_token_detector()`."
         )
-    if model.objective.generator == "two_tower":
+    if isinstance(model.generator, ElectraTwoTowerGenerator):
         for scope, tower in TOWERS.items():
             add_encoder(named, scope, getattr(model.generator, tower))
         _add_masked_lm_head(named, model.masked_lm_head, "cloze_predictions")
-    elif model.objective.generator == "masked_lm":
+    elif model.generator is not None:
         add_encoder(named, "generator", model.generator)
         _add_masked_lm_head(named, model.masked_lm_head)
     else:

@@ -3,45 +3,17 @@
 import keras
 from keras import ops
 
+from keras_rtd.kernels import lookup
+from keras_rtd.kernels.vocabulary_axis import BLOCK
 from keras_rtd.layers.attention import same_document
-from keras_rtd.layers.dropout import Dropout
+from keras_rtd.layers.basic import Dropout
+from keras_rtd.layers.basic import LayerNormalization
 from keras_rtd.layers.initializers import TruncatedNormal
-from keras_rtd.layers.kernels import LayerNormalization
-from keras_rtd.layers.kernels import tf_tensor
-
-ROW_MULTIPLE = 64
 
 
 def padded_rows(vocabulary_size):
     """Rows of the token table: the vocabulary rounded up to 64."""
-    return -(-vocabulary_size // ROW_MULTIPLE) * ROW_MULTIPLE
-
-
-def lookup(table, ids):
-    """Rows `ids` of `table`, with a dense gradient on every backend.
-
-    TensorFlow's own gather gives IndexedSlices, which hold an id that occurs
-    twice as two rows: the global norm and Adam's second moment are then
-    wrong.
-    """
-    if keras.config.backend() != "tensorflow":
-        return ops.take(table, ids, axis=0)
-    import tensorflow as tf
-
-    @tf.custom_gradient
-    def gather(table, ids):
-        rows = tf.shape(table)[0]
-
-        def gradient(upstream):
-            flat = tf.reshape(upstream, (-1, table.shape[-1]))
-            dense = tf.math.unsorted_segment_sum(
-                flat, tf.reshape(ids, (-1,)), rows
-            )
-            return dense, None
-
-        return tf.gather(table, ids), gradient
-
-    return gather(tf_tensor(table), tf_tensor(ids))
+    return -(-vocabulary_size // BLOCK) * BLOCK
 
 
 def positions_within(document_ids):

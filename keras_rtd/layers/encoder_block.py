@@ -6,13 +6,13 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_rtd.kernels import attend
+from keras_rtd.kernels import project
 from keras_rtd.layers import shared_body
-from keras_rtd.layers.attention import attend
-from keras_rtd.layers.dropout import Dropout
+from keras_rtd.layers.basic import Dense
+from keras_rtd.layers.basic import Dropout
+from keras_rtd.layers.basic import LayerNormalization
 from keras_rtd.layers.initializers import TruncatedNormal
-from keras_rtd.layers.kernels import Dense
-from keras_rtd.layers.kernels import LayerNormalization
-from keras_rtd.layers.kernels import project
 
 
 class EncoderBlock(keras.layers.Layer):

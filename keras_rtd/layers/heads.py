@@ -3,14 +3,13 @@
 import keras
 from keras import ops
 
-from keras_rtd.layers import vocabulary_axis
-from keras_rtd.layers.embedding import lookup
+from keras_rtd import kernels
+from keras_rtd.kernels import vocabulary_axis
+from keras_rtd.layers.basic import Dense
+from keras_rtd.layers.basic import LayerNormalization
 from keras_rtd.layers.embedding import padded_rows
 from keras_rtd.layers.initializers import GlorotUniform
 from keras_rtd.layers.initializers import TruncatedNormal
-from keras_rtd.layers.kernels import Dense
-from keras_rtd.layers.kernels import LayerNormalization
-from keras_rtd.layers.kernels import gelu
 
 
 def gather_positions(x, positions):
@@ -99,6 +98,28 @@ class MaskedLMHead(keras.layers.Layer):
             name="layer_norm",
         )
 
+    @classmethod
+    def of(cls, encoder, width=None, name="masked_lm_head"):
+        """A head for an encoder's vectors, built.
+
+        Args:
+            encoder: the encoder, whose token table is tied.
+            width: int or `None`. Width of the vectors; `None` takes the
+                encoder's.
+            name: string.
+        """
+        head = cls(
+            encoder.embeddings,
+            activation=encoder.activation,
+            layer_norm_epsilon=encoder.layer_norm_epsilon,
+            kernel_stddev=encoder.kernel_stddev,
+            scale_input=encoder.scale_input,
+            dtype=encoder.dtype_policy,
+            name=name,
+        )
+        head.build((None, None, width or encoder.hidden_dim))
+        return head
+
     def build(self, sequence_output_shape, mask_positions_shape=None):
         self.gamma = input_scale(self, sequence_output_shape[-1])
         self.dense.build(sequence_output_shape)
@@ -127,7 +148,7 @@ class MaskedLMHead(keras.layers.Layer):
         if mask_positions is not None:
             x = gather_positions(x, mask_positions)
         x = scaled(x, self.gamma)
-        x = gelu(
+        x = kernels.gelu(
             self.dense(x), approximate=self.activation == "gelu_approximate"
         )
         return self.layer_norm(x)
@@ -141,7 +162,7 @@ class MaskedLMHead(keras.layers.Layer):
     def logits_of(self, features, ids):
         """The logits of one token a position: float32 (batch, count)."""
         table, bias = self._table_and_bias()
-        rows = ops.cast(lookup(table, ids), "float32")
+        rows = ops.cast(kernels.lookup(table, ids), "float32")
         products = ops.sum(ops.cast(features, "float32") * rows, axis=-1)
         return products + ops.take(bias, ids, axis=0)
 
@@ -156,7 +177,7 @@ class MaskedLMHead(keras.layers.Layer):
 
         Returns:
             (nll, drawn_ids, best_ids), each (batch, count); see
-            `vocabulary_axis.score`.
+            `kernels.score_vocabulary`.
         """
         shape = ops.shape(ids)
         rows = shape[0] * shape[1]
@@ -165,7 +186,7 @@ class MaskedLMHead(keras.layers.Layer):
             uniform = ops.zeros((rows, 2))
         else:
             uniform = vocabulary_axis.uniform_pairs(rows, seed)
-        scores = vocabulary_axis.score(
+        scores = kernels.score_vocabulary(
             ops.reshape(features, (rows, features.shape[-1])),
             table,
             bias,
@@ -222,6 +243,19 @@ class DetectionHead(keras.layers.Layer):
         self.kernel_stddev = kernel_stddev
         self.scale_input = scale_input
 
+    @classmethod
+    def of(cls, encoder):
+        """A head for an encoder's vectors, built."""
+        head = cls(
+            activation=encoder.activation,
+            kernel_stddev=encoder.kernel_stddev,
+            scale_input=encoder.scale_input,
+            dtype=encoder.dtype_policy,
+            name="detection_head",
+        )
+        head.build((None, None, encoder.hidden_dim))
+        return head
+
     def build(self, input_shape):
         self.gamma = input_scale(self, input_shape[-1])
         self.dense = Dense(
@@ -241,7 +275,7 @@ class DetectionHead(keras.layers.Layer):
         self.built = True
 
     def call(self, sequence_output):
-        x = gelu(
+        x = kernels.gelu(
             self.dense(scaled(sequence_output, self.gamma)),
             approximate=self.activation == "gelu_approximate",
         )
@@ -257,3 +291,27 @@ class DetectionHead(keras.layers.Layer):
             "kernel_stddev": self.kernel_stddev,
             "scale_input": self.scale_input,
         }
+
+
+@keras.saving.register_keras_serializable(package="keras_rtd")
+class MeanPooling(keras.layers.Layer):
+    """The mean over real tokens, [CLS] and [SEP] with them.
+
+    Call arguments:
+        sequence_output: (batch, length, hidden_dim).
+        padding_mask: int or bool (batch, length), nonzero for real tokens.
+
+    Returns:
+        (batch, hidden_dim), in the layer's compute dtype.
+    """
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.built = True
+
+    def call(self, sequence_output, padding_mask):
+        real = ops.cast(padding_mask, self.compute_dtype)[:, :, None]
+        return ops.sum(sequence_output * real, axis=1) / ops.sum(real, axis=1)
+
+    def compute_output_shape(self, sequence_output_shape, padding_mask_shape):
+        return (sequence_output_shape[0], sequence_output_shape[2])

@@ -4,10 +4,11 @@ The row is cut into chunks of half a window. A chunk attends to itself and its
 two neighbours, all that its tokens can see; chunks take the place of rows.
 """
 
+import keras
 from keras import ops
 
+from keras_rtd.kernels import attend
 from keras_rtd.layers.attention import MASKED
-from keras_rtd.layers.attention import attend
 from keras_rtd.layers.attention import attention_bias
 from keras_rtd.layers.attention import in_sight
 
@@ -49,6 +50,39 @@ def local_bias(
         same = ids[..., None] == _with_neighbours(ids, 2)[:, :, None]
         seen = seen * ops.cast(same, "float32")
     return ops.reshape((1.0 - seen) * MASKED, (-1, 1, reach, 3 * reach))
+
+
+@keras.saving.register_keras_serializable(package="keras_rtd")
+class AttentionBias(keras.layers.Layer):
+    """`attention_bias`, or `local_bias` with a window, as a layer, so that it
+    is computed once a model."""
+
+    def __init__(self, direction="bidirectional", window=None, **kwargs):
+        super().__init__(dtype="float32", **kwargs)
+        self.direction = direction
+        self.window = window
+        self.built = True
+
+    def call(self, padding_mask, document_ids=None):
+        if self.window is None:
+            return attention_bias(padding_mask, self.direction, document_ids)
+        return local_bias(
+            padding_mask, self.window, self.direction, document_ids
+        )
+
+    def compute_output_spec(self, padding_mask, document_ids=None):
+        # That of rows whose length is not known.
+        batch, length = padding_mask.shape
+        one_row = self.direction == "bidirectional" and self.window is None
+        rows = 1 if one_row else length
+        return keras.KerasTensor((batch, 1, rows, length), dtype="float32")
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "direction": self.direction,
+            "window": self.window,
+        }
 
 
 def attend_within(window, query, key, value, bias, dropout=None, training=None):

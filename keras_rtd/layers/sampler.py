@@ -5,7 +5,7 @@ import math
 import keras
 from keras import ops
 
-from keras_rtd.layers import vocabulary_axis
+from keras_rtd.kernels import vocabulary_axis
 
 
 def sample_replacements(logits, seed, disallowed_ids=None):

@@ -8,12 +8,9 @@ where they are.
 """
 
 import keras
-from keras.src.backend.common.stateless_scope import in_stateless_scope
-from keras.src.backend.common.variables import AutocastScope
 
-from keras_rtd.layers import recomputation
-from keras_rtd.layers.kernels import islands
-from keras_rtd.layers.kernels import tf_tensor
+from keras_rtd import kernels
+from keras_rtd.keras_internals import AutocastScope
 from keras_rtd.utils import replicas
 
 # What was traced last; a process seldom has more than a few models.
@@ -22,19 +19,8 @@ _bodies: dict[tuple, "_Body"] = {}
 
 
 def helps():
-    """Whether this is the tracing of a step, where a shared body saves time.
-
-    On TensorFlow of the training step only, so that a SavedModel is made of
-    plain operations.
-    """
-    backend = keras.config.backend()
-    if backend == "jax":
-        return in_stateless_scope()
-    if backend == "tensorflow":
-        import tensorflow as tf
-
-        return islands() is not None and not tf.executing_eagerly()
-    return False
+    """Whether this is the tracing of a step, where a shared body saves time."""
+    return kernels.shares_traces()
 
 
 def call(layer, x, shared, training, recompute=False):
@@ -83,9 +69,9 @@ class _Body:
     def __init__(self, layer, training, recompute):
         self.template = layer
         self.training = training
-        self.function = _compile(self._run)
+        self.function = kernels.traced(self._run)
         if recompute:
-            self.function = recomputation.recomputed(self.function)
+            self.function = kernels.recomputed(self.function)
 
     def _run(self, values, x, *shared):
         variables = self.template.variables
@@ -104,7 +90,7 @@ class _Body:
         # The replica that was traced must not lend the others its number.
         states = {id(v) for v in _random_states(layer)}
         with AutocastScope(None):
-            values = [_tensor(v.value) for v in layer.variables]
+            values = [kernels.tensor(v.value) for v in layer.variables]
         values = [
             replicas.fold_in(value) if id(v) in states else value
             for v, value in zip(layer.variables, values)
@@ -113,22 +99,3 @@ class _Body:
         for variable, state in zip(_random_states(layer), new):
             variable.assign(replicas.fold_in(state, sign=-1))
         return y
-
-
-def _tensor(value):
-    if keras.config.backend() == "tensorflow":
-        # A mirrored variable would otherwise stay one.
-        return tf_tensor(value)
-    return keras.ops.convert_to_tensor(value)
-
-
-def _compile(function):
-    if keras.config.backend() == "torch":
-        return function
-    if keras.config.backend() == "jax":
-        import jax
-
-        return jax.jit(function)
-    import tensorflow as tf
-
-    return tf.function(function, autograph=False)

@@ -3,9 +3,9 @@
 import keras
 from keras import ops
 
+from keras_rtd.kernels import gelu
+from keras_rtd.layers.basic import Dense
 from keras_rtd.layers.initializers import GlorotUniform
-from keras_rtd.layers.kernels import Dense
-from keras_rtd.layers.kernels import gelu
 
 IMPOSSIBLE = -1e9
 

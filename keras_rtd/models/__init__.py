@@ -1,5 +1,6 @@
 """Encoders and the models made of them."""
 
+from keras_rtd.layers.two_tower import ElectraTwoTowerGenerator
 from keras_rtd.models.electra.backbone import ElectraBackbone
 from keras_rtd.models.encoder_backbone import RtdBackbone
 from keras_rtd.models.masked_lm import ElectraMaskedLM
@@ -18,7 +19,6 @@ from keras_rtd.models.token_classifier import ElectraTokenClassifier
 from keras_rtd.models.token_classifier_preprocessor import (
     ElectraTokenClassifierPreprocessor,
 )
-from keras_rtd.models.two_tower import ElectraTwoTowerGenerator
 from keras_rtd.tokenizers import ElectraTokenizer
 
 __all__ = [

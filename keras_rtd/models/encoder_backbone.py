@@ -2,17 +2,18 @@
 
 import keras
 import keras_hub
-from keras_hub.src.utils import preset_utils
 
 from keras_rtd.layers.attention import DIRECTIONS
-from keras_rtd.layers.attention_bias import AttentionBias
+from keras_rtd.layers.basic import Dense
 from keras_rtd.layers.embedding import ElectraEmbedding
 from keras_rtd.layers.initializers import GlorotUniform
-from keras_rtd.layers.kernels import Dense
+from keras_rtd.layers.local_attention import AttentionBias
 from keras_rtd.models.encoder_family import EncoderFamily
 from keras_rtd.models.family_type import FamilyType
+from keras_rtd.models.preset_files import check_weights
 from keras_rtd.models.stored_dtype import store_plain_dtype
 from keras_rtd.tokenizers.electra_tokenizer import ElectraTokenizer
+from keras_rtd.utils.writing import SavesPreset
 
 FORMAT_VERSION = 1
 
@@ -29,7 +30,10 @@ SIZES = (
 
 
 class RtdBackbone(
-    EncoderFamily, keras_hub.models.Backbone, metaclass=FamilyType
+    SavesPreset,
+    EncoderFamily,
+    keras_hub.models.Backbone,
+    metaclass=FamilyType,
 ):
     """An encoder: embeddings, projection, Transformer layers.
 
@@ -250,27 +254,15 @@ class RtdBackbone(
             return self._encode(**inputs, training=training)
         return super().call(inputs, training=training, mask=mask)
 
-    # === Saving ===
-
     @classmethod
     def from_preset(cls, preset, load_weights=True, **kwargs):
-        """The encoder of a preset; see `keras_hub.models.Backbone`.
+        """As `keras_hub.models.Backbone.from_preset`.
 
         Raises:
-            ValueError: no weights there while `load_weights` is `True`, or an
-                encoder of another family.
+            ValueError: a preset without weights and `load_weights=True`.
         """
-        names = (
-            preset_utils.MODEL_WEIGHTS_FILE,
-            preset_utils.SHARDED_MODEL_WEIGHTS_CONFIG_FILE,
-        )
-        if load_weights and not any(
-            preset_utils.check_file_exists(preset, name) for name in names
-        ):
-            raise ValueError(
-                f"The preset {preset!r} has no weights. Pass load_weights="
-                "False for an encoder that is initialised randomly."
-            )
+        if load_weights:
+            check_weights(cls, preset)
         return super().from_preset(preset, load_weights, **kwargs)
 
     def save_to_preset(self, preset_dir, max_shard_size=10):

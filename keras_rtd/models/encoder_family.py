@@ -29,12 +29,7 @@ class EncoderFamily(EncoderFacts):
             (Megatron-LM, section 3).
     """
 
-    embeddings: Any
     attention_bias: Any
-    activation: str
-    layer_norm_epsilon: float
-    kernel_stddev: float
-    dtype_policy: Any
     trainable_variables: list
 
     family: str | None = None
@@ -79,30 +74,13 @@ class EncoderFamily(EncoderFacts):
         return (shared["bias"],)
 
     def make_masked_lm_head(self, width=None, name="masked_lm_head"):
-        """A `MaskedLMHead` for vectors of `width`, by default the encoder's."""
-        head = MaskedLMHead(
-            self.embeddings,
-            activation=self.activation,
-            layer_norm_epsilon=self.layer_norm_epsilon,
-            kernel_stddev=self.kernel_stddev,
-            scale_input=self.scale_input,
-            dtype=self.dtype_policy,
-            name=name,
-        )
-        head.build((None, None, width or self.hidden_dim))
-        return head
+        """A built `MaskedLMHead` for vectors of `width`, by default the
+        encoder's."""
+        return MaskedLMHead.of(self, width, name)
 
-    def make_detection_head(self, name="detection_head"):
-        """A `DetectionHead` for this encoder."""
-        head = DetectionHead(
-            activation=self.activation,
-            kernel_stddev=self.kernel_stddev,
-            scale_input=self.scale_input,
-            dtype=self.dtype_policy,
-            name=name,
-        )
-        head.build((None, None, self.hidden_dim))
-        return head
+    def make_detection_head(self):
+        """A built `DetectionHead` for this encoder."""
+        return DetectionHead.of(self)
 
     @property
     def muon_kernels(self):

@@ -136,10 +136,10 @@ def resolve(serialized):
         (backbone class, config).
     """
     backbone_cls, config = translated(serialized["config"])
+    # Two towers name the class of both.
+    name = config.pop("encoder", serialized["registered_name"])
     if backbone_cls is None:
-        backbone_cls = keras.saving.get_registered_object(
-            serialized["registered_name"]
-        )
+        backbone_cls = keras.saving.get_registered_object(name)
         if not issubclass(backbone_cls, RtdBackbone):
             # Two towers of a version that had no other layers.
             backbone_cls = FAMILIES["electra"]
@@ -151,7 +151,7 @@ def facts(serialized):
     backbone_cls, config = resolve(serialized)
     defaults = {
         name: parameter.default
-        for name, parameter in _parameters(backbone_cls).items()
+        for name, parameter in parameters(backbone_cls).items()
     }
     return backbone_cls.facts_cls.of({**defaults, **config})
 
@@ -160,7 +160,7 @@ def argument_names():
     """Arguments of the encoders of any family, as `from_preset` takes them."""
     names = {"family", "block"}
     for backbone_cls in FAMILIES.values():
-        names |= set(_parameters(backbone_cls))
+        names |= set(parameters(backbone_cls))
     return frozenset(names - {"embeddings"})
 
 
@@ -170,25 +170,6 @@ def take_family(arguments):
     block = arguments.pop("block", None)
     name = arguments.pop("family", block)
     return None if name is None else name_of(name)
-
-
-def check_arguments(backbone_cls, arguments):
-    """Refuse arguments that a family has not.
-
-    Raises:
-        ValueError: naming them and the families that have them.
-    """
-    for name in arguments:
-        if name not in _parameters(backbone_cls):
-            owners = [
-                family
-                for family, other in FAMILIES.items()
-                if name in _parameters(other)
-            ]
-            raise ValueError(
-                f"`{name}` is for family={' or '.join(map(repr, owners))}. "
-                f"Received: family={backbone_cls.family!r}"
-            )
 
 
 def exchange_family(settings, family):
@@ -214,27 +195,28 @@ def exchange_family(settings, family):
         kept["intermediate_dim"] = new.inner_width(
             config["intermediate_dim"], old.feed_forward_kernels
         )
-        settings[part] = serialized(
-            new, kept, two_towers=_has_two_towers(settings[part])
+        found = keras.saving.get_registered_object(
+            settings[part]["registered_name"]
         )
+        towers = not issubclass(found, RtdBackbone)
+        settings[part] = serialized(new, kept, found if towers else new)
     return True
 
 
-def serialized(backbone_cls, config, two_towers=False):
-    """A serialised encoder, or a generator of two, of a family.
+def serialized(backbone_cls, config, kind=None):
+    """An encoder, or a generator made of encoders, as
+    `keras.layers.serialize` writes it.
 
     Args:
         backbone_cls: the family's class.
         config: dict of its arguments.
-        two_towers: bool. Defaults to `False`.
-
-    Returns:
-        dict as `keras.layers.serialize` makes it.
+        kind: class of the generator. `None` is `backbone_cls`. Defaults to
+            `None`.
     """
-    kind = backbone_cls
-    if two_towers:
-        kind = keras.saving.get_registered_object(TWO_TOWERS)
-        config = {**config, "family": backbone_cls.family}
+    kind = kind or backbone_cls
+    if kind is not backbone_cls:
+        encoder = keras.saving.get_registered_name(backbone_cls)
+        config = {**config, "encoder": encoder}
     return {
         "module": kind.__module__,
         "class_name": kind.__name__,
@@ -243,18 +225,12 @@ def serialized(backbone_cls, config, two_towers=False):
     }
 
 
-TWO_TOWERS = "keras_rtd>ElectraTwoTowerGenerator"
-
-
-def _has_two_towers(serialized):
-    return serialized["registered_name"] == TWO_TOWERS
-
-
-def _parameters(backbone_cls):
+def parameters(backbone_cls):
+    """Parameters of a family's constructor, by name."""
     # A family passes `**kwargs` on.
-    parameters: dict[str, inspect.Parameter] = {}
+    found: dict[str, inspect.Parameter] = {}
     for cls in (RtdBackbone, backbone_cls):
-        parameters |= inspect.signature(cls.__init__).parameters
+        found |= inspect.signature(cls.__init__).parameters
     for name in ("self", "kwargs"):
-        parameters.pop(name, None)
-    return parameters
+        found.pop(name, None)
+    return found

@@ -6,11 +6,11 @@ import keras
 
 from keras_rtd.models import families
 from keras_rtd.models import foreign
+from keras_rtd.models.bundled import DESCRIPTIONS
 from keras_rtd.models.encoder_backbone import RtdBackbone
 from keras_rtd.models.preprocessor import ElectraPreprocessor
-from keras_rtd.models.presets import DESCRIPTIONS
+from keras_rtd.models.preset_files import has_weights
 from keras_rtd.models.presets import check_known
-from keras_rtd.models.presets import has_weights
 from keras_rtd.models.presets import preset_length
 from keras_rtd.models.presets import read_task_name
 from keras_rtd.models.task_weights import TaskWeights

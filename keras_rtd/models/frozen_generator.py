@@ -1,9 +1,9 @@
-"""A generator that was trained before and only draws (Fast-ELECTRA).
+"""A generator that was trained before and only samples (Fast-ELECTRA).
 
 https://arxiv.org/abs/2310.07347: an existing masked language model in the
-generator's place, whose draws become harder as the temperature falls. It costs
-no gradient and no optimizer state, and nothing at all where its draws were
-made beforehand (`keras_rtd.pretraining.draw_replacements`).
+generator's place, whose samples become harder as the temperature falls. It
+costs no gradient and no optimizer state, and nothing at all where its samples
+were made beforehand (`keras_rtd.pretraining.draw_replacements`).
 """
 
 import hashlib
@@ -14,16 +14,16 @@ import keras
 from keras import ops
 
 from keras_rtd.models import presets
-from keras_rtd.models.pretrainer_parts import HEADS
-from keras_rtd.models.pretrainer_parts import SEPARATE
-from keras_rtd.models.pretrainer_parts import copy_embeddings
-from keras_rtd.models.pretrainer_parts import copy_own_weights
-from keras_rtd.models.pretrainer_parts import folded
+from keras_rtd.models.encoder_arguments import GENERATOR_ARGUMENTS
+from keras_rtd.models.encoders import SEPARATE
+from keras_rtd.models.weight_copies import copied
+from keras_rtd.models.weight_copies import copy_own_weights
+from keras_rtd.models.weight_copies import with_plain_embeddings
 
 # By name, because the class is made from what imports this module.
 MASKED_LM = "keras_rtd>ElectraMaskedLM"
 
-# What of an encoder's config does not change what it computes when it draws.
+# What of an encoder's config does not change what it computes when it samples.
 NOT_COMPUTED = ("name", "trainable", "dtype", "dropout", "kernel_stddev")
 
 
@@ -43,7 +43,7 @@ def with_frozen_generator(cls, preset, load_weights, frozen, **kwargs):
         ValueError: no masked language model there, one of another tokenizer,
             or options that have no meaning for a frozen generator.
     """
-    asked = sorted(set(kwargs) & presets.GENERATOR_ARGUMENTS)
+    asked = sorted(set(kwargs) & GENERATOR_ARGUMENTS)
     sharing = kwargs.pop("embedding_sharing", SEPARATE)
     if sharing != SEPARATE:
         asked.append(f"embedding_sharing={sharing!r}")
@@ -54,14 +54,12 @@ def with_frozen_generator(cls, preset, load_weights, frozen, **kwargs):
         )
     compile = kwargs.pop("compile", True)
     options = {**kwargs.pop("objective_config", {}), "frozen_generator": True}
-    made = presets.load_pretrainer(
-        cls, preset, load_weights, compile=False, **kwargs
-    )
+    made = cls.from_preset(preset, load_weights, compile=False, **kwargs)
     masked_lm = load_masked_lm(frozen, dtype=made.dtype_policy)
     check_tokenizer(masked_lm, made, frozen)
     model = cls(
-        folded(made.backbone),
-        _copy(masked_lm.backbone),
+        with_plain_embeddings(made.backbone),
+        copied(masked_lm.backbone, name="generator"),
         preprocessor=made.preprocessor,
         objective=made.objective.name,
         objective_config={**made.objective.get_config(), **options},
@@ -70,12 +68,9 @@ def with_frozen_generator(cls, preset, load_weights, frozen, **kwargs):
         seed=made.seed,
         compile=False,
     )
-    for name in HEADS:
-        head = getattr(model, name)
-        if name == "masked_lm_head":
-            copy_own_weights(masked_lm.masked_lm_head, head)
-        elif head is not None:
-            copy_own_weights(getattr(made, name), head)
+    for name in model.head_names:
+        source = masked_lm if name == "masked_lm_head" else made
+        copy_own_weights(getattr(source, name), getattr(model, name))
     if compile:
         model.compile()
     return model
@@ -159,11 +154,3 @@ def fingerprint(generator, head):
         array = ops.convert_to_numpy(variable).astype("<f4")
         digest.update(str(array.shape).encode() + array.tobytes())
     return digest.hexdigest()
-
-
-def _copy(encoder):
-    config = {**encoder.get_config(), "name": "generator"}
-    copy = type(encoder).from_config(config)
-    copy_own_weights(encoder, copy)
-    copy_embeddings(encoder.embeddings, copy.embeddings)
-    return copy

@@ -4,12 +4,13 @@ import keras
 import keras_hub
 
 from keras_rtd.models.encoder_backbone import RtdBackbone
+from keras_rtd.models.loading import from_pretrainer_preset
 from keras_rtd.models.preprocessor import ElectraPreprocessor
-from keras_rtd.models.presets import from_pretrainer_preset
+from keras_rtd.utils.writing import SavesPreset
 
 
 @keras.saving.register_keras_serializable(package="keras_rtd")
-class ElectraMaskedLM(keras_hub.models.Task):
+class ElectraMaskedLM(SavesPreset, keras_hub.models.Task):
     """An ELECTRA encoder that fills masked positions: the generator.
 
     Inputs: dict of `token_ids`, `segment_ids` int32, `padding_mask` int32 or

@@ -8,10 +8,11 @@ import numpy as np
 
 from keras_rtd.models.encoder_backbone import RtdBackbone
 from keras_rtd.tokenizers.electra_tokenizer import ElectraTokenizer
+from keras_rtd.utils.writing import SavesPreset
 
 
 @keras.saving.register_keras_serializable(package="keras_rtd")
-class ElectraPreprocessor(keras_hub.models.Preprocessor):
+class ElectraPreprocessor(SavesPreset, keras_hub.models.Preprocessor):
     """Tokenises and packs one or two texts: [CLS] A [SEP] (B [SEP]).
 
     Args:

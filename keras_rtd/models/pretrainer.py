@@ -3,39 +3,34 @@
 import keras
 
 from keras_rtd import objectives
+from keras_rtd.keras_internals import SubclassedTask
+from keras_rtd.keras_internals import init_task
 from keras_rtd.layers.initializers import new_seed
 from keras_rtd.models.encoder_backbone import RtdBackbone
-from keras_rtd.models.frozen_generator import with_frozen_generator
+from keras_rtd.models.encoders import check_generator
+from keras_rtd.models.encoders import check_sharing
+from keras_rtd.models.encoders import make_encoders
+from keras_rtd.models.loading import PretrainerLoading
 from keras_rtd.models.masked_lm import ElectraMaskedLM
 from keras_rtd.models.preprocessor import ElectraPreprocessor
-from keras_rtd.models.presets import load_pretrainer
-from keras_rtd.models.pretrainer_parts import check_generator
-from keras_rtd.models.pretrainer_parts import check_sharing
-from keras_rtd.models.pretrainer_parts import folded
-from keras_rtd.models.pretrainer_parts import make_encoders
-from keras_rtd.models.pretrainer_parts import make_heads
 from keras_rtd.models.pretrainer_training import PretrainerTraining
 from keras_rtd.models.replaced_token_detector import (
     ElectraReplacedTokenDetector,
 )
-from keras_rtd.models.subclassed_task import SubclassedTask
-from keras_rtd.models.subclassed_task import init_task
 from keras_rtd.models.task_weights import TaskWeights
+from keras_rtd.models.weight_copies import with_plain_embeddings
 from keras_rtd.training.batch import check_batch
 from keras_rtd.training.metrics import PretrainingMetrics
 from keras_rtd.utils.replicas import SeedGenerator
 
-# What of an objective's `forward` is returned as it is.
-OUTPUTS = (
-    "sampled_ids",
-    "corrupted_token_ids",
-    "is_replaced",
-    "discriminator_logits",
-)
+# Heads that a pretrainer without them has as `None`.
+HEADS = ("masked_lm_head", "detection_head", "encoder_lm_head")
 
 
 @keras.saving.register_keras_serializable(package="keras_rtd")
-class ElectraPretrainer(PretrainerTraining, TaskWeights, SubclassedTask):
+class ElectraPretrainer(
+    PretrainerLoading, PretrainerTraining, TaskWeights, SubclassedTask
+):
     """Pre-trains an ELECTRA encoder by replaced token detection.
 
     A small generator fills the masked positions, the discriminator says for
@@ -48,7 +43,7 @@ class ElectraPretrainer(PretrainerTraining, TaskWeights, SubclassedTask):
     `token_ids`, `segment_ids`, `masked_token_ids` int32 and `padding_mask`
     bool or int32 (batch, length); `mask_positions`, `mask_ids` int32 and
     `mask_weights` float32 (batch, count). `sampled_ids` (batch, count) or
-    `corrupted_token_ids` (batch, length), where given, replace the draw.
+    `corrupted_token_ids` (batch, length), where given, replace the samples.
     `document_ids` int32 (batch, length), where given, say which tokens of a row
     are of one document and attend to each other.
 
@@ -60,16 +55,16 @@ class ElectraPretrainer(PretrainerTraining, TaskWeights, SubclassedTask):
     itself predicts tokens.
 
     Args:
-        backbone: `ElectraBackbone` or another `RtdBackbone`, the
+        backbone: the encoder, `ElectraBackbone` or another `RtdBackbone`; the
             discriminator.
         generator: what the objective needs, with
-            `embeddings=backbone.embeddings`: an `RtdBackbone`, an
-            `ElectraTwoTowerGenerator` (`"electric"`), or `None` (`"mlm"`).
+            `embeddings=backbone.embeddings`: another encoder of this class,
+            an `ElectraTwoTowerGenerator` (`"electric"`), or `None` (`"mlm"`).
             Defaults to `None`.
         preprocessor: `ElectraPreprocessor` or `None`. Holds the tokenizer; it
             is never applied to batches.
-        objective: string, a key of `keras_rtd.objectives.OBJECTIVES`.
-            Defaults to `"electra"`.
+        objective: string, the name of a class that
+            `keras_rtd.objectives.register` made known. Defaults to `"electra"`.
         objective_config: dict or `None`. Options of the objective, e.g.
             `{"discriminator_weight": 50.0, "temperature": 1.0}`.
         optimizer_config: dict or `None`. Arguments of
@@ -81,8 +76,8 @@ class ElectraPretrainer(PretrainerTraining, TaskWeights, SubclassedTask):
             base=generator.embeddings)`, as `from_preset(...,
             embedding_sharing=...)` does; or `"separate"`, two layers that
             know nothing of each other. Defaults to `"shared"`.
-        seed: int or `None`. Seed of the generator's draws. `None` takes
-            Keras's global seed.
+        seed: int or `None`. Random seed of the generator's samples. `None`
+            takes Keras's global seed.
 
     Example:
     ```python
@@ -124,9 +119,11 @@ class ElectraPretrainer(PretrainerTraining, TaskWeights, SubclassedTask):
         self.backbone = backbone
         self.generator = generator
         self.preprocessor = preprocessor
-        for name, head in make_heads(chosen, backbone, generator).items():
+        heads = chosen.make_heads(backbone, generator)
+        self.head_names = tuple(heads)
+        for name, head in {**dict.fromkeys(HEADS), **heads}.items():
             setattr(self, name, head)
-        if chosen.frozen_generator:
+        if chosen.freezes_generator():
             generator.trainable = False
             self.masked_lm_head.trainable = False
         self.optimizer_config = dict(optimizer_config or {})
@@ -159,12 +156,9 @@ class ElectraPretrainer(PretrainerTraining, TaskWeights, SubclassedTask):
         Raises:
             ValueError: an objective without a detector.
         """
-        if self.detection_head is None:
-            raise ValueError(
-                f"The objective {self.objective.name!r} has no detector."
-            )
+        encoder, head = self._networks("replaced_token_detector", "detector")
         return ElectraReplacedTokenDetector(
-            folded(self.backbone), self.preprocessor, head=self.detection_head
+            with_plain_embeddings(encoder), self.preprocessor, head=head
         )
 
     def masked_lm(self):
@@ -174,17 +168,18 @@ class ElectraPretrainer(PretrainerTraining, TaskWeights, SubclassedTask):
         Raises:
             ValueError: an objective without a masked language model.
         """
-        if self.objective.generator == "masked_lm":
-            encoder, head = self.generator, self.masked_lm_head
-        elif self.encoder_lm_head is not None:
-            # Without a generator no embeddings are disentangled.
-            encoder, head = self.backbone, self.encoder_lm_head
-        else:
-            raise ValueError(
-                f"The objective {self.objective.name!r} has no masked "
-                "language model."
-            )
+        # Its embeddings have no base: those of a discriminator have one.
+        encoder, head = self._networks("masked_lm", "masked language model")
         return ElectraMaskedLM(encoder, self.preprocessor, head=head)
+
+    def _networks(self, task, words):
+        """Encoder and head of one of the objective's `tasks`."""
+        names = self.objective.tasks().get(task)
+        if names is None:
+            raise ValueError(
+                f"The objective {self.objective.name!r} has no {words}."
+            )
+        return tuple(getattr(self, name) for name in names)
 
     @property
     def tokenizer(self):
@@ -199,15 +194,7 @@ class ElectraPretrainer(PretrainerTraining, TaskWeights, SubclassedTask):
 
     def call(self, inputs, training=None):
         outputs = self.run_objective(check_batch(inputs), training=training)
-        result = {name: outputs[name] for name in OUTPUTS if name in outputs}
-        for name, features, head in (
-            ("generator_logits", "generator_features", self.masked_lm_head),
-            ("masked_lm_logits", "encoder_features", self.encoder_lm_head),
-        ):
-            if features in outputs:
-                logits = head.logits(outputs[features])
-                result[name] = logits[..., : self.backbone.vocabulary_size]
-        return result
+        return self.objective.predictions(self, outputs)
 
     def run_objective(self, batch, training=None):
         """What the training step works with; see the objective's `forward`."""
@@ -230,43 +217,6 @@ class ElectraPretrainer(PretrainerTraining, TaskWeights, SubclassedTask):
         return self.backbone(inputs, training=training)["sequence_output"]
 
     # === Saving ===
-
-    @classmethod
-    def from_preset(
-        cls, preset, load_weights=True, frozen_generator=None, **kwargs
-    ):
-        """The pretrainer of a preset.
-
-        Args:
-            preset: string. A bundled name (`electra_tiny_uncased_en`,
-                `electra_small_uncased_en`, …) or a directory written by
-                `save_to_preset`.
-            load_weights: bool. Bundled presets without weights give fresh
-                ones either way. Defaults to `True`.
-            **kwargs: arguments of the encoders (`dropout`, `dtype`,
-                `max_sequence_length`, …), which reach both (`family` makes
-                them of another registered family than the preset's, with
-                inner widths that leave the number of weights about as it is),
-                of the generator alone (`generator_num_layers`,
-                `generator_hidden_dim`, `generator_dropout`, …), or of
-                `ElectraPretrainer`. Another
-                `objective` than the preset's gets the generator and heads
-                that it needs; those that the preset has no weights of are
-                fresh, and a warning names them. `tokenizer` replaces the
-                preset's and sets the vocabulary's size. `frozen_generator`
-                is a preset or run directory whose masked language model
-                becomes the generator, which then only draws, see
-                `keras_rtd.models.frozen_generator`.
-
-        Raises:
-            ValueError: unknown presets, unknown arguments, or a directory
-                that holds no pretrainer.
-        """
-        if frozen_generator is not None:
-            return with_frozen_generator(
-                cls, preset, load_weights, frozen_generator, **kwargs
-            )
-        return load_pretrainer(cls, preset, load_weights, **kwargs)
 
     def get_config(self):
         config = super().get_config()

@@ -5,6 +5,8 @@ import contextlib
 import keras
 import numpy as np
 
+from keras_rtd.keras_internals import BuiltWhenMade
+from keras_rtd.keras_internals import keep_weights_after_fit
 from keras_rtd.training import averages
 from keras_rtd.training.fit import fit
 from keras_rtd.training.optimizers import make_optimizer
@@ -13,7 +15,7 @@ from keras_rtd.training.step_interface import check_accumulate_steps
 from keras_rtd.training.step_interface import check_steps_per_execution
 
 
-class PretrainerTraining(TrainStep):
+class PretrainerTraining(BuiltWhenMade, TrainStep):
     """What `ElectraPretrainer` is compiled, trained and evaluated with.
 
     A KerasHub Task would preprocess the batches in `fit`.
@@ -38,9 +40,9 @@ class PretrainerTraining(TrainStep):
                 than oneDNN's; never on PyTorch, whose compiler needs minutes.
                 Under `tf.distribute`, forward and backward pass of each
                 replica are compiled, and what replicas exchange is not.
-            accumulate_steps: int. Parts into which a step divides its batch,
-                one after the other, to need less memory: the update, the
-                schedule and the metrics are those of the whole batch.
+            accumulate_steps: int. Micro-batches into which a step divides its
+                batch, one after the other, to need less memory: the update,
+                the schedule and the metrics are those of the whole batch.
                 Defaults to 1.
             steps_per_execution: int. Training steps of one call of `fit`, one
                 program on JAX and one graph on TensorFlow: the host's work
@@ -75,7 +77,7 @@ class PretrainerTraining(TrainStep):
             **kwargs,
         )
         self.prepare_optimizer(self.optimizer)
-        averages.keep_apart(self.optimizer)
+        keep_weights_after_fit(self.optimizer)
         self.optimizer.build(self.trainable_variables)
 
     @property
@@ -122,12 +124,6 @@ class PretrainerTraining(TrainStep):
         `fit` leaves the weights as trained; evaluate and save inside.
         """
         return averages.averaged_weights(self)
-
-    def _symbolic_build(self, iterator=None, data_batch=None):
-        # All is built when made. Keras would run the model once more to see
-        # that, on PyTorch at every `train_on_batch`, because a Dropout layer
-        # counts as unbuilt until it is called.
-        pass
 
     def skipped_steps(self):
         """Training steps without an update, because a float16 gradient

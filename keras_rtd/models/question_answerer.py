@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from keras_rtd.keras_internals import SubclassedTask
+from keras_rtd.keras_internals import init_task
 from keras_rtd.layers.span_head import SpanHead
 from keras_rtd.models import answers
 from keras_rtd.models.fine_tuning_task import FineTuningTask
@@ -10,8 +12,6 @@ from keras_rtd.models.question_answerer_preprocessor import (
     ElectraQuestionAnswererPreprocessor,
 )
 from keras_rtd.models.question_answerer_preprocessor import check_questions
-from keras_rtd.models.subclassed_task import SubclassedTask
-from keras_rtd.models.subclassed_task import init_task
 from keras_rtd.training.fine_tuning_optimizer import make_fine_tuning_optimizer
 
 NO_ANSWER_WEIGHT = 0.5

@@ -4,7 +4,9 @@ import json
 import os
 
 import keras
-from keras_hub.src.utils import preset_utils
+
+from keras_rtd.keras_internals import preset_utils
+from keras_rtd.utils.writing import write_json
 
 
 def store_plain_dtype(directory):
@@ -17,5 +19,4 @@ def store_plain_dtype(directory):
         config["config"]["dtype"] = keras.dtype_policies.serialize(
             keras.DTypePolicy("float32")
         )
-        with open(path, "w", encoding="utf-8") as file:
-            json.dump(config, file, indent=4)
+        write_json(path, config, indent=4)

@@ -4,8 +4,11 @@ from typing import Any
 
 import keras
 
+from keras_rtd.keras_internals import flat_layers
+from keras_rtd.utils.writing import SavesPreset
 
-class TaskWeights:
+
+class TaskWeights(SavesPreset):
     """Presets without the optimizer's state, two thirds of a KerasHub task's.
 
     Runs go on from checkpoints (`keras_rtd.training.Checkpoint`); a preset is
@@ -29,4 +32,4 @@ class TaskWeights:
     def _not_of_the_task(self):
         # There is none before `compile`.
         optimizer = getattr(self, "optimizer", None)
-        return [*self.backbone._flatten_layers(), optimizer]
+        return [*flat_layers(self.backbone), optimizer]

@@ -4,9 +4,9 @@ import keras
 import keras_hub
 import numpy as np
 
-from keras_rtd.layers.dropout import Dropout
+from keras_rtd.layers.basic import Dropout
+from keras_rtd.layers.heads import MeanPooling
 from keras_rtd.layers.initializers import GlorotUniform
-from keras_rtd.layers.pooling import MeanPooling
 from keras_rtd.models import classes
 from keras_rtd.models.fine_tuning_task import FineTuningTask
 from keras_rtd.training.fine_tuning_optimizer import make_fine_tuning_optimizer

@@ -1,108 +1,174 @@
 """What an objective is."""
 
 import dataclasses
+from typing import Any
 from typing import ClassVar
 
 from keras import ops
 
 from keras_rtd.objectives.losses import mean
 from keras_rtd.utils import replicas
+from keras_rtd.utils.setting import check_settings
+
+# Outputs of `forward` that a pretrainer returns as they are.
+OUTPUTS = (
+    "sampled_ids",
+    "corrupted_token_ids",
+    "is_replaced",
+    "discriminator_logits",
+)
 
 
 @dataclasses.dataclass(kw_only=True, eq=False)
 class Objective:
     """What is corrupted, what is predicted, how the losses combine.
 
-    A subclass is a dataclass whose fields are its options. It names *parts*:
-    predictions that have a loss, each over positions of its own. Everything
-    else (pretrainer, step, metrics, recipes, export) asks for the attributes
-    below and knows no objective by name.
+    A subclass has a `name`, its options as fields, and the decorator
+    `keras_rtd.objectives.register`. It must define `forward`, `weights`,
+    `terms` and `term_weights`; the other methods have defaults for an
+    objective that trains the encoder alone. A method that adds to its base
+    class's answer calls `super()`, so that classes combine.
+
+    A *loss term* is a prediction that has a loss at each of its positions.
+
+    Everything else (pretrainer, training step, metrics, recipes, export) asks
+    these methods, and knows no objective by name.
 
     Attributes:
         name: string, what `objective=` and `--objective` take.
-        generator: `"masked_lm"` (a small masked language model), `"two_tower"`
-            (one reads from the left, one from the right), or `None`.
-        has_detector: whether the encoder says of each token whether it was
-            replaced. Its part is called `discriminator`.
-        trains_detector: whether the discriminator's own loss is in the one
-            that is trained on.
-        detects_all_tokens: whether detection's weights are those of all real
-            tokens, so that its labels say how many tokens were replaced.
-        encoder_predicts: `"masked"`, `"all"` or `None`: at which positions the
-            encoder itself predicts tokens.
-        token_parts: names of the parts that predict tokens.
-        frozen_generator: whether the generator only draws, and does not learn.
+        tokenizer_options: names of the options that belong to one tokenizer:
+            with another tokenizer, a preset's values are not used.
     """
 
     name: ClassVar[str] = ""
-    generator: ClassVar[str | None] = None
-    has_detector: ClassVar[bool] = False
-    trains_detector: ClassVar[bool] = False
-    detects_all_tokens: ClassVar[bool] = False
-    encoder_predicts: ClassVar[str | None] = None
-    token_parts: ClassVar[tuple[str, ...]] = ()
-    # Not a field: objectives with a generator make it one.
-    frozen_generator = False
+    tokenizer_options: ClassVar[tuple[str, ...]] = ()
 
-    @property
-    def predicting_parts(self):
-        """Those of `token_parts` that this objective has with its options."""
-        return self.token_parts
+    def __post_init__(self):
+        check_settings(self)
 
-    @property
-    def best_metric(self):
-        """The metric of an evaluation by which checkpoints are compared."""
-        return "probe_auc" if self.has_detector else "val_masked_lm_accuracy"
+    # === Networks ===
 
-    def forward(self, networks, batch, seed, step, training=None):
+    @classmethod
+    def generator_class(cls, encoder_class: type) -> type | None:
+        """Class of the generator, `None` without one.
+
+        Args:
+            encoder_class: class of the encoder. A generator of another class
+                gets its registered name as the argument `encoder`.
+        """
+        return None
+
+    def freezes_generator(self) -> bool:
+        """Whether the generator only samples, and does not learn."""
+        return False
+
+    def make_heads(self, backbone, generator) -> dict[str, Any]:
+        """The heads, built, with randomly initialised weights.
+
+        Args:
+            backbone: the encoder.
+            generator: as `generator_class` says.
+
+        Returns:
+            dict of layers by name. Each becomes an attribute of the
+            pretrainer. `masked_lm_head` is the generator's.
+        """
+        return {}
+
+    def tasks(self) -> dict[str, tuple[str, str]]:
+        """Models that a trained pretrainer contains.
+
+        Returns:
+            dict of `"replaced_token_detector"` and `"masked_lm"` to names of
+            the pretrainer's attributes: (encoder, head).
+        """
+        return {}
+
+    def has_detector(self) -> bool:
+        """Whether the encoder says which tokens were replaced."""
+        return "replaced_token_detector" in self.tasks()
+
+    def flops_per_token(
+        self, model, sequence_length, num_predictions, given_samples=False
+    ) -> float:
+        """FLOPs of one token of a training step, backward = 2 x forward.
+
+        Matrix products only, and only those that this objective computes.
+
+        Args:
+            model: `ElectraPretrainer`, or an object with its `backbone` and
+                `generator`.
+            sequence_length: int.
+            num_predictions: int. Masked positions of a row.
+            given_samples: bool. Whether batches have `sampled_ids`, for which
+                a frozen generator does not run. Defaults to `False`.
+        """
+        return 3.0 * model.backbone.flops_per_token(sequence_length)
+
+    # === Training step ===
+
+    def generator_inputs(self, batch):
+        """What the generator reads and predicts in a training step.
+
+        Returns:
+            (int32 (batch, length) token ids; int32 (batch, count) positions
+            of the predictions, or `None` for all; int32 ids of the right
+            tokens there), or `None` where the generator does not run.
+        """
+        return None
+
+    def forward(self, model, batch, seed, step, training=None):
         """Corrupt and predict.
 
         Args:
-            networks: `ElectraPretrainer`, of which `generator_encode`,
-                `masked_lm_head`, `encode`, `detection_head` and
-                `encoder_lm_head` are used.
+            model: `ElectraPretrainer`, with `encode`, `generator_encode` and
+                the heads.
             batch: dict of tensors, see `ElectraPretrainer`. `sampled_ids` or
                 `corrupted_token_ids` in it are used as they stand.
-            seed: `keras.random.SeedGenerator` of the draw.
+            seed: `keras.random.SeedGenerator` of the samples.
             step: int32 scalar, training steps done.
             training: bool or `None`.
 
         Returns:
-            dict of tensors: what `ElectraPretrainer` returns, with
-            `generator_features` and `encoder_features` (of the masked
-            positions) in place of the logits that the heads make of them,
-            and what `parts` needs beside it.
+            dict of tensors: what `terms` and `predictions` need.
         """
         raise NotImplementedError
+
+    def predictions(self, model, outputs):
+        """What the pretrainer returns, from what `forward` returned."""
+        return {name: outputs[name] for name in OUTPUTS if name in outputs}
 
     def weights(self, batch):
-        """How much each position counts in each part.
+        """How much each position counts in each loss term.
 
         Returns:
-            dict of part to float32 (batch, count) or (batch, length). They
-            depend on the batch alone, so that the loss of a part of a batch
-            can be divided by counts of the whole.
+            dict of term to float32 (batch, count) or (batch, length). They
+            depend on the batch alone, so that the loss of a micro-batch can
+            be divided by counts of the whole batch.
         """
-        raise NotImplementedError
+        return {}
 
-    def parts(self, batch, outputs):
-        """Loss of each position, and what its metrics need.
+    def terms(self, batch, outputs):
+        """Loss of each position, and what the metrics need.
 
         Returns:
-            dict of part, as in `weights`, to a dict of tensors of the shape
-            of its weights. Of a part that predicts tokens: `loss`,
-            `predicted` and `targets`, and `drawn` where tokens are drawn from
-            it. Of `discriminator`: `loss`, `logits` and `labels`.
+            dict of term to a dict of tensors of the shape of its weights:
+            `loss`, and what the term's metrics read (see
+            `keras_rtd.objectives.term_metrics`).
         """
-        raise NotImplementedError
+        return {}
+
+    def term_weights(self) -> dict[str, float]:
+        """Weight of each term in the loss that is trained on. Terms that are
+        left out are only measured."""
+        return {}
 
     def combine(self, losses):
-        """The loss that is trained on.
-
-        Args:
-            losses: dict of part to its mean loss.
-        """
-        raise NotImplementedError
+        """The loss that is trained on, from a dict of term to mean loss."""
+        return sum(
+            weight * losses[term]
+            for term, weight in self.term_weights().items()
+        )
 
     def counts(self, batch):
         """What `loss` divides by: the sums of all weights, of all replicas.
@@ -121,23 +187,49 @@ class Objective:
             batch: the input dict.
             outputs: what `forward` returned.
             counts: what `counts` returns for the whole batch, where `batch`
-                is a part of it. Defaults to those of `batch`.
+                is a micro-batch of it. Defaults to those of `batch`.
 
         Returns:
-            (loss, parts): a float32 scalar, and what `parts` returns. Counts
-            are those of all replicas and parts of a batch, so that the losses
+            (loss, terms): a float32 scalar, and what `terms` returns. Counts
+            are those of all replicas and micro-batches, so that the losses
             and gradients of all add up to those of the whole batch.
         """
         if counts is None:
             counts = self.counts(batch)
-        parts = self.parts(batch, outputs)
+        terms = self.terms(batch, outputs)
         losses = {
-            name: mean(ops.sum(parts[name]["loss"] * weights), count)
+            name: mean(ops.sum(terms[name]["loss"] * weights), count)
             for (name, weights), count in zip(
                 self.weights(batch).items(), counts, strict=True
             )
         }
-        return self.combine(losses), parts
+        return self.combine(losses), terms
+
+    # === Metrics ===
+
+    def metrics(self) -> list[Any]:
+        """What is measured beside `loss` and the `TERM_loss` of each term of
+        `term_weights`: objects of `keras_rtd.objectives.term_metrics`."""
+        return []
+
+    def best_metric(self) -> str:
+        """The metric of an evaluation by which checkpoints are compared."""
+        if self.has_detector():
+            return "probe_auc"
+        return "val_masked_lm_accuracy" if self.tasks() else "val_loss"
+
+    def replaced_share(self, metrics: dict[str, float]) -> float | None:
+        """Share of replaced tokens among those that the detector learns from.
+
+        Args:
+            metrics: dict of an evaluation's metrics, without `val_`.
+
+        Returns:
+            float, or `None` where no detection loss is trained on.
+        """
+        return None
+
+    # === Settings ===
 
     def set_unigram(self, probabilities):
         """Tell the corpus's word frequencies; ignored unless needed.
@@ -149,7 +241,7 @@ class Objective:
     def set_tokenizer(self, tokenizer):
         """Tell the tokenizer; ignored unless needed."""
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """The options, as JSON can hold them."""
         return dataclasses.asdict(self)
 

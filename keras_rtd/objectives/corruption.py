@@ -1,68 +1,78 @@
 """What objectives with a generator share: its corruption of the text."""
 
 import dataclasses
-from typing import ClassVar
 
 import keras
 import numpy as np
 from keras import ops
 
-from keras_rtd.layers.sampler import replace_tokens
 from keras_rtd.layers.sampler import sample_replacements
 from keras_rtd.layers.sampler import sample_unigram
+from keras_rtd.objectives import costs
 from keras_rtd.objectives.base import Objective
 from keras_rtd.objectives.base import masked_slots
+from keras_rtd.objectives.replacement import corrupted_text
+from keras_rtd.objectives.replacement import given_samples
+from keras_rtd.objectives.term_metrics import PredictionMetrics
+from keras_rtd.objectives.term_metrics import ReplacedRate
+from keras_rtd.utils.setting import SettingError
+from keras_rtd.utils.setting import setting
 
 
 @dataclasses.dataclass(kw_only=True, eq=False)
 class Corruption(Objective):
     """A small masked language model fills the masked positions.
 
-    Args:
-        generator_weight: float. Weight of its loss. Defaults to 1.0.
-        temperature: float. Of the draw only. Defaults to 1.0.
-        final_temperature: float or `None`. Where the temperature goes in a
-            straight line during the first `temperature_steps` steps. `None`
-            stays at `temperature`.
-        temperature_steps: int. Defaults to 0.
-        disallow_correct: bool. Never draw the original token. Defaults to
-            `False`.
-        unigram_warmup_steps: int. Over these first steps the share of draws
-            from the corpus's word frequencies (see `set_unigram`) instead of
-            the generator falls from 1 to 0. Not in the paper: an untrained
-            generator is so easy to catch that a short run learns nothing
-            else. Defaults to 0.
-        frozen_generator: bool. The generator only draws: it has no loss, no
-            gradient and no dropout, and does not run at all for batches with
-            `sampled_ids` (Fast-ELECTRA, https://arxiv.org/abs/2310.07347).
-            Defaults to `False`.
-
-    Raises:
-        ValueError: a temperature that is not above 0, or a final one without
-            steps to get there.
+    With `unigram_warmup_steps`, the share of samples from the corpus's word
+    frequencies (see `set_unigram`) falls from 1 to 0. Not in the paper: an
+    untrained generator is so easy to catch that a short run learns nothing
+    else. A frozen generator has no loss, no gradient and no dropout, and does
+    not run at all for batches with `sampled_ids` (Fast-ELECTRA,
+    https://arxiv.org/abs/2310.07347).
     """
 
-    generator = "masked_lm"
-    token_parts: ClassVar[tuple[str, ...]] = ("generator",)
-
-    generator_weight: float = 1.0
-    temperature: float = 1.0
-    final_temperature: float | None = None
-    temperature_steps: int = 0
-    disallow_correct: bool = False
-    unigram_warmup_steps: int = 0
-    frozen_generator: bool = False
+    generator_weight: float = setting(
+        1.0,
+        "Weight of the generator's loss in the loss that is trained on.",
+        at_least=0,
+    )
+    temperature: float = setting(
+        1.0,
+        "Softmax temperature at which the generator's tokens are sampled.",
+        above=0,
+    )
+    final_temperature: float | None = setting(
+        None,
+        "Temperature that sampling reaches in a straight line after "
+        "--temperature_steps; without it the temperature is constant.",
+        above=0,
+    )
+    temperature_steps: int = setting(
+        0,
+        "Training steps in which the temperature moves to --final_temperature.",
+        at_least=0,
+    )
+    disallow_correct: bool = setting(
+        False, "Never sample the original token as its own replacement."
+    )
+    unigram_warmup_steps: int = setting(
+        0,
+        "Training steps in which the replacements move from the corpus's word "
+        "frequencies to the generator's samples.",
+        at_least=0,
+    )
+    frozen_generator: bool = setting(
+        False, "Sample from a generator that does not learn.", flag=False
+    )
 
     def __post_init__(self):
-        for name in ("temperature", "final_temperature"):
-            value = getattr(self, name)
-            if value is not None and value <= 0:
-                raise ValueError(f"`{name}` must be above 0. Received: {value}")
+        super().__post_init__()
         if (self.final_temperature is None) != (self.temperature_steps == 0):
-            raise ValueError(
-                "`final_temperature` and `temperature_steps` go together. "
-                f"Received: final_temperature={self.final_temperature}, "
-                f"temperature_steps={self.temperature_steps}"
+            raise SettingError(
+                "temperature_steps",
+                "given exactly where `final_temperature` is (the two go "
+                f"together; that one is {self.final_temperature})",
+                self.temperature_steps,
             )
         self._unigram = None
 
@@ -73,81 +83,108 @@ class Corruption(Objective):
         cumulative[last:] = 2.0
         self._unigram = cumulative.astype(np.float32)
 
-    def corrupt(self, networks, batch, seed, step, training=None):
-        """The generator's prediction, its draws, and the text with them.
+    # === Networks ===
+
+    @classmethod
+    def generator_class(cls, encoder_class):
+        return encoder_class
+
+    def freezes_generator(self):
+        return self.frozen_generator
+
+    def generator_width(self, generator):
+        """Width of the vectors that the generator's head reads."""
+        return generator.hidden_dim
+
+    def make_heads(self, backbone, generator):
+        width = self.generator_width(generator)
+        return {
+            **super().make_heads(backbone, generator),
+            "masked_lm_head": generator.make_masked_lm_head(width),
+        }
+
+    def tasks(self):
+        return {**super().tasks(), "masked_lm": ("generator", "masked_lm_head")}
+
+    def generator_flops(self, model, sequence_length, masked_share):
+        """One token's forward pass through generator and head."""
+        generator = model.generator
+        head = costs.masked_lm_head_flops(generator, generator.hidden_dim)
+        encoder = generator.flops_per_token(sequence_length)
+        return encoder + masked_share * head
+
+    def flops_per_token(
+        self, model, sequence_length, num_predictions, given_samples=False
+    ):
+        passes = 3.0
+        if self.frozen_generator:
+            passes = 0.0 if given_samples else 1.0
+        others = super().flops_per_token(
+            model, sequence_length, num_predictions, given_samples
+        )
+        return others + passes * self.generator_flops(
+            model, sequence_length, num_predictions / sequence_length
+        )
+
+    # === Training step ===
+
+    def generator_inputs(self, batch):
+        given = "sampled_ids" in batch or "corrupted_token_ids" in batch
+        if self.frozen_generator and given:
+            return None
+        return (
+            batch["masked_token_ids"],
+            batch["mask_positions"],
+            batch["mask_ids"],
+        )
+
+    def corrupt(self, model, batch, seed, step, training=None):
+        """The generator's prediction, its samples, and the text with them.
 
         Returns:
-            dict of `generator_features`, of which the head makes logits,
-            `generator_nll` and `predicted_ids` of each slot, `sampled_ids`,
-            `corrupted_token_ids` and `is_replaced`.
+            dict of `sampled_ids`, `corrupted_token_ids` and `is_replaced`;
+            where the generator runs `generator_features`, of which the head
+            makes logits; where it learns `generator_nll` and `predicted_ids`
+            of each slot.
         """
-        head = networks.masked_lm_head
-        if self.frozen_generator:
-            return self._corrupt_frozen(networks, batch, seed, step, training)
-        encoded = networks.generator_encode(
-            batch, batch["masked_token_ids"], training
+        inputs = self.generator_inputs(batch)
+        if inputs is None:
+            return corrupted_text(batch, given_samples(batch))
+        token_ids, positions, targets = inputs
+        head = model.masked_lm_head
+        learns = not self.frozen_generator
+        encoded = model.generator_encode(
+            batch, token_ids, training if learns else False
         )
-        features = head.features(encoded, batch["mask_positions"])
-        nll, sampled, best = head.score(features, batch["mask_ids"], seed)
+        features = head.features(encoded, positions)
+        if not learns:
+            features = ops.stop_gradient(features)
+        outputs = {"generator_features": features}
+        if learns or not self.changes_samples:
+            nll, sampled, best = head.score(features, targets, seed)
+        if learns:
+            outputs |= {"generator_nll": nll, "predicted_ids": best}
         if "sampled_ids" in batch:
-            sampled = ops.cast(batch["sampled_ids"], "int32")
+            sampled = batch["sampled_ids"]
         else:
-            if self.changes_draws:
+            if self.changes_samples:
                 logits = head.logits(features)
-                sampled = self.draw(batch, logits, seed, step)
+                sampled = self.sample(batch, logits, seed, step)
             if self.unigram_warmup_steps and training:
                 sampled = self._warm_up(sampled, seed, step)
-        return {
-            "generator_features": features,
-            "generator_nll": nll,
-            "predicted_ids": best,
-            **corrupted_text(batch, sampled),
-        }
-
-    def _corrupt_frozen(self, networks, batch, seed, step, training):
-        if "sampled_ids" in batch:
-            return corrupted_text(batch, batch["sampled_ids"])
-        if "corrupted_token_ids" in batch:
-            given = ops.cast(batch["corrupted_token_ids"], "int32")
-            positions = ops.cast(batch["mask_positions"], "int32")
-            return corrupted_text(
-                batch, ops.take_along_axis(given, positions, axis=1)
-            )
-        head = networks.masked_lm_head
-        encoded = networks.generator_encode(
-            batch, batch["masked_token_ids"], training=False
-        )
-        features = ops.stop_gradient(
-            head.features(encoded, batch["mask_positions"])
-        )
-        if self.changes_draws:
-            sampled = self.draw(batch, head.logits(features), seed, step)
-        else:
-            _, sampled, _ = head.score(features, batch["mask_ids"], seed)
-        if self.unigram_warmup_steps and training:
-            sampled = self._warm_up(sampled, seed, step)
-        return {
-            "generator_features": features,
-            **corrupted_text(batch, sampled),
-        }
+        return {**outputs, **corrupted_text(batch, sampled)}
 
     @property
-    def predicting_parts(self):
-        if not self.frozen_generator:
-            return self.token_parts
-        return tuple(name for name in self.token_parts if name != "generator")
-
-    @property
-    def changes_draws(self):
-        """Whether draws are from anything else than the prediction itself."""
+    def changes_samples(self):
+        """Whether samples are from anything else than the prediction."""
         return (
             self.temperature != 1.0
             or self.final_temperature is not None
             or self.disallow_correct
         )
 
-    def draw(self, batch, logits, seed, step):
-        """Draws at the temperature of `step`: int32 (batch, count)."""
+    def sample(self, batch, logits, seed, step):
+        """Samples at the temperature of `step`: int32 (batch, count)."""
         return sample_replacements(
             logits / self.temperature_at(step),
             seed,
@@ -157,7 +194,7 @@ class Corruption(Objective):
         )
 
     def temperature_at(self, step):
-        """The temperature of the draws after `step` training steps."""
+        """The sampling temperature after `step` training steps."""
         if self.final_temperature is None:
             return self.temperature
         left = 1.0 - ops.cast(step, "float32") / self.temperature_steps
@@ -179,60 +216,40 @@ class Corruption(Objective):
             sampled,
         )
 
-    def generator_term(self, losses):
-        """The generator's share of the loss that is trained on."""
-        if self.frozen_generator:
-            return 0.0
-        return self.generator_weight * losses["generator"]
+    def predictions(self, model, outputs):
+        found = super().predictions(model, outputs)
+        if "generator_features" in outputs:
+            features = outputs["generator_features"]
+            logits = model.masked_lm_head.logits(features)
+            size = model.backbone.vocabulary_size
+            found["generator_logits"] = logits[..., :size]
+        return found
 
     def weights(self, batch):
-        if self.frozen_generator:
-            return {}
-        return {"generator": masked_slots(batch)}
+        found = super().weights(batch)
+        if not self.frozen_generator:
+            found["generator"] = masked_slots(batch)
+        return found
 
-    def parts(self, batch, outputs):
-        if self.frozen_generator:
-            return {}
-        return {
-            "generator": {
+    def terms(self, batch, outputs):
+        found = super().terms(batch, outputs)
+        if not self.frozen_generator:
+            found["generator"] = {
                 "loss": outputs["generator_nll"],
                 "predicted": outputs["predicted_ids"],
                 "targets": ops.cast(batch["mask_ids"], "int32"),
-                "drawn": outputs["sampled_ids"],
+                "sampled": outputs["sampled_ids"],
             }
-        }
+        return found
 
+    def term_weights(self):
+        found = super().term_weights()
+        if not self.frozen_generator:
+            found["generator"] = self.generator_weight
+        return found
 
-def corrupted_text(batch, sampled):
-    """dict of `sampled_ids`, and of `corrupted_token_ids` and `is_replaced`,
-    the text with these draws."""
-    sampled = ops.cast(sampled, "int32")
-    corrupted = replaced_text(batch, sampled)
-    return {
-        "sampled_ids": sampled,
-        "corrupted_token_ids": corrupted,
-        "is_replaced": ops.logical_and(
-            ops.not_equal(corrupted, ops.cast(batch["token_ids"], "int32")),
-            ops.cast(batch["padding_mask"], "bool"),
-        ),
-    }
-
-
-def replaced_text(batch, sampled):
-    """The batch's tokens with the draws at the masked positions.
-
-    Args:
-        batch: dict of tensors; `corrupted_token_ids` in it are the answer.
-        sampled: int32 (batch, count).
-
-    Returns:
-        int32 (batch, length).
-    """
-    if "corrupted_token_ids" in batch:
-        return ops.cast(batch["corrupted_token_ids"], "int32")
-    return replace_tokens(
-        ops.cast(batch["token_ids"], "int32"),
-        batch["mask_positions"],
-        sampled,
-        batch["mask_weights"],
-    )
+    def metrics(self):
+        found = [*super().metrics(), ReplacedRate()]
+        if not self.frozen_generator:
+            found.append(PredictionMetrics("generator", samples=True))
+        return found

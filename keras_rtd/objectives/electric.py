@@ -1,29 +1,33 @@
 """Electric: an energy for every token, learned from noise."""
 
-import dataclasses
 import math
 
 from keras import ops
 
 from keras_rtd.layers.heads import gather_positions
-from keras_rtd.objectives.base import masked_slots
+from keras_rtd.layers.two_tower import ElectraTwoTowerGenerator
+from keras_rtd.objectives import costs
 from keras_rtd.objectives.base import real_tokens
 from keras_rtd.objectives.corruption import Corruption
-from keras_rtd.objectives.corruption import replaced_text
-from keras_rtd.objectives.losses import detection_bce
+from keras_rtd.objectives.detection import WeightedDetection
 from keras_rtd.objectives.losses import masked_tokens
+from keras_rtd.objectives.registry import register
+from keras_rtd.objectives.replacement import replaced_text
+from keras_rtd.objectives.term_metrics import PredictionMetrics
+from keras_rtd.utils.setting import SettingError
+from keras_rtd.utils.setting import setting
 
 
-@dataclasses.dataclass(kw_only=True, eq=False)
-class Electric(Corruption):
+@register
+class Electric(WeightedDetection, Corruption):
     """Noise-contrastive estimation of a cloze model.
 
     https://aclanthology.org/2020.emnlp-main.20; reference run_pretraining.py
     with `electric_objective`. A two-tower generator gives the distribution q
     of every token from what stands left and right of it, in one pass over the
-    whole text, and draws the noise at the masked positions. The encoder's
+    whole text, and samples the noise at the masked positions. The encoder's
     detection head gives an energy, and energy + log q + log(mask_rate / (1 -
-    mask_rate)) is the logit of "this token is noise"; a draw that happens to
+    mask_rate)) is the logit of "this token is noise"; a sample that happens to
     be the original token is noise too. Loss = generator_weight * that of the
     generator over all tokens that may be masked + discriminator_weight *
     binary cross-entropy of all real tokens.
@@ -33,85 +37,110 @@ class Electric(Corruption):
     without masks, whose replacements were given, the logits are the bare
     energies.
 
-    Args:
-        discriminator_weight: float. Defaults to 50.0.
-        mask_rate: float. Share of noise that the logits assume, the mask rate
-            of the data. Defaults to 0.15.
-        special_ids: list of int or `None`. What is never masked: [CLS], [SEP]
-            and [MASK]. `None` takes the tokenizer's.
-        generator_weight, temperature, final_temperature, temperature_steps,
-            disallow_correct: see `Corruption`. The estimate is right only for
-            draws from q itself, the defaults.
-
-    Raises:
-        ValueError: `unigram_warmup_steps`, whose draws are not from q, or
-            `frozen_generator`, as q is part of the loss.
+    The estimate is right only for samples from q itself: with a temperature
+    of 1 and right tokens allowed, the defaults.
     """
 
     name = "electric"
-    generator = "two_tower"
-    has_detector = True
-    trains_detector = True
-    detects_all_tokens = True
-    token_parts = ("generator", "cloze")
+    tokenizer_options = ("special_ids",)
 
-    discriminator_weight: float = 50.0
-    mask_rate: float = 0.15
-    special_ids: list[int] | None = None
+    mask_rate: float = setting(
+        0.15,
+        "Share of noise that the logits assume: the mask rate of the data.",
+        flag=False,
+        above=0,
+        below=1,
+    )
+    special_ids: list[int] | None = setting(
+        None,
+        "Ids of the tokens that are never masked (default the tokenizer's "
+        "[CLS], [SEP] and [MASK]).",
+        flag=False,
+    )
 
     def __post_init__(self):
         super().__post_init__()
         if self.unigram_warmup_steps:
-            raise ValueError(
-                "electric learns from the generator's draws alone: "
-                "`unigram_warmup_steps` must be 0. "
-                f"Received: {self.unigram_warmup_steps}"
+            raise SettingError(
+                "unigram_warmup_steps",
+                "0: electric learns from the generator's samples alone",
+                self.unigram_warmup_steps,
             )
         if self.frozen_generator:
-            raise ValueError(
-                "electric learns its generator's q along with the energies: "
-                "`frozen_generator` must be False."
+            raise SettingError(
+                "frozen_generator",
+                "False: electric learns its generator's q along with the "
+                "energies",
+                True,
             )
-        if not 0 < self.mask_rate < 1:
-            raise ValueError(
-                "`mask_rate` must be between 0 and 1. "
-                f"Received: {self.mask_rate}"
-            )
+        self._given_special_ids = self.special_ids
 
     def set_tokenizer(self, tokenizer):
-        self.special_ids = [
-            tokenizer.cls_token_id,
-            tokenizer.sep_token_id,
-            tokenizer.mask_token_id,
-        ]
+        if self._given_special_ids is None:
+            self.special_ids = [
+                tokenizer.cls_token_id,
+                tokenizer.sep_token_id,
+                tokenizer.mask_token_id,
+            ]
 
-    def forward(self, networks, batch, seed, step, training=None):
+    def get_config(self):
+        # The tokenizer's are read from the tokenizer again.
+        return {**super().get_config(), "special_ids": self._given_special_ids}
+
+    # === Networks ===
+
+    @classmethod
+    def generator_class(cls, encoder_class):
+        return ElectraTwoTowerGenerator
+
+    def generator_width(self, generator):
+        return 2 * generator.hidden_dim
+
+    def tasks(self):
+        # A two-tower generator is no encoder that reads [MASK].
+        found = super().tasks()
+        del found["masked_lm"]
+        return found
+
+    def generator_flops(self, model, sequence_length, masked_share):
+        generator = model.generator
+        towers = 2 * generator.flops_per_token(sequence_length)
+        width = self.generator_width(generator)
+        return towers + costs.masked_lm_head_flops(generator, width)
+
+    # === Training step ===
+
+    def generator_inputs(self, batch):
+        token_ids = ops.cast(batch["token_ids"], "int32")
+        return token_ids, None, token_ids
+
+    def forward(self, model, batch, seed, step, training=None):
         token_ids = ops.cast(batch["token_ids"], "int32")
         positions = ops.cast(batch["mask_positions"], "int32")
-        head = networks.masked_lm_head
+        head = model.masked_lm_head
         features = head.features(
-            networks.generator_encode(batch, token_ids, training)
+            model.generator_encode(batch, token_ids, training)
         )
-        nll, drawn, best = head.score(features, token_ids, seed)
+        nll, sampled, best = head.score(features, token_ids, seed)
         at_slots = gather_positions(features, positions)
         if "sampled_ids" in batch:
             sampled = ops.cast(batch["sampled_ids"], "int32")
-        elif self.changes_draws:
-            sampled = self.draw(batch, head.logits(at_slots), seed, step)
+        elif self.changes_samples:
+            sampled = self.sample(batch, head.logits(at_slots), seed, step)
         else:
-            sampled = ops.take_along_axis(drawn, positions, axis=1)
+            sampled = ops.take_along_axis(sampled, positions, axis=1)
         shown = replaced_text(batch, sampled)
         # Of the token shown, from that of the original.
         log_q = head.logits_of(features, shown)
         log_q = log_q - head.logits_of(features, token_ids) - nll
-        energies = networks.detection_head(
-            networks.encode(batch, shown, training)
-        )
+        energies = model.detection_head(model.encode(batch, shown, training))
         masked = masked_tokens(batch)
         odds = math.log(self.mask_rate / (1.0 - self.mask_rate))
         noisy = ops.max(masked, axis=-1, keepdims=True)
         return {
             "generator_features": at_slots,
+            "generator_nll": ops.take_along_axis(nll, positions, axis=1),
+            "predicted_ids": ops.take_along_axis(best, positions, axis=1),
             "cloze_nll": nll,
             "cloze_ids": best,
             "sampled_ids": sampled,
@@ -131,46 +160,27 @@ class Electric(Corruption):
                 "pretrainer a preprocessor, or objective_config="
                 '{"special_ids": [CLS, SEP, MASK]} with their ids.'
             )
-        real = real_tokens(batch)
-        candidates = real
+        candidates = real_tokens(batch)
         for special in self.special_ids:
             other = ops.not_equal(batch["token_ids"], special)
             candidates = candidates * ops.cast(other, "float32")
-        return {
-            "generator": masked_slots(batch),
-            "cloze": candidates,
-            "discriminator": real,
-        }
+        return {**super().weights(batch), "cloze": candidates}
 
-    def parts(self, batch, outputs):
-        logits, labels = (
-            outputs["discriminator_logits"],
-            outputs["is_replaced"],
-        )
-        every = {
-            "loss": outputs["cloze_nll"],
-            "predicted": outputs["cloze_ids"],
-            "targets": ops.cast(batch["token_ids"], "int32"),
-        }
-        positions = ops.cast(batch["mask_positions"], "int32")
+    def terms(self, batch, outputs):
         return {
-            "generator": {
-                "drawn": outputs["sampled_ids"],
-                **{
-                    name: ops.take_along_axis(value, positions, axis=1)
-                    for name, value in every.items()
-                },
-            },
-            "cloze": every,
-            "discriminator": {
-                "loss": detection_bce(logits, labels),
-                "logits": logits,
-                "labels": labels,
+            **super().terms(batch, outputs),
+            "cloze": {
+                "loss": outputs["cloze_nll"],
+                "predicted": outputs["cloze_ids"],
+                "targets": ops.cast(batch["token_ids"], "int32"),
             },
         }
 
-    def combine(self, losses):
-        return (
-            self.generator_weight * losses["cloze"]
-            + self.discriminator_weight * losses["discriminator"]
-        )
+    def term_weights(self):
+        return {
+            "cloze": self.generator_weight,
+            "discriminator": self.discriminator_weight,
+        }
+
+    def metrics(self):
+        return [*super().metrics(), PredictionMetrics("cloze")]

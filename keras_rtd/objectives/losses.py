@@ -2,8 +2,8 @@
 
 from keras import ops
 
+from keras_rtd.kernels.vocabulary_axis import IMPOSSIBLE
 from keras_rtd.layers.sampler import hit_slots
-from keras_rtd.layers.vocabulary_axis import IMPOSSIBLE
 
 # The reference's guard against an empty batch (run_pretraining.py).
 EPSILON = 1e-6

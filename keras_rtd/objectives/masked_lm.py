@@ -1,21 +1,23 @@
 """Objectives in which the encoder itself predicts tokens."""
 
-import dataclasses
-
 from keras import ops
 
 from keras_rtd.layers.heads import gather_positions
-from keras_rtd.objectives.base import Objective
-from keras_rtd.objectives.base import masked_slots
 from keras_rtd.objectives.base import real_tokens
 from keras_rtd.objectives.corruption import Corruption
+from keras_rtd.objectives.detection import Detection
 from keras_rtd.objectives.electra import Electra
 from keras_rtd.objectives.losses import copy_or_correct_nll
-from keras_rtd.objectives.losses import detection_bce
+from keras_rtd.objectives.prediction import Prediction
+from keras_rtd.objectives.prediction import WeightedPrediction
+from keras_rtd.objectives.prediction import predict_masked
+from keras_rtd.objectives.registry import register
+from keras_rtd.objectives.term_metrics import PredictionMetrics
+from keras_rtd.utils.setting import setting
 
 
-@dataclasses.dataclass(kw_only=True, eq=False)
-class MaskedLM(Objective):
+@register
+class MaskedLM(Prediction):
     """Masked language modelling, as BERT is trained: no generator.
 
     The encoder reads the text with [MASK] and predicts the masked tokens. It
@@ -23,157 +25,100 @@ class MaskedLM(Objective):
     """
 
     name = "mlm"
-    encoder_predicts = "masked"
-    token_parts = ("masked_lm",)
 
-    def forward(self, networks, batch, seed, step, training=None):
-        encoded = networks.encode(batch, batch["masked_token_ids"], training)
-        return predict_masked(networks, batch, encoded)
+    def tasks(self):
+        return {"masked_lm": ("backbone", "encoder_lm_head")}
 
-    def weights(self, batch):
-        return {"masked_lm": masked_slots(batch)}
+    def forward(self, model, batch, seed, step, training=None):
+        encoded = model.encode(batch, batch["masked_token_ids"], training)
+        return predict_masked(model, batch, encoded)
 
-    def parts(self, batch, outputs):
-        return {"masked_lm": masked_part(batch, outputs)}
-
-    def combine(self, losses):
-        return losses["masked_lm"]
+    def term_weights(self):
+        return {"masked_lm": 1.0}
 
 
-@dataclasses.dataclass(kw_only=True, eq=False)
-class ReplaceMLM(Corruption):
+@register
+class ReplaceMLM(WeightedPrediction, Corruption):
     """Masked language modelling on text without [MASK] (paper §3.4).
 
-    The encoder reads the generator's draws in place of [MASK], and predicts
+    The encoder reads the generator's samples in place of [MASK], and predicts
     the original tokens at the masked positions. Loss = generator_weight *
     generator's + masked_lm_weight * encoder's.
-
-    Args:
-        masked_lm_weight: float. Defaults to 1.0.
-        generator_weight, temperature, final_temperature, temperature_steps,
-            disallow_correct, unigram_warmup_steps, frozen_generator: see
-            `Corruption`.
     """
 
     name = "replace_mlm"
-    encoder_predicts = "masked"
-    token_parts = ("generator", "masked_lm")
 
-    masked_lm_weight: float = 1.0
-
-    def forward(self, networks, batch, seed, step, training=None):
-        outputs = self.corrupt(networks, batch, seed, step, training)
-        encoded = networks.encode(
-            batch, outputs["corrupted_token_ids"], training
-        )
-        return {**outputs, **predict_masked(networks, batch, encoded)}
-
-    def weights(self, batch):
-        return {**super().weights(batch), "masked_lm": masked_slots(batch)}
-
-    def parts(self, batch, outputs):
-        return {
-            **super().parts(batch, outputs),
-            "masked_lm": masked_part(batch, outputs),
-        }
-
-    def combine(self, losses):
-        return (
-            self.generator_term(losses)
-            + self.masked_lm_weight * losses["masked_lm"]
-        )
+    def forward(self, model, batch, seed, step, training=None):
+        outputs = self.corrupt(model, batch, seed, step, training)
+        encoded = model.encode(batch, outputs["corrupted_token_ids"], training)
+        return {**outputs, **predict_masked(model, batch, encoded)}
 
 
-@dataclasses.dataclass(kw_only=True, eq=False)
-class AllTokensMLM(Corruption):
+@register
+class AllTokensMLM(Prediction, Detection, Corruption):
     """The encoder predicts every token, with a copy mechanism (paper §3.4).
 
-    It reads the generator's draws in place of [MASK], and gives the token it
+    It reads the generator's samples in place of [MASK], and gives the token it
     reads the probability D + (1 - D) * softmax, every other one (1 - D) *
     softmax. D is its detection head's probability of "original": that head is
     trained by this loss alone, and its figures are reported as a
     detector's. Loss = generator_weight * generator's + all_tokens_weight *
-    mean over all real tokens. The paper does not say how it weighed the two.
-
-    Args:
-        all_tokens_weight: float. Defaults to 7.0, about one over the usual
-            mask rate: the masked tokens then weigh what they do in
-            `ReplaceMLM`.
-        generator_weight, temperature, final_temperature, temperature_steps,
-            disallow_correct, unigram_warmup_steps, frozen_generator: see
-            `Corruption`.
+    mean over all real tokens. The paper does not say how it weighed the two;
+    7, about one over the usual mask rate, gives masked tokens the weight they
+    have in `ReplaceMLM`.
     """
 
     name = "all_tokens_mlm"
-    has_detector = True
-    detects_all_tokens = True
-    encoder_predicts = "all"
-    token_parts = ("generator", "masked_lm", "all_tokens")
 
-    all_tokens_weight: float = 7.0
+    all_tokens_weight: float = setting(
+        7.0, "Weight of the encoder's loss over all tokens.", at_least=0
+    )
 
-    def forward(self, networks, batch, seed, step, training=None):
-        outputs = self.corrupt(networks, batch, seed, step, training)
+    def predicted_share(self, masked_share):
+        return 1.0
+
+    def forward(self, model, batch, seed, step, training=None):
+        outputs = self.corrupt(model, batch, seed, step, training)
         shown = outputs["corrupted_token_ids"]
-        encoded = networks.encode(batch, shown, training)
-        head = networks.encoder_lm_head
+        encoded = model.encode(batch, shown, training)
+        head = model.encoder_lm_head
         features = head.features(encoded)
         targets = ops.cast(batch["token_ids"], "int32")
-        logits = networks.detection_head(encoded)
+        logits = model.detection_head(encoded)
         nll, predicted = copy_or_correct(head, features, targets, shown, logits)
+        positions = ops.cast(batch["mask_positions"], "int32")
         return {
             **outputs,
             "discriminator_logits": logits,
-            "encoder_features": gather_positions(
-                features, batch["mask_positions"]
-            ),
+            "encoder_features": gather_positions(features, positions),
+            "encoder_nll": ops.take_along_axis(nll, positions, axis=1),
+            "encoder_ids": ops.take_along_axis(predicted, positions, axis=1),
             "token_nll": nll,
             "token_ids": predicted,
         }
 
     def weights(self, batch):
-        real = real_tokens(batch)
-        return {
-            **super().weights(batch),
-            "masked_lm": masked_slots(batch),
-            "all_tokens": real,
-            "discriminator": real,
-        }
+        return {**super().weights(batch), "all_tokens": real_tokens(batch)}
 
-    def parts(self, batch, outputs):
-        logits, labels = (
-            outputs["discriminator_logits"],
-            outputs["is_replaced"],
-        )
-        every = {
-            "loss": outputs["token_nll"],
-            "predicted": outputs["token_ids"],
-            "targets": ops.cast(batch["token_ids"], "int32"),
-        }
-        positions = ops.cast(batch["mask_positions"], "int32")
+    def terms(self, batch, outputs):
         return {
-            **super().parts(batch, outputs),
-            "masked_lm": {
-                name: ops.take_along_axis(value, positions, axis=1)
-                for name, value in every.items()
-            },
-            "all_tokens": every,
-            "discriminator": {
-                "loss": detection_bce(logits, labels),
-                "logits": logits,
-                "labels": labels,
+            **super().terms(batch, outputs),
+            "all_tokens": {
+                "loss": outputs["token_nll"],
+                "predicted": outputs["token_ids"],
+                "targets": ops.cast(batch["token_ids"], "int32"),
             },
         }
 
-    def combine(self, losses):
-        return (
-            self.generator_term(losses)
-            + self.all_tokens_weight * losses["all_tokens"]
-        )
+    def term_weights(self):
+        return {**super().term_weights(), "all_tokens": self.all_tokens_weight}
+
+    def metrics(self):
+        return [*super().metrics(), PredictionMetrics("all_tokens")]
 
 
-@dataclasses.dataclass(kw_only=True, eq=False)
-class CorrectiveLM(Electra):
+@register
+class CorrectiveLM(WeightedPrediction, Electra):
     """Detection, and correction at the masked positions (COCO-LM's).
 
     ELECTRA's loss, and the negative log-likelihood of the original token at
@@ -181,27 +126,17 @@ class CorrectiveLM(Electra):
     softmax, where D is the detection head's probability of "original",
     without gradient to it. Source: https://arxiv.org/abs/2102.08473, §3.1;
     its contrastive task is not here.
-
-    Args:
-        masked_lm_weight: float. Weight of the correction. Defaults to 1.0.
-        discriminator_weight, generator_weight, temperature,
-            final_temperature, temperature_steps, disallow_correct,
-            unigram_warmup_steps, frozen_generator: see `Electra`.
     """
 
     name = "clm_masked"
-    encoder_predicts = "masked"
-    token_parts = ("generator", "masked_lm")
 
-    masked_lm_weight: float = 1.0
-
-    def forward(self, networks, batch, seed, step, training=None):
-        outputs = self.corrupt(networks, batch, seed, step, training)
+    def forward(self, model, batch, seed, step, training=None):
+        outputs = self.corrupt(model, batch, seed, step, training)
         shown = outputs["corrupted_token_ids"]
-        encoded = networks.encode(batch, shown, training)
-        logits = networks.detection_head(encoded)
+        encoded = model.encode(batch, shown, training)
+        logits = model.detection_head(encoded)
         positions = ops.cast(batch["mask_positions"], "int32")
-        head = networks.encoder_lm_head
+        head = model.encoder_lm_head
         features = head.features(encoded, positions)
         here = ops.take_along_axis(ops.stop_gradient(logits), positions, axis=1)
         nll, predicted = copy_or_correct(
@@ -218,42 +153,6 @@ class CorrectiveLM(Electra):
             "encoder_nll": nll,
             "encoder_ids": predicted,
         }
-
-    def weights(self, batch):
-        return {**super().weights(batch), "masked_lm": masked_slots(batch)}
-
-    def parts(self, batch, outputs):
-        return {
-            **super().parts(batch, outputs),
-            "masked_lm": masked_part(batch, outputs),
-        }
-
-    def combine(self, losses):
-        return (
-            super().combine(losses)
-            + self.masked_lm_weight * losses["masked_lm"]
-        )
-
-
-def predict_masked(networks, batch, encoded):
-    """The encoder's prediction at the masked positions."""
-    head = networks.encoder_lm_head
-    features = head.features(encoded, batch["mask_positions"])
-    nll, _, best = head.score(features, batch["mask_ids"])
-    return {
-        "encoder_features": features,
-        "encoder_nll": nll,
-        "encoder_ids": best,
-    }
-
-
-def masked_part(batch, outputs):
-    """The part `masked_lm` of what `predict_masked` returned."""
-    return {
-        "loss": outputs["encoder_nll"],
-        "predicted": outputs["encoder_ids"],
-        "targets": ops.cast(batch["mask_ids"], "int32"),
-    }
 
 
 def copy_or_correct(head, features, targets, shown, logits):

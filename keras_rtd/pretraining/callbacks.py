@@ -5,6 +5,7 @@ import time
 import keras
 import numpy as np
 
+from keras_rtd.keras_internals import rate_or_schedule
 from keras_rtd.pretraining.report import read_metrics
 from keras_rtd.pretraining.samples import make_samples
 from keras_rtd.pretraining.samples import samples_markdown
@@ -280,7 +281,7 @@ def learning_rate(model):
     """The rate of the newest step."""
     optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
     step = int(np.asarray(keras.ops.convert_to_numpy(optimizer.iterations)))
-    schedule = optimizer._learning_rate
+    schedule = rate_or_schedule(optimizer)
     if callable(schedule):
         schedule = schedule(max(0, step - 1))
     return float(keras.ops.convert_to_numpy(schedule))

@@ -8,6 +8,7 @@ from keras_rtd import objectives
 from keras_rtd.evaluation import glue
 from keras_rtd.evaluation import tagging
 from keras_rtd.layers.masking import MaskingOptions
+from keras_rtd.models import ElectraBackbone
 from keras_rtd.pretraining.config import PretrainConfig
 from keras_rtd.pretraining.config_checks import OBJECTIVE_OPTIONS
 from keras_rtd.pretraining.config_checks import check_objective_options
@@ -15,7 +16,6 @@ from keras_rtd.pretraining.ingredients import build_pretrainer
 from keras_rtd.pretraining.settings import ConfigError
 from keras_rtd.pretraining.settings import parse_flags
 from keras_rtd.pretraining.settings import setting
-from keras_rtd.utils.flops import training_flops
 
 # What the comparison decides, and what a variant may not.
 DECIDED = ("objective", "seed", "train_steps")
@@ -240,7 +240,8 @@ class CompareConfig(PretrainConfig):
         for option in OBJECTIVE_OPTIONS:
             if option not in known:
                 values[option] = defaults[option]
-        alone = objectives.OBJECTIVES[objective].generator is None
+        kind = objectives.find(objective)
+        alone = kind.generator_class(ElectraBackbone) is None
         for option in values:
             of_generator = "generator" in option or option in (
                 "embedding_sharing",
@@ -290,9 +291,9 @@ def flops_per_token(config):
     slots = MaskingOptions(mask_rate=config.mask_rate).num_slots(
         config.sequence_length
     )
-    return training_flops(
+    return model.objective.flops_per_token(
         model,
         config.sequence_length,
         slots,
-        given_draws=config.replacements is not None,
+        given_samples=config.replacements is not None,
     )

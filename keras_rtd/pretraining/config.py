@@ -3,9 +3,10 @@
 import dataclasses
 from typing import ClassVar
 
+from keras_rtd.data.windows import OLD_SEGMENTS
 from keras_rtd.data.windows import SEGMENTS
 from keras_rtd.models import families
-from keras_rtd.models.pretrainer_parts import SHARING
+from keras_rtd.models.encoders import SHARING
 from keras_rtd.objectives import OBJECTIVES
 from keras_rtd.objectives import option_names
 from keras_rtd.pretraining.config_checks import OBJECTIVE_OPTIONS
@@ -78,8 +79,8 @@ class PretrainConfig:
     batch_size: int = setting(128, "windows a step")
     accumulate_steps: int = setting(
         1,
-        "parts of a step's batch that are computed one after the other, to "
-        "need less memory",
+        "micro-batches of a step, computed one after the other to need less "
+        "memory",
     )
     steps_per_execution: int = setting(
         1,
@@ -92,7 +93,7 @@ class PretrainConfig:
         "pair",
         "windows of two segments, of one, or that documents share without "
         "padding, each attending to itself alone",
-        choices=SEGMENTS,
+        choices=(*SEGMENTS, *OLD_SEGMENTS),
     )
     seed: int = setting(0, "of weights, order, masks and draws")
     optimizer: str | None = setting(

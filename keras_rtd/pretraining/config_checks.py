@@ -2,8 +2,7 @@
 
 import dataclasses
 
-from keras_rtd.objectives import OBJECTIVES
-from keras_rtd.objectives import option_names
+from keras_rtd import objectives
 
 # Settings that are options of objectives, where an objective has them.
 OBJECTIVE_OPTIONS = (
@@ -138,11 +137,15 @@ def check_frozen_generator(config):
             "given with --frozen_generator, which drew them",
         )
         return
-    config.check(
-        "frozen_generator",
-        OBJECTIVES[config.objective].generator == "masked_lm",
-        f"left out: --objective={config.objective} draws from no masked LM",
-    )
+    try:
+        objectives.get(config.objective, frozen_generator=True)
+    except ValueError:
+        config.check(
+            "frozen_generator",
+            False,
+            f"left out: --objective={config.objective} samples from no "
+            "masked LM",
+        )
     for name in (
         "embedding_sharing",
         "generator_learning_rate",
@@ -160,22 +163,21 @@ def check_frozen_generator(config):
         )
 
 
-def check_objective_options(config, objectives):
+def check_objective_options(config, names):
     """Refuse options that no objective of a command has.
 
     Args:
         config: `PretrainConfig`.
-        objectives: list of names.
+        names: list of the objectives' names.
 
     Raises:
         ConfigError: the first such setting.
     """
-    known = {name for o in objectives for name in option_names(o)}
+    known = {name for o in names for name in objectives.option_names(o)}
     defaults = config.defaults()
     for name in OBJECTIVE_OPTIONS:
         config.check(
             name,
             name in known or getattr(config, name) == defaults[name],
-            f"left out: --objective={' or '.join(objectives)} has no such "
-            "option",
+            f"left out: --objective={' or '.join(names)} has no such option",
         )

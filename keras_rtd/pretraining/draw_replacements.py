@@ -28,8 +28,9 @@ from keras_rtd.data.prepared import PreparedCorpus
 from keras_rtd.data.replacements import data_settings
 from keras_rtd.data.replacements import uniform_of
 from keras_rtd.data.replacements import write_replacements
+from keras_rtd.data.windows import OLD_SEGMENTS
 from keras_rtd.data.windows import SEGMENTS
-from keras_rtd.layers import vocabulary_axis
+from keras_rtd.kernels import vocabulary_axis
 from keras_rtd.layers.masking import MaskingOptions
 from keras_rtd.models.frozen_generator import load_masked_lm
 from keras_rtd.models.pretrainer import encoder_inputs
@@ -40,6 +41,7 @@ from keras_rtd.pretraining.settings import ConfigError
 from keras_rtd.pretraining.settings import parse_arguments
 from keras_rtd.pretraining.settings import setting
 from keras_rtd.utils.hardware import fast_dtype
+from keras_rtd.utils.targets import check_inputs
 
 # Windows that go through the generator at once.
 ROWS = 64
@@ -62,7 +64,9 @@ class ReplacementsConfig:
     seed: int = setting(0, "the run's")
     sequence_length: int = setting(128, "tokens a window")
     mask_rate: float = setting(0.15, "share of tokens the generator fills")
-    segments: str = setting("pair", "as the run's", choices=SEGMENTS)
+    segments: str = setting(
+        "pair", "as the run's", choices=(*SEGMENTS, *OLD_SEGMENTS)
+    )
     temperature: float = setting(1.0, "of the draws")
     final_temperature: float | None = setting(
         None, "where the temperature goes within --temperature_steps"
@@ -112,6 +116,7 @@ def draw_replacements(config):
         ValueError: data that is not prepared, or of another tokenizer than
             the generator's.
     """
+    check_inputs(config.output, [*config.data, config.generator])
     dtype = fast_dtype() if config.dtype == "auto" else config.dtype
     masked_lm = load_masked_lm(config.generator, dtype=dtype)
     corpus = PreparedCorpus(

@@ -20,7 +20,7 @@ class Health:
     """Looks at a run's evaluations on held-out text.
 
     Args:
-        objective: `keras_rtd.objectives.base.Objective`.
+        objective: `keras_rtd.objectives.Objective`.
         unigram: float (vocabulary,), the corpus's word frequencies.
         train_steps: int. Of the whole run.
     """
@@ -98,15 +98,14 @@ class Health:
         return None
 
     def _class_prior(self, rows):
-        if not self.objective.trains_detector:
-            return None
         loss = _values(rows, "val_discriminator_loss")
-        shares = _values(rows, "val_replaced_rate")
-        if not self.objective.detects_all_tokens:
-            # Of the masked tokens, whose draws are right or replaced.
-            right = _values(rows, "val_sampled_accuracy")
-            shares = right and [1.0 - value for value in right]
-        if loss is None or shares is None or not self._late(rows):
+        shares = [
+            self.objective.replaced_share(
+                {name.removeprefix("val_"): v for name, v in row.items()}
+            )
+            for row in rows
+        ]
+        if loss is None or None in shares or not self._late(rows):
             return None
         gains = [
             1.0 - value / max(_entropy(share), 1e-9)

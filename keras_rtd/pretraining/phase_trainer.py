@@ -9,7 +9,6 @@ from keras_rtd.pretraining.description import description
 from keras_rtd.pretraining.health import Health
 from keras_rtd.pretraining.ingredients import datasets
 from keras_rtd.utils.flops import matmul_rate
-from keras_rtd.utils.flops import training_flops
 
 
 class PhaseTrainer:
@@ -58,11 +57,11 @@ class PhaseTrainer:
         if strategy.is_chief:
             # Only now that the data was found good: it binds later runs.
             self.run.write_json(self.run.config, self.facts)
-        flops = training_flops(
+        flops = pretrainer.objective.flops_per_token(
             pretrainer,
             phase.sequence_length,
             held_out[0]["mask_positions"].shape[1],
-            given_draws=config.replacements is not None,
+            given_samples=config.replacements is not None,
         )
         progress = ProgressLine(
             done,
@@ -81,7 +80,7 @@ class PhaseTrainer:
                     self.unigram,
                     pretrainer.tokenizer.special_token_ids,
                 )
-                if pretrainer.objective.has_detector
+                if pretrainer.objective.has_detector()
                 else None
             ),
             writer=self.writer,

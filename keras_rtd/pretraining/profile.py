@@ -65,23 +65,17 @@ def profile(pretrainer, batches, folder, repeats=REPEATS):
 
 
 def _programs(model, batch):
-    everywhere = model.objective.generator == "two_tower"
+    generator_inputs = model.objective.generator_inputs
 
     def generator(batch):
-        name = "token_ids" if everywhere else "masked_token_ids"
-        return total(model.generator_encode(batch, batch[name], training=True))
+        token_ids, *_ = generator_inputs(batch)
+        return total(model.generator_encode(batch, token_ids, training=True))
 
     def head(batch):
-        name = "token_ids" if everywhere else "masked_token_ids"
-        encoded = model.generator_encode(batch, batch[name], training=True)
-        positions = None if everywhere else batch["mask_positions"]
-        return total(
-            *model.masked_lm_head.score(
-                model.masked_lm_head.features(encoded, positions),
-                batch["token_ids" if everywhere else "mask_ids"],
-                seed=0,
-            )
-        )
+        token_ids, positions, targets = generator_inputs(batch)
+        encoded = model.generator_encode(batch, token_ids, training=True)
+        features = model.masked_lm_head.features(encoded, positions)
+        return total(*model.masked_lm_head.score(features, targets, seed=0))
 
     def discriminator(batch):
         encoded = model.encode(batch, batch["token_ids"], training=True)
@@ -104,13 +98,8 @@ def _programs(model, batch):
         return run
 
     functions = [discriminator, forward]
-    if _generator_runs(model, batch):
+    if generator_inputs(batch) is not None:
         functions += [generator, head]
     return {function.__name__: in_scope(function) for function in functions} | {
         "gradients": gradients
     }
-
-
-def _generator_runs(model, batch):
-    given = model.objective.frozen_generator and "sampled_ids" in batch
-    return model.generator is not None and not given

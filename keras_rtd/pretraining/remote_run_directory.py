@@ -5,10 +5,12 @@ import os
 import platform
 import tempfile
 
+from keras_rtd.pretraining.run_directory import NAMES
 from keras_rtd.pretraining.run_directory import RunDirectory
 from keras_rtd.pretraining.run_directory import RunDirectoryError
 from keras_rtd.utils.remote import RemoteFolder
 from keras_rtd.utils.remote import is_remote
+from keras_rtd.utils.targets import has_keys
 
 
 def open_run_directory(path):
@@ -63,6 +65,21 @@ class RemoteRunDirectory(RunDirectory):
             raise RunDirectoryError(
                 f"--run_dir {self.location} cannot be used: {e}"
             ) from e
+
+    def check(self):
+        names = self._folder.names()
+        if self.config.name in names and not has_keys(self.config, "backend"):
+            raise RunDirectoryError(
+                f"--run_dir {self.location} holds a {self.config.name} that is "
+                "no run's. Write to another folder."
+            )
+        found = sorted(set(names) & set(NAMES))
+        if found and not {self.config.name, "writer.json"} & set(names):
+            raise RunDirectoryError(
+                f"--run_dir {self.location} is not a run directory, but holds "
+                f"{found[0]}, which would be overwritten. Write to another "
+                "folder."
+            )
 
     def shown(self, path):
         return f"{self.location}/{path.relative_to(self.path).as_posix()}"

@@ -3,7 +3,6 @@
 import html
 import json
 import math
-import os
 import pathlib
 
 from keras_rtd.pretraining.curves import curves_section
@@ -11,7 +10,10 @@ from keras_rtd.pretraining.curves import figures_section
 from keras_rtd.pretraining.examples import examples_section
 from keras_rtd.pretraining.line_chart import format_count
 from keras_rtd.pretraining.line_chart import format_value
+from keras_rtd.utils.targets import Kind
+from keras_rtd.utils.writing import write_text
 
+TITLE = ": pre-training report</title>"
 STYLE = pathlib.Path(__file__).with_name("report.css")
 
 
@@ -26,7 +28,8 @@ def write_report(run_dir):
         `pathlib.Path` of the page, which appears whole or not at all.
 
     Raises:
-        ValueError: a file that cannot be read, with its name and line.
+        ValueError: a file that cannot be read, with its name and line, or a
+            `report.html` that is another page.
     """
     run_dir = pathlib.Path(run_dir)
     rows = read_metrics(run_dir / "metrics.jsonl")
@@ -50,14 +53,16 @@ def write_report(run_dir):
         ],
     )
     path = run_dir / "report.html"
-    temporary = run_dir / "report.html.tmp"
-    try:
-        # A path in the settings may hold bytes that are no text.
-        temporary.write_text(page, "utf-8", errors="backslashreplace")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    # A path in the settings may hold bytes that are no text.
+    write_text(path, page, REPORT, errors="backslashreplace")
     return path
+
+
+def _is_report(path):
+    return TITLE.encode() in path.read_bytes()
+
+
+REPORT = Kind("a run's report", _is_report)
 
 
 def read_metrics(path):
@@ -131,7 +136,7 @@ def _page(heading, sections):
 <meta name="viewport" content="width=device-width, initial-scale=1"/>
 <meta http-equiv="Content-Security-Policy"
  content="default-src 'none'; style-src 'unsafe-inline'"/>
-<title>{html.escape(heading)}: pre-training report</title>
+<title>{html.escape(heading)}{TITLE}
 <style>
 {STYLE.read_text(encoding="utf-8")}</style>
 </head>

@@ -28,6 +28,7 @@ from keras_rtd.training import Checkpoint
 from keras_rtd.training import CheckpointError
 from keras_rtd.training import get_strategy
 from keras_rtd.training.strategy import LostWorkerError
+from keras_rtd.training.strategy import start_processes
 from keras_rtd.utils.step_times import table
 
 
@@ -38,7 +39,8 @@ def main(config_class, description, argv=None):
         int, the exit status. What a person can mend ends with one line.
     """
     config = parse_arguments(config_class, description, argv)
-    return run_safely(pretrain, config)
+    status = start_processes(config.strategy)
+    return run_safely(pretrain, config) if status is None else status
 
 
 def run_safely(work, config):
@@ -108,6 +110,7 @@ def pretrain(config):
 def _pretrain(config, strategy):
     _check_parts(config, strategy)
     run = open_run_directory(config.run_dir)
+    run.check()
     settings = {**config.binding(), "backend": keras.config.backend()}
     _check_same_run(run, settings, config.defaults())
     if run.finished:
@@ -176,7 +179,7 @@ def _train(config, run, settings, strategy):
         run.checkpoints,
         every=config.checkpoint_every,
         keep=config.keep_checkpoints,
-        best=pretrainer.objective.best_metric,
+        best=pretrainer.objective.best_metric(),
         config=settings,
         writes=strategy.is_chief,
     )

@@ -4,9 +4,35 @@ import fcntl
 import json
 import os
 import pathlib
-import shutil
+import re
 
 from keras_rtd.utils.remote import is_remote
+from keras_rtd.utils.targets import PRESET
+from keras_rtd.utils.targets import check_folder
+from keras_rtd.utils.targets import has_keys
+from keras_rtd.utils.writing import new_path
+from keras_rtd.utils.writing import remove_leftovers
+from keras_rtd.utils.writing import write_text
+
+# What a pre-training or a fine-tuning writes into its directory.
+NAMES = (
+    "best",
+    "best.json",
+    "checkpoints",
+    "config.json",
+    "finished.json",
+    "metrics.jsonl",
+    "preset",
+    "profile",
+    "report.html",
+    "results.json",
+    "results.md",
+    "run.lock",
+    "samples.json",
+    "saved_model",
+    "seed-*",
+    "tensorboard",
+)
 
 
 class RunDirectoryError(RuntimeError):
@@ -20,8 +46,9 @@ class RunDirectory:
         path: string. Made if absent.
 
     Raises:
-        RunDirectoryError: another process is using it, it cannot be made, or
-            it is a URL where only folders are written to.
+        RunDirectoryError: another process is using it, it cannot be made,
+            it holds files of others under the names of a run's, or it is a
+            URL where only folders are written to.
     """
 
     def __init__(self, path):
@@ -29,6 +56,10 @@ class RunDirectory:
             raise RunDirectoryError(
                 f"--run_dir {path} must be a folder of this machine here; "
                 "pre-training recipes write to object stores"
+            )
+        if not os.fspath(path):
+            raise RunDirectoryError(
+                "--run_dir is empty. Use --run_dir=. for the current folder."
             )
         self.path = pathlib.Path(path)
         self.location = str(path)
@@ -55,8 +86,23 @@ class RunDirectory:
     def publish(self, path):
         """Bring a file or folder to where it stays; here it is there."""
 
+    def check(self):
+        """Refuse a directory where a run would overwrite others' files."""
+        try:
+            check_folder(self.path, NAMES, self._is_run, "a run directory")
+        except ValueError as e:
+            raise RunDirectoryError(f"--run_dir {e}") from e
+
+    def _is_run(self, folder):
+        if (folder / self.config.name).exists():
+            return has_keys(folder / self.config.name, "backend")
+        # A run that was killed before it had anything else.
+        lock = folder / "run.lock"
+        return lock.is_file() and re.fullmatch(rb"\d*", lock.read_bytes())
+
     def acquire(self):
         """Take the lock; the system frees a dead process's."""
+        self.check()
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock = open(self.path / "run.lock", "a+")
@@ -86,11 +132,7 @@ class RunDirectory:
 
     def clean(self):
         """Remove what a killed process left half-written."""
-        for leftover in self.path.glob("*.tmp"):
-            if leftover.is_dir():
-                shutil.rmtree(leftover)
-            else:
-                leftover.unlink()
+        remove_leftovers(self.path)
 
     def read_config(self):
         """The settings of the run that was started here, or `None`."""
@@ -114,14 +156,14 @@ class RunDirectory:
 
     def write_text(self, path, text):
         """Write a text file whole or not at all."""
-        temporary = path.with_name(path.name + ".tmp")
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, path)
+        write_text(path, text)
 
     def append_metrics(self, row):
         """Add one evaluation to metrics.jsonl."""
         with open(self.metrics, "a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
 
     def rewind(self, step):
         """Forget what was written after `step`: it will happen again."""
@@ -146,12 +188,9 @@ class RunDirectory:
         return json.loads(self.samples.read_text("utf-8"))
 
     def replace_folder(self, path, write):
-        """Make the folder `path` by `write(temporary)`, whole or not."""
-        temporary = path.with_name(path.name + ".tmp")
-        shutil.rmtree(temporary, ignore_errors=True)
-        write(str(temporary))
-        shutil.rmtree(path, ignore_errors=True)
-        os.replace(temporary, path)
+        """Make the preset `path` by `write(temporary)`, whole or not."""
+        with new_path(path, PRESET) as temporary:
+            write(temporary)
 
     def finish(self, summary):
         """Mark the run as done."""

@@ -12,8 +12,7 @@ import types
 
 from keras_rtd import objectives
 from keras_rtd.models import families
-from keras_rtd.models.presets import DIRECTORY
-from keras_rtd.utils.flops import training_flops
+from keras_rtd.models.bundled import DIRECTORY
 
 # Weight, gradient and Adam's two moments, float32; a bfloat16 copy in use.
 STATE_BYTES = 4 + 4 + 8 + 2
@@ -89,7 +88,7 @@ def estimate(schedule, device, count, utilisation=0.4, overlap=0.0):
     sizes = preset_sizes(schedule.preset)
     parameters = parameter_count(sizes)
     tokens = schedule.batch_size * schedule.sequence_length // count
-    flops = tokens * training_flops(
+    flops = tokens * sizes.objective.flops_per_token(
         sizes, schedule.sequence_length, schedule.predictions
     )
     traffic = ring_bytes(parameters * GRADIENT_BYTES, count)

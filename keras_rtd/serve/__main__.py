@@ -4,13 +4,20 @@ python -m keras_rtd.serve runs/mine --port 8000
 """
 
 import argparse
+import dataclasses
 import importlib.util
+import ipaddress
 import logging
 import signal
 import socket
 import sys
 
 from keras_rtd.serve.requests import Limits
+from keras_rtd.utils.setting import SettingError
+from keras_rtd.utils.setting import check_settings
+
+# The names under which a browser of this machine finds the server.
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 def main(argv=None):
@@ -20,9 +27,17 @@ def main(argv=None):
         if importlib.util.find_spec(name) is None:
             install = "pip install 'keras_rtd[serve]'"
             parser.exit(2, f"error: serving needs {name}: {install}\n")
+    limits = Limits(
+        **{f.name: getattr(options, f.name) for f in dataclasses.fields(Limits)}
+    )
     try:
+        check_settings(limits)
         # Before the models are loaded, which may take long.
         listener = listen(options.host, options.port)
+    except SettingError as e:
+        parser.error(f"--{e.name} must be {e.rule}. Received: {e.value!r}")
+    except OverflowError:
+        parser.error(f"--port must be 0 to 65535. Received: {options.port}")
     except OSError as e:
         parser.exit(
             2,
@@ -30,42 +45,49 @@ def main(argv=None):
             f"{e.strerror}. Choose another --host or --port.\n",
         )
     with listener:
-        return _serve(parser, options, listener)
+        return _serve(parser, options, limits, listener)
 
 
-def _serve(parser, options, listener):
-    import uvicorn
-
+def _serve(parser, options, limits, listener):
+    from keras_rtd.serve import guard
     from keras_rtd.serve.app import make_app
     from keras_rtd.serve.batching import Batcher
     from keras_rtd.serve.loading import load_services
 
     try:
-        services = load_services(options.presets, options.max_batch)
+        guard.reserve_files(limits.max_connections)
+        services = load_services(options.presets, limits.max_batch)
     except ValueError as e:
         parser.exit(2, f"error: {e}\n")
     print("Compiling …", flush=True)
     for service in services:
         service.warm_up()
-    limits = Limits(
-        options.max_body_bytes, options.max_texts, options.max_characters
-    )
+    host, port = listener.getsockname()[:2]
+    for handler in logging.root.handlers:
+        handler.addFilter(guard.OncePerMinute())
     # Uvicorn answers what is in flight, puts these back and raises the signal
     # again: a stop that was asked for is no failure.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
-    batcher = Batcher(options.max_batch, options.max_wait_ms, options.max_queue)
+    batcher = Batcher(limits.max_batch, limits.max_wait_ms, limits.max_queue)
     try:
-        config = uvicorn.Config(
+        server = guard.make_server(
             make_app(services, batcher, limits),
-            log_level="warning",
-            access_log=False,
+            allowed_hosts(options.host, host, options.allowed_hosts),
+            limits,
         )
-        _announce(services, *listener.getsockname()[:2])
-        uvicorn.Server(config).run(sockets=[listener])
+        _announce(services, host, port)
+        server.run(sockets=[listener])
     finally:
         batcher.close()
     return 0
+
+
+def allowed_hosts(host, address, names):
+    """The names in Host headers, of a `host` that turned out as `address`."""
+    if names or ipaddress.ip_address(address).is_loopback:
+        return [*LOOPBACK, host, *names]
+    return ["*"]
 
 
 def _announce(services, host, port):
@@ -91,18 +113,6 @@ def listen(host, port):
     return listener
 
 
-def _number(kind, least, most=None):
-    def parse(text):
-        value = kind(text)
-        if not value >= least or (most is not None and value > most):
-            raise ValueError
-        return value
-
-    upper = "" if most is None else f" and at most {most}"
-    parse.__name__ = f"{kind.__name__} of at least {least}{upper}:"
-    return parse
-
-
 def _parser():
     parser = argparse.ArgumentParser(
         prog="python -m keras_rtd.serve",
@@ -115,41 +125,36 @@ def _parser():
         metavar="preset",
         help="a preset directory, or a run directory; one for each endpoint",
     )
-    count = _number(int, 1)
     add = parser.add_argument
-    add("--host", default="127.0.0.1", help="address to listen on")
-    add("--port", type=_number(int, 0, 65535), default=8000, help="0: any")
-    add("--max_batch", type=count, default=32, help="most rows run together")
     add(
-        "--max_wait_ms",
-        type=_number(float, 0, 10_000),
-        default=5.0,
-        help="how long a row waits for others to run with it",
+        "--host",
+        default="127.0.0.1",
+        help="Address to listen on; the default is reached from this machine "
+        "only.",
     )
     add(
-        "--max_queue",
-        type=count,
-        default=1024,
-        help="waiting rows beyond which requests are answered with 503",
+        "--port",
+        type=int,
+        default=8000,
+        help="TCP port to listen on; 0 takes a free one.",
     )
     add(
-        "--max_texts",
-        type=count,
-        default=Limits.max_texts,
-        help="texts in a request",
+        "--allowed_hosts",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="Host names under which clients may call the server, such as "
+        "models.example.org or *.example.org; other Host headers get 421. "
+        "Without it, localhost and the --host are allowed on a loopback "
+        "address, and every name on others.",
     )
-    add(
-        "--max_characters",
-        type=count,
-        default=Limits.max_characters,
-        help="characters of a text",
-    )
-    add(
-        "--max_body_bytes",
-        type=count,
-        default=Limits.max_body_bytes,
-        help="bytes of a request",
-    )
+    for field in dataclasses.fields(Limits):
+        add(
+            f"--{field.name}",
+            type=field.type,
+            default=field.default,
+            help=field.metadata["help"],
+        )
     return parser
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import concurrent.futures
 import contextlib
 import hashlib
 import importlib.resources
@@ -21,8 +22,9 @@ from keras_rtd.serve.requests import RequestError
 
 logger = logging.getLogger(__name__)
 
-# For a client that stops sending in the middle of a body.
-READ_SECONDS = 30
+# Bytes of a body up to which a request is prepared at once. Larger ones take
+# turns in a thread of their own, and the others do not wait for them.
+SMALL = 4096
 
 # What each endpoint needs; also the order in which they are listed.
 ENDPOINTS = {
@@ -48,6 +50,14 @@ def make_app(services, batcher, limits):
     """
     by_endpoint = {service.endpoint: service for service in services}
     page, policy = _page()
+    places = asyncio.Semaphore(limits.max_connections)
+    thread = concurrent.futures.ThreadPoolExecutor(1, "large requests")
+
+    async def run(size, function, *args):
+        if size <= SMALL:
+            return function(*args)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(thread, function, *args)
 
     async def show_page(request):
         headers = {"Content-Security-Policy": policy}
@@ -85,27 +95,43 @@ def make_app(services, batcher, limits):
             )
         service = by_endpoint[name]
         body = await _read(request, limits.max_body_bytes)
-        # In a thread, because a long text takes long to take apart.
-        rows, finish = await asyncio.to_thread(service.prepare, body, limits)
+        # Now, because those that send half a request are not to count.
+        if places.locked():
+            logger.warning("More than --max_connections requests: they get 503")
+            raise RequestError(
+                503,
+                f"More than {limits.max_connections:,} requests are being "
+                "answered (--max_connections). Try again in a second.",
+            )
+        async with places:
+            return await answer(service, body)
+
+    async def answer(service, body):
+        size = len(body)
+        rows, finish = await run(size, service.prepare, body, limits)
         try:
             future = batcher.submit(service, rows)
         except QueueFull:
             raise RequestError(
-                503, "Too many requests wait. Try again in a second."
+                503,
+                f"More than {batcher.max_queue:,} rows wait (--max_queue). "
+                "Try again in a second, or send less at once.",
             ) from None
-        return _json(finish(await asyncio.wrap_future(future)))
+        results = await asyncio.wrap_future(future)
+        return await run(size, lambda: _json(finish(results)))
 
     @contextlib.asynccontextmanager
     async def lifespan(app):
         yield
         await asyncio.to_thread(batcher.close)
+        thread.shutdown()
 
     def on_http_error(request, error):
         message = {
             404: _not_found(by_endpoint),
             405: f"{request.method} is not for {request.url.path}.",
         }.get(error.status_code, error.detail)
-        return _error(error.status_code, message, error.headers)
+        return error_response(error.status_code, message, error.headers)
 
     return Starlette(
         routes=[
@@ -131,17 +157,19 @@ def _json(value, status=200, headers=None):
     return JSONResponse(value, status, {**_NO_SNIFF, **(headers or {})})
 
 
-def _error(status, message, headers=None):
+def error_response(status, message, headers=None):
+    """`{"error": message}`; with 503 a time after which to try again."""
+    if status == 503:
+        headers = {"Retry-After": "1"}
     return _json({"error": message}, status, headers)
 
 
 def _on_request_error(request, error):
-    headers = {"Retry-After": "1"} if error.status == 503 else None
-    return _error(error.status, error.message, headers)
+    return error_response(error.status, error.message)
 
 
 def _on_failure(request, error):
-    return _error(500, "The model failed; the server's log says how.")
+    return error_response(500, "The model failed; the server's log says how.")
 
 
 def _not_found(services):
@@ -162,15 +190,10 @@ async def _read(request, max_bytes):
         raise too_large
     body = bytearray()
     try:
-        async with asyncio.timeout(READ_SECONDS):
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > max_bytes:
-                    raise too_large
-    except TimeoutError:
-        raise RequestError(
-            408, f"The body did not arrive within {READ_SECONDS} s."
-        ) from None
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > max_bytes:
+                raise too_large
     except ClientDisconnect:
         # Nobody reads the answer.
         raise RequestError(400, "The body broke off.") from None

@@ -3,8 +3,8 @@
 import numpy as np
 
 from keras_rtd.models import ElectraReplacedTokenDetector
-from keras_rtd.serve.batching import Row
 from keras_rtd.serve.packed import PackedRows
+from keras_rtd.serve.packed import Rows
 from keras_rtd.serve.requests import read_texts
 
 
@@ -24,12 +24,10 @@ class Detect(PackedRows):
     """
 
     endpoint = "detect"
+    task = ElectraReplacedTokenDetector
 
     def __init__(self, preset, max_batch):
-        model = ElectraReplacedTokenDetector.from_preset(
-            preset, dtype="float32"
-        )
-        super().__init__(preset, model, max_batch)
+        super().__init__(preset, max_batch)
         self._vocabulary = self.tokenizer.get_vocabulary()
 
     def prepare(self, body, limits):
@@ -46,22 +44,15 @@ class Detect(PackedRows):
         Raises:
             RequestError: the body is not as it should be.
         """
-        rows: list[Row] = []
+        rows = Rows(limits)
         texts = []
-        content = self.sequence_length - 2
-        first, last = (
-            [self.tokenizer.cls_token_id],
-            [self.tokenizer.sep_token_id],
-        )
         for text in read_texts(body, limits):
             ids, starts, ends = self.tokenizer.encode_with_offsets(text)
             offsets = np.stack([starts, ends], axis=1).tolist()
-            parts = windows(len(ids), content)
+            parts = windows(len(ids), self.sequence_length - 2)
             texts.append((ids, offsets, len(rows), parts))
-            rows += [
-                self.row(np.concatenate([first, ids[start:end], last]))
-                for start, end, _, _ in parts
-            ]
+            for start, end, _, _ in parts:
+                rows.append(self.text_row(ids[start:end]))
 
         def finish(results):
             return {

@@ -6,10 +6,10 @@ from typing import Any
 from keras_rtd.models.presets import DETECTOR
 from keras_rtd.models.presets import PRETRAINER
 from keras_rtd.models.presets import read_task_name
-from keras_rtd.serve.answer import Answer
-from keras_rtd.serve.classify import Classify
 from keras_rtd.serve.detect import Detect
-from keras_rtd.serve.tag import Tag
+from keras_rtd.serve.tasks import Answer
+from keras_rtd.serve.tasks import Classify
+from keras_rtd.serve.tasks import Tag
 
 SERVICES: dict[str, Any] = {
     PRETRAINER: Detect,

@@ -1,28 +1,63 @@
 """Packed rows through a model, in few shapes."""
 
+from typing import Any
+
 import keras
 import numpy as np
 
 from keras_rtd.serve.batching import Row
-from keras_rtd.serve.buckets import batch_sizes
-from keras_rtd.serve.buckets import bucket
-from keras_rtd.serve.buckets import lengths
 from keras_rtd.serve.forward import forward
+from keras_rtd.serve.requests import RequestError
+
+SHORTEST = 32
+
+
+class Rows(list):
+    """The rows of a request.
+
+    Args:
+        limits: `Limits`.
+
+    Raises:
+        RequestError: 413, more rows or tokens are appended than allowed.
+    """
+
+    def __init__(self, limits):
+        super().__init__()
+        self._limits = limits
+        self._tokens = 0
+
+    def append(self, row):
+        super().append(row)
+        self._tokens += len(row.value[0])
+        for name, count, most in (
+            ("rows", len(self), self._limits.max_rows),
+            ("tokens", self._tokens, self._limits.max_tokens),
+        ):
+            if count > most:
+                raise RequestError(
+                    413,
+                    f"The request makes more than {most:,} {name} of the "
+                    "model. Send less at once, or start the server with a "
+                    f"larger --max_{name}.",
+                )
 
 
 class PackedRows:
     """What the services share: a model and the batches it is given.
 
     Args:
-        preset: string. The model's preset.
-        model: a task with `preprocessor` and `backbone`.
+        preset: string. Of the class's `task`.
         max_batch: int. Most rows of a batch.
 
     Raises:
-        ValueError: the model has no preprocessor.
+        ValueError: the preset has no weights or no tokenizer.
     """
 
-    def __init__(self, preset, model, max_batch):
+    task: Any
+
+    def __init__(self, preset, max_batch):
+        model = self.task.from_preset(preset, dtype="float32")
         if model.preprocessor is None:
             raise ValueError(f"The preset {str(preset)!r} has no tokenizer.")
         self.preset = preset
@@ -49,6 +84,11 @@ class PackedRows:
         """A `Row` of ids that are packed, but not padded."""
         length = bucket(len(token_ids), self._lengths)
         return Row(length, (token_ids, segment_ids))
+
+    def text_row(self, token_ids):
+        """A `Row` of a text's ids, between [CLS] and [SEP]."""
+        start, end = self.tokenizer.cls_token_id, self.tokenizer.sep_token_id
+        return self.row([start, *token_ids, end])
 
     def run(self, length, values):
         """What the model gives for rows of one length.
@@ -89,3 +129,24 @@ class PackedRows:
             sizes = sizes[:1]
         for rows, length in sizes:
             self.run(length, [(np.zeros(length, np.int32), None)] * rows)
+
+
+def lengths(longest):
+    """Lengths of rows, so few that little is compiled: 32, 64 … `longest`."""
+    return [*_powers(SHORTEST, 2, longest), longest]
+
+
+def batch_sizes(largest):
+    """Numbers of rows of a batch: 1, 4, 16 … `largest`."""
+    return [*_powers(1, 4, largest), largest]
+
+
+def bucket(value, sizes):
+    """The smallest of ascending `sizes` that is at least `value`."""
+    return next(size for size in sizes if size >= value)
+
+
+def _powers(first, factor, limit):
+    while first < limit:
+        yield first
+        first *= factor

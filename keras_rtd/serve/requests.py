@@ -3,6 +3,8 @@
 import dataclasses
 import json
 
+from keras_rtd.utils.setting import setting
+
 
 class RequestError(Exception):
     """A request that is answered with an error.
@@ -20,17 +22,57 @@ class RequestError(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class Limits:
-    """What one request may hold.
+    """What one request may hold, and all of them together."""
 
-    Args:
-        max_body_bytes: int. Size of the body.
-        max_texts: int. Number of texts, or pairs of texts.
-        max_characters: int. Characters of one text.
-    """
-
-    max_body_bytes: int = 1_000_000
-    max_texts: int = 64
-    max_characters: int = 20_000
+    max_body_bytes: int = setting(
+        1_000_000, "Size of a request in bytes; more gets 413.", at_least=1
+    )
+    max_texts: int = setting(
+        64,
+        "Number of texts, or pairs of texts, in a request; more get 422.",
+        at_least=1,
+    )
+    max_characters: int = setting(
+        20_000, "Number of characters in a text; more get 422.", at_least=1
+    )
+    max_rows: int = setting(
+        256,
+        "Number of rows for the model in a request; a text longer than a row "
+        "makes several. More get 413.",
+        at_least=1,
+    )
+    max_tokens: int = setting(
+        32_768,
+        "Number of tokens in the rows of a request; more get 413.",
+        at_least=1,
+    )
+    max_batch: int = setting(
+        32, "Number of rows that run together.", at_least=1
+    )
+    max_wait_ms: float = setting(
+        5.0,
+        "Milliseconds for which a row waits for others to run with it.",
+        at_least=0,
+        at_most=10_000,
+    )
+    max_queue: int = setting(
+        1024,
+        "Number of rows that may wait for the model; requests whose rows find "
+        "no room get 503.",
+        at_least=1,
+    )
+    max_connections: int = setting(
+        384,
+        "Number of requests that are answered at the same time; more get 503.",
+        at_least=1,
+    )
+    max_read_s: float = setting(
+        15.0,
+        "Seconds within which the headers and the body of a request must have "
+        "arrived; later ones get 408.",
+        at_least=0.1,
+        at_most=3600,
+    )
 
 
 def parse(body, fields):
@@ -71,17 +113,8 @@ def check_text(text, name, limits):
     Raises:
         RequestError: 422, naming the field.
     """
-    if not isinstance(text, str):
-        raise RequestError(
-            422, f"{name} must be a string, not {type(text).__name__}."
-        )
-    if len(text) > limits.max_characters:
-        raise RequestError(
-            422,
-            f"{name} has {len(text):,} characters; at most "
-            f"{limits.max_characters:,} are taken. Split it, or start the "
-            "server with a larger --max_characters.",
-        )
+    most = limits.max_characters
+    _check(text, name, str, most, "characters", "Split it", "max_characters")
     try:
         text.encode()
     except UnicodeEncodeError as e:
@@ -92,29 +125,25 @@ def check_text(text, name, limits):
     return text
 
 
-def check_list(texts, name, limits):
-    """`texts`, a list that is not too long.
+def read_texts(body, limits, check=check_text):
+    """The entries of `{"texts": [...]}`, each through `check`."""
+    texts = parse(body, ("texts",))["texts"]
+    remedy = "Send several requests"
+    _check(
+        texts, "texts", list, limits.max_texts, "entries", remedy, "max_texts"
+    )
+    return [check(text, f"texts[{i}]", limits) for i, text in enumerate(texts)]
 
-    Raises:
-        RequestError: 422, naming the field.
-    """
-    if not isinstance(texts, list):
+
+def _check(value, name, kind, most, unit, remedy, option):
+    if not isinstance(value, kind):
+        expected = {str: "string", list: "list"}[kind]
         raise RequestError(
-            422, f"{name} must be a list, not {type(texts).__name__}."
+            422, f"{name} must be a {expected}, not {type(value).__name__}."
         )
-    if len(texts) > limits.max_texts:
+    if len(value) > most:
         raise RequestError(
             422,
-            f"{name} has {len(texts):,} entries; at most {limits.max_texts:,} "
-            "are taken. Send several requests, or start the server with a "
-            "larger --max_texts.",
+            f"{name} has {len(value):,} {unit}; at most {most:,} are taken. "
+            f"{remedy}, or start the server with a larger --{option}.",
         )
-    return texts
-
-
-def read_texts(body, limits):
-    """The strings of `{"texts": [...]}`."""
-    texts = check_list(parse(body, ("texts",))["texts"], "texts", limits)
-    return [
-        check_text(text, f"texts[{i}]", limits) for i, text in enumerate(texts)
-    ]

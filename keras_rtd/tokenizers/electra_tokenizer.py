@@ -10,6 +10,7 @@ import keras
 import keras_hub
 import numpy as np
 
+from keras_rtd.keras_internals import WordPieceTokenizer
 from keras_rtd.tokenizers.normalizer import Normalizer
 from keras_rtd.tokenizers.offsets import encode_with_offsets
 from keras_rtd.tokenizers.vocabulary_file import check_special_tokens
@@ -18,12 +19,13 @@ from keras_rtd.tokenizers.vocabulary_file import read_vocabulary
 from keras_rtd.tokenizers.wordpiece import SUFFIX_INDICATOR
 from keras_rtd.tokenizers.wordpiece import WordPieceEncoder
 from keras_rtd.tokenizers.wordpiece import word_starts
+from keras_rtd.utils.writing import SavesPreset
 
 _LAYER_ARGUMENTS = frozenset(("name", "dtype", "trainable", "config_file"))
 
 
 @keras.saving.register_keras_serializable(package="keras_rtd")
-class ElectraTokenizer(keras_hub.tokenizers.ElectraTokenizer):
+class ElectraTokenizer(SavesPreset, WordPieceTokenizer):
     """A WordPiece tokenizer that gives the ids of BERT's reference.
 
     The same text gives the same ids in Python (`tokenize` on strings,
@@ -82,12 +84,12 @@ class ElectraTokenizer(keras_hub.tokenizers.ElectraTokenizer):
                 f"ElectraTokenizer does not take {', '.join(unsupported)}: it "
                 "splits text as BERT does and knows no other way."
             )
-        self._add_special_token(cls_token, "cls_token")
-        self._add_special_token(sep_token, "sep_token")
-        self._add_special_token(pad_token, "pad_token")
-        self._add_special_token(mask_token, "mask_token")
-        self._add_special_token(cls_token, "start_token")
-        self._add_special_token(sep_token, "end_token")
+        self.add_special_token(cls_token, "cls_token")
+        self.add_special_token(sep_token, "sep_token")
+        self.add_special_token(pad_token, "pad_token")
+        self.add_special_token(mask_token, "mask_token")
+        self.add_special_token(cls_token, "start_token")
+        self.add_special_token(sep_token, "end_token")
         self.unk_token = unk_token
         self._normalizer = Normalizer(lowercase, strip_accents)
         # Past KerasHub's own ElectraTokenizer, which fixes the strings.
@@ -109,12 +111,10 @@ class ElectraTokenizer(keras_hub.tokenizers.ElectraTokenizer):
         Raises:
             ValueError: as the constructor.
         """
-        self._fast_word_piece = None
         self._encoder: Any = None
         self.unk_token_id: int | None = None
-        self.vocabulary: Any = None
         if vocabulary is None:
-            self._token_to_id_map = None
+            self.use_vocabulary(None)
             return
         where = "the list"
         if isinstance(vocabulary, (str, os.PathLike)):
@@ -124,9 +124,7 @@ class ElectraTokenizer(keras_hub.tokenizers.ElectraTokenizer):
             tokens = check_tokens(list(vocabulary), where)
         ids = {token: i for i, token in enumerate(tokens)}
         check_special_tokens(ids, self._special_token_strings(), where)
-        self.vocabulary = tokens
-        self._token_to_id_map = ids
-        self._update_special_token_ids()
+        self.use_vocabulary(tokens)
         self.unk_token_id = ids[self.unk_token]
         self._encoder = WordPieceEncoder(ids, self.unk_token, self._normalizer)
 
@@ -150,7 +148,7 @@ class ElectraTokenizer(keras_hub.tokenizers.ElectraTokenizer):
     @property
     def is_word_start(self):
         """Bool array `(vocabulary_size,)`, `False` for continuation pieces."""
-        self._check_vocabulary()
+        self.check_vocabulary()
         return word_starts(self.vocabulary)
 
     def fingerprint(self):
@@ -160,7 +158,7 @@ class ElectraTokenizer(keras_hub.tokenizers.ElectraTokenizer):
             str, the SHA-256 in hexadecimal of vocabulary and options. Equal
             fingerprints mean equal ids for equal text.
         """
-        self._check_vocabulary()
+        self.check_vocabulary()
         decisive = {
             "vocabulary": list(self.vocabulary),
             "lowercase": self.lowercase,
@@ -179,7 +177,7 @@ class ElectraTokenizer(keras_hub.tokenizers.ElectraTokenizer):
         Returns:
             list of int32 arrays `(num_tokens,)`, no special tokens added.
         """
-        self._check_vocabulary()
+        self.check_vocabulary()
         return [self._encoder.encode(text) for text in texts]
 
     def encode_with_offsets(self, text):
@@ -193,7 +191,7 @@ class ElectraTokenizer(keras_hub.tokenizers.ElectraTokenizer):
             those of `encode_batch`, and token i comes from
             `text[starts[i]:ends[i]]`.
         """
-        self._check_vocabulary()
+        self.check_vocabulary()
         return encode_with_offsets(
             self._encoder, self._normalizer, self.vocabulary, text
         )
@@ -210,7 +208,7 @@ class ElectraTokenizer(keras_hub.tokenizers.ElectraTokenizer):
             int32 tensor `(num_tokens,)` for a scalar, and a RaggedTensor with
             one dimension more than the input otherwise.
         """
-        self._check_vocabulary()
+        self.check_vocabulary()
         tensorflow = sys.modules.get("tensorflow")
         if tensorflow is not None and not tensorflow.executing_eagerly():
             return self._tokenize_in_graph(inputs)
@@ -237,18 +235,14 @@ class ElectraTokenizer(keras_hub.tokenizers.ElectraTokenizer):
     def _tokenize_in_graph(self, inputs):
         from keras_rtd.tokenizers import graph_wordpiece
 
-        self._maybe_initialized_tf()
         return graph_wordpiece.tokenize(
-            inputs, self._normalizer, self._fast_word_piece, self.unk_token
+            inputs, self._normalizer, self.graph_kernel, self.unk_token
         )
 
-    def _set_vocabulary_tf(self):
-        # KerasHub's hook, called when a graph first needs the vocabulary.
+    def make_graph_kernel(self):
         from keras_rtd.tokenizers import graph_wordpiece
 
-        self._fast_word_piece = graph_wordpiece.build(
-            list(self.vocabulary), self.unk_token
-        )
+        return graph_wordpiece.build(list(self.vocabulary), self.unk_token)
 
     @classmethod
     def from_config(cls, config):

@@ -2,7 +2,9 @@
 
 import keras
 from keras import ops
-from keras.src.optimizers.base_optimizer import clip_by_global_norm
+
+from keras_rtd import kernels
+from keras_rtd.keras_internals import Optimizer
 
 # Biases and LayerNorm; matched on the variable's own name because layer
 # names differ between backends. Embeddings do decay, as in the reference.
@@ -10,7 +12,7 @@ NOT_DECAYED = ("bias", "gamma", "beta")
 
 
 @keras.saving.register_keras_serializable(package="keras_rtd")
-class AdamW(keras.optimizers.Optimizer):
+class AdamW(Optimizer):
     """Adam with decoupled weight decay, as ELECTRA was trained.
 
     Source: google-research/electra, model/optimization.py: no bias
@@ -89,7 +91,7 @@ class AdamW(keras.optimizers.Optimizer):
     def moments(self, variable):
         """Adam's two moments of a variable: the mean of its gradients and of
         their squares, each a `keras.Variable` of its shape."""
-        index = self._get_variable_index(variable)
+        index = self.index_of(variable)
         return self._momentums[index], self._velocities[index]
 
     def rates(self, learning_rate):
@@ -108,44 +110,23 @@ class AdamW(keras.optimizers.Optimizer):
 
     def is_generator(self, variable):
         """Whether a variable takes `generator_learning_rate`."""
-        return self._is_generator[self._get_variable_index(variable)]
+        return self._is_generator[self.index_of(variable)]
 
     def rate_factor(self, variable):
         """What the learning rate is multiplied by for a variable: a float."""
-        return self._factors[self._get_variable_index(variable)]
+        return self._factors[self.index_of(variable)]
 
     def decays(self, variable):
         """Whether weight decay reaches a variable."""
-        return self._decays[self._get_variable_index(variable)]
+        return self._decays[self.index_of(variable)]
 
-    def _clip_gradients(self, gradients):
-        limit = self.global_clipnorm
-        backend = keras.config.backend()
-        if not limit:
-            return super()._clip_gradients(gradients)
-        if backend == "torch":
-            from keras_rtd.training import adamw_torch
+    def clip_all(self, gradients):
+        if not self.global_clipnorm:
+            return super().clip_all(gradients)
+        return kernels.clip_by_global_norm(gradients, self.global_clipnorm)
 
-            return adamw_torch.clip_by_global_norm(gradients, limit)
-        if backend == "tensorflow":
-            import tensorflow as tf
-
-            # By a kernel that squares and adds in one pass.
-            return tf.clip_by_global_norm(gradients, limit)[0]
-        return clip_by_global_norm(gradients, limit)
-
-    def _backend_update_step(self, gradients, variables, learning_rate):
-        backend = keras.config.backend()
-        if backend == "torch":
-            from keras_rtd.training import adamw_torch
-
-            adamw_torch.update(self, gradients, variables, learning_rate)
-        elif backend == "tensorflow":
-            from keras_rtd.training import adamw_tensorflow
-
-            adamw_tensorflow.update(self, gradients, variables, learning_rate)
-        else:
-            super()._backend_update_step(gradients, variables, learning_rate)
+    def update_all(self, gradients, variables, learning_rate):
+        kernels.adamw(self, gradients, variables, learning_rate)
 
     def update_step(self, gradient, variable, learning_rate):
         m, v = self.moments(variable)

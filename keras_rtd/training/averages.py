@@ -6,14 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
-
-def keep_apart(optimizer):
-    """Let `fit` end with the weights as trained.
-
-    Keras would write the averages over them, before the last checkpoint is
-    taken, and between two calls of `fit`.
-    """
-    optimizer.finalize_variable_values = lambda variables: None
+from keras_rtd.keras_internals import averages_of
 
 
 @contextlib.contextmanager
@@ -33,12 +26,7 @@ def averaged_weights(model):
         return
     if keras.config.backend() == "jax":
         model.jax_state_sync()
-    pairs = list(
-        zip(
-            optimizer._trainable_variables,
-            optimizer._model_variables_moving_average,
-        )
-    )
+    pairs = averages_of(optimizer)
     _swap(pairs)
     try:
         yield

@@ -1,14 +1,15 @@
 """Checkpoints that survive a kill at any moment, and `fit` that resumes."""
 
 import json
+import os
 import threading
-import zipfile
 
 import keras
 import numpy as np
 
 from keras_rtd.training.checkpoint_files import SUFFIX
 from keras_rtd.training.checkpoint_files import checkpoint_files
+from keras_rtd.training.checkpoint_files import load_checkpoint
 
 
 class CheckpointError(RuntimeError):
@@ -91,8 +92,8 @@ class Checkpoint(keras.callbacks.Callback):
     def restore(self, model):
         """Load the newest whole checkpoint into `model`.
 
-        A damaged file, which only a damaged disk makes, is passed over with
-        a warning.
+        A damaged file, which only a damaged disk makes, is renamed to
+        `….damaged` with a warning, and the one before it is taken.
 
         Returns:
             int. The step it was taken at, 0 if there is none. Asked again,
@@ -105,19 +106,10 @@ class Checkpoint(keras.callbacks.Callback):
             self.files.clean()
         for name in reversed(self.files.names()):
             path = self.files.path(name)
-            try:
-                with (
-                    self.files.local(name) as file,
-                    np.load(file) as archive,
-                ):
-                    arrays = {key: archive[key] for key in archive.files}
-                meta = json.loads(bytes(arrays.pop("meta")).decode())
-            except (OSError, ValueError, KeyError, zipfile.BadZipFile) as e:
-                print(
-                    f"warning: checkpoint {path} is damaged ({e}); "
-                    "trying the one before it"
-                )
+            found = self._read(name)
+            if found is None:
                 continue
+            arrays, meta = found
             self._assign(model, arrays, meta, path)
             self.step = meta["step"]
             self.extra = meta["extra"]
@@ -125,6 +117,28 @@ class Checkpoint(keras.callbacks.Callback):
             self._best_step = meta["best_step"]
             return self.step
         return 0
+
+    def _read(self, name):
+        """(arrays, meta) of a checkpoint, `None` where it is damaged."""
+        path = self.files.path(name)
+        try:
+            with self.files.local(name) as file:
+                try:
+                    return load_checkpoint(file)
+                except PermissionError as e:
+                    raise CheckpointError(f"{path} cannot be read: {e}") from e
+                except Exception as e:
+                    # Flipped bits end in errors of zip, zlib, NumPy and json.
+                    reason = " ".join(str(e).split()) or type(e).__name__
+        except FileNotFoundError:
+            return None  # set aside by another process of the run
+        print(
+            f"warning: checkpoint {path} is damaged ({reason}); trying the one "
+            "before it"
+        )
+        if self.writes:
+            self.files.set_aside(name)
+        return None
 
     def _assign(self, model, arrays, meta, path):
         old, new = meta["config"] or {}, self.config or {}
@@ -248,10 +262,11 @@ class Checkpoint(keras.callbacks.Callback):
             self.files.write(file_name, lambda file: np.savez(file, **payload))
             self._prune()
         except OSError as e:
+            reason = os.strerror(e.errno) if e.errno else e
             self._error = CheckpointError(
-                f"Could not write {self.files.path(file_name)}: "
-                f"{e.strerror or e}. The checkpoints already there are whole; "
-                "make room and run the same command."
+                f"Could not write {self.files.path(file_name)}: {reason}. The "
+                "checkpoints already there are whole; make room and run the "
+                "same command."
             )
         except Exception as e:
             self._error = e

@@ -1,17 +1,24 @@
 """Where checkpoints lie: a folder, or an object store such as gs://."""
 
 import contextlib
+import json
 import os
 import pathlib
+import re
 import tempfile
+
+import numpy as np
 
 from keras_rtd.utils.remote import RemoteFolder
 from keras_rtd.utils.remote import is_remote
+from keras_rtd.utils.writing import new_file
+from keras_rtd.utils.writing import remove_leftovers
 
 SUFFIX = ".checkpoint.npz"
-TEMPORARY = ".tmp"
 # Beside an object that was written to its end.
 WHOLE = ".whole"
+# Of one that could not be read.
+DAMAGED = ".damaged"
 
 
 def checkpoint_files(directory):
@@ -38,32 +45,30 @@ class LocalFiles:
     def names(self):
         """Whole checkpoints, oldest first."""
         return sorted(
-            path.name for path in self.directory.glob(f"step-*{SUFFIX}")
+            path.name
+            for path in self.directory.glob(f"step-*{SUFFIX}")
+            if _is_checkpoint(path.name)
         )
 
     def clean(self):
         """Make the folder, and remove what a killed process left."""
         self.directory.mkdir(parents=True, exist_ok=True)
-        for leftover in self.directory.glob(f"*{TEMPORARY}"):
-            leftover.unlink()
+        remove_leftovers(self.directory)
 
     def write(self, name, write):
         """Let `write(file)` make a checkpoint, whole or not at all."""
-        temporary = self.directory / (name + TEMPORARY)
-        try:
-            with open(temporary, "wb") as file:
-                write(file)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, self.directory / name)
-        except OSError:
-            temporary.unlink(missing_ok=True)
-            raise
+        with new_file(self.directory / name) as file:
+            write(file)
 
     @contextlib.contextmanager
     def local(self, name):
         """A context with the path of a file that can be read."""
         yield self.directory / name
+
+    def set_aside(self, name):
+        """Rename a checkpoint, so that it no longer counts."""
+        path = self.directory / name
+        os.replace(path, path.with_name(name + DAMAGED))
 
     def remove(self, name):
         """Remove a checkpoint."""
@@ -120,11 +125,36 @@ class RemoteFiles:
             self._folder.get(name, path)
             yield path
 
+    def set_aside(self, name):
+        with self.local(name) as path:
+            self._folder.put(path, name + DAMAGED)
+        self.remove(name)
+
     def remove(self, name):
         # The mark first: what is half removed does not count.
         self._folder.remove(name + WHOLE)
         self._folder.remove(name)
 
 
+def load_checkpoint(file):
+    """(arrays by name, what it says of itself) of a checkpoint's file.
+
+    Raises:
+        Exception: of whatever kind, where it is damaged or not complete.
+    """
+    with np.load(file) as archive:
+        arrays = {key: archive[key] for key in archive.files}
+    meta = json.loads(bytes(arrays.pop("meta")).decode())
+    names = [str(i) for i in range(len(meta["shapes"]))]
+    if [list(arrays[name].shape) for name in names] != meta["shapes"]:
+        raise ValueError("a variable has another shape than was written")
+    needed = {f"metric-{i}" for i in range(meta["metrics"])}
+    keys = {"step", "extra", "config", "names", "best_value", "best_step"}
+    missing = (needed - set(arrays)) | (keys - set(meta))
+    if missing:
+        raise ValueError(f"{', '.join(sorted(missing))} missing")
+    return arrays, meta
+
+
 def _is_checkpoint(name):
-    return name.startswith("step-") and name.endswith(SUFFIX)
+    return re.fullmatch(rf"step-\d+{re.escape(SUFFIX)}", name) is not None

@@ -28,7 +28,7 @@ class Lamb(AdamW):
             **kwargs,
         )
 
-    def _backend_update_step(self, gradients, variables, learning_rate):
+    def update_all(self, gradients, variables, learning_rate):
         # Each variable has a norm of its own: none are updated together.
         for gradient, variable in zip(gradients, variables):
             self.update_step(gradient, variable, learning_rate)

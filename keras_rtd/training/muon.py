@@ -106,11 +106,11 @@ class Muon(AdamW):
             )
         super().build(variables)
 
-    def _backend_update_step(self, gradients, variables, learning_rate):
+    def update_all(self, gradients, variables, learning_rate):
         pairs = list(zip(gradients, variables))
         others = [pair for pair in pairs if not self.is_kernel(pair[1])]
         if others:
-            super()._backend_update_step(
+            super().update_all(
                 [g for g, _ in others], [v for _, v in others], learning_rate
             )
         groups: dict[tuple, list] = {}

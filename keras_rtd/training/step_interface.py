@@ -1,17 +1,18 @@
 """What a `TrainStep` expects of the model it is mixed into."""
 
-import contextlib
 from collections.abc import Callable
 from typing import Any
 
 import keras
 from keras import ops
 
+from keras_rtd import kernels
 from keras_rtd.utils import replicas
 
 
 def check_accumulate_steps(number):
-    """Raises ValueError unless a step can be divided into this many parts."""
+    """Raises ValueError unless a step can be divided into so many
+    micro-batches."""
     if isinstance(number, bool) or not isinstance(number, int) or number < 1:
         raise ValueError(
             "`accumulate_steps` must be an int of at least 1. "
@@ -45,7 +46,7 @@ def check_steps_per_execution(number):
 class StepInterface:
     """Declares; a `keras.Model` and its subclass define."""
 
-    # Parts into which a step divides its batch, one after the other.
+    # Micro-batches of a step, one after the other.
     accumulate_steps = 1
     # Steps of one call of `fit`.
     steps_per_execution: int
@@ -76,7 +77,7 @@ class StepInterface:
 
     def training_scope(self):
         """A context in which layers run as in the training step."""
-        return contextlib.nullcontext()
+        return kernels.training_scope()
 
     def gradients(self, batch):
         """Gradients of the scaled loss of the whole batch, in the order of
@@ -85,29 +86,29 @@ class StepInterface:
         raise NotImplementedError
 
     def measured_loss(self, batch, counts=None, training=None):
-        """Forward pass and loss of a batch, or of a part of it.
+        """Forward pass and loss of a batch, or of a micro-batch of it.
 
         Args:
             batch: dict of tensors.
             counts: the objective's `counts` of the whole batch, where `batch`
-                is a part of it.
+                is a micro-batch of it.
             training: bool or `None`.
 
         Returns:
             (loss, measured): a float32 scalar, and what the metrics add.
         """
         outputs = self.run_objective(batch, training=training)
-        loss, parts = self.objective.loss(batch, outputs, counts)
-        return loss, self.pretraining_metrics.measure(batch, outputs, parts)
+        loss, terms = self.objective.loss(batch, outputs, counts)
+        return loss, self.pretraining_metrics.measure(batch, outputs, terms)
 
-    def in_parts(self, batch):
+    def micro_batches(self, batch):
         """The batch as dict of (rows / accumulate_steps, accumulate_steps, …).
 
-        Part i is `[:, i]`: every n-th row, so that where devices hold
-        consecutive rows each has its share of every part.
+        Micro-batch i is `[:, i]`: every n-th row, so that where devices hold
+        consecutive rows each has its share of every micro-batch.
 
         Raises:
-            ValueError: rows that the parts cannot share.
+            ValueError: rows that the micro-batches cannot share.
         """
         number = self.accumulate_steps
         rows = batch["token_ids"].shape[0]

@@ -7,6 +7,7 @@ import jax
 import keras
 from jax import numpy as jnp
 
+from keras_rtd.keras_internals import state_shardings
 from keras_rtd.training.batch import unpack
 from keras_rtd.training.step_interface import StepInterface
 
@@ -29,7 +30,7 @@ class TrainStep(StepInterface):
         steps in one program, where Keras calls one after the other."""
         shardings = None
         if keras.distribution.distribution() is not None:
-            shardings = (None, self._get_state_sharding_spec())
+            shardings = (None, state_shardings(self))
 
         @functools.partial(jax.jit, donate_argnums=0, out_shardings=shardings)
         def run(state, batches):
@@ -65,7 +66,7 @@ class TrainStep(StepInterface):
         """(gradients, loss, what the metrics add, non-trainable values) of the
         whole batch."""
 
-        def part(non_trainable, batch, counts):
+        def micro_batch(non_trainable, batch, counts):
             def scaled_loss(trainable):
                 loss, measured, new = self._stateless_loss(
                     trainable, non_trainable, batch, counts, training=True
@@ -79,12 +80,12 @@ class TrainStep(StepInterface):
             return gradients, *aux
 
         if self.accumulate_steps == 1:
-            return part(non_trainable, batch, None)
+            return micro_batch(non_trainable, batch, None)
         counts = self.objective.counts(batch)
 
-        def add_part(carry, batch):
+        def add(carry, batch):
             total, non_trainable = carry
-            *new, non_trainable = part(non_trainable, batch, counts)
+            *new, non_trainable = micro_batch(non_trainable, batch, counts)
             total = jax.tree.map(jnp.add, total, tuple(new))
             return (total, non_trainable), None
 
@@ -93,11 +94,11 @@ class TrainStep(StepInterface):
             jnp.zeros(()),
             self.pretraining_metrics.nothing(),
         )
-        parts = jax.tree.map(
-            lambda value: jnp.moveaxis(value, 1, 0), self.in_parts(batch)
+        rows = jax.tree.map(
+            lambda value: jnp.moveaxis(value, 1, 0), self.micro_batches(batch)
         )
         (total, non_trainable), _ = jax.lax.scan(
-            add_part, (nothing, non_trainable), parts
+            add, (nothing, non_trainable), rows
         )
         return *total, non_trainable
 

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from keras_rtd.layers import islands_tensorflow
+from keras_rtd.keras_internals import do_not_add_up_gradients
 from keras_rtd.training.batch import unpack
 from keras_rtd.training.step_interface import StepInterface
 from keras_rtd.utils import replicas
@@ -33,15 +33,7 @@ class TrainStep(StepInterface):
     def prepare_optimizer(self, optimizer):
         # Keras would add up what is added up already.
         inner = getattr(optimizer, "inner_optimizer", optimizer)
-        inner._all_reduce_sum_gradients = lambda pairs: pairs
-
-    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
-        # All is built when made; Keras would add up a first batch over the
-        # replicas, which fails for booleans and in several processes.
-        pass
-
-    def training_scope(self):
-        return islands_tensorflow.active()
+        do_not_add_up_gradients(inner)
 
     def gradients(self, batch):
         return self._forward_backward(batch)[0]
@@ -50,7 +42,7 @@ class TrainStep(StepInterface):
         """(gradients, loss, what the metrics add) of the whole batch."""
         # Apart, because XLA compiles nothing that replicas exchange.
         counts = self.objective.counts(batch)
-        of_replica = self._part
+        of_replica = self._micro_batch
         if self.accumulate_steps > 1:
             of_replica = self._accumulated
         if self._compiles_replicas:
@@ -59,11 +51,11 @@ class TrainStep(StepInterface):
         return replicas.total(gradients), loss, measured
 
     def _accumulated(self, batch, counts):
-        parts = self.in_parts(batch)
+        rows = self.micro_batches(batch)
 
-        def add_part(i, total):
-            part = {k: tf.gather(v, i, axis=1) for k, v in parts.items()}
-            new = self._part(part, counts)
+        def add(i, total):
+            one = {k: tf.gather(v, i, axis=1) for k, v in rows.items()}
+            new = self._micro_batch(one, counts)
             return i + 1, tf.nest.map_structure(tf.add, total, new)
 
         nothing = (
@@ -74,14 +66,14 @@ class TrainStep(StepInterface):
         # One after the other, or nothing would be gained.
         _, total = tf.while_loop(
             lambda i, _: i < self.accumulate_steps,
-            add_part,
+            add,
             (0, nothing),
             parallel_iterations=1,
             maximum_iterations=self.accumulate_steps,
         )
         return total
 
-    def _part(self, batch, counts):
+    def _micro_batch(self, batch, counts):
         with tf.GradientTape() as tape, self.training_scope():
             loss, measured = self.measured_loss(batch, counts, training=True)
             scaled = self.optimizer.scale_loss(loss)

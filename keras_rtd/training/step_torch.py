@@ -25,7 +25,7 @@ class TrainStep(StepInterface):
         """(gradients, loss, what the metrics add) of the whole batch."""
         self._keep_memory()
         if self.accumulate_steps == 1:
-            result = self._part(batch, None)
+            result = self._micro_batch(batch, None)
         else:
             result = self._accumulated(batch)
         gradients, loss, measured = result
@@ -33,20 +33,20 @@ class TrainStep(StepInterface):
 
     def _accumulated(self, batch):
         counts = self.objective.counts(batch)
-        parts = self.in_parts(batch)
+        rows = self.micro_batches(batch)
 
-        def part(i):
-            rows = {name: value[:, i] for name, value in parts.items()}
-            gradients, loss, measured = self._part(rows, counts)
-            return [*gradients, loss, *measured]
+        def sums(i):
+            one = {name: value[:, i] for name, value in rows.items()}
+            gradients, loss, measured = self._micro_batch(one, counts)
+            return [*gradients, loss, measured]
 
-        total = part(0)
+        total = sums(0)
         for i in range(1, self.accumulate_steps):
-            torch._foreach_add_(total, part(i))
-        count = len(self.trainable_variables)
-        return total[:count], total[count], total[count + 1 :]
+            torch._foreach_add_(total, sums(i))
+        *gradients, loss, measured = total
+        return gradients, loss, measured
 
-    def _part(self, batch, counts):
+    def _micro_batch(self, batch, counts):
         loss, measured = self.measured_loss(batch, counts, training=True)
         # Not `backward()`, whose gradients stay and add up: `zero_grad()` does
         # not reach the weights of a Task, which torch does not track.

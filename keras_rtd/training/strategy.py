@@ -4,6 +4,9 @@
 engine below, a step computes what one device would on the same global batch:
 losses and metrics are sums over all rows divided by counts over all rows,
 gradients are added up once, then clipped, then applied.
+
+`auto` stands for one of the others, which the devices decide: each backend's
+module has a function `automatic`.
 """
 
 import contextlib
@@ -16,17 +19,16 @@ import keras
 # this room; see `RtdBackbone.tensor_parallel`.
 TENSOR_PARALLEL: dict[str, tuple[tuple, tuple | None]] = {}
 
-# name: (backend, module, class)
+# name: class in `strategy_BACKEND.py` for each backend that has it
 _STRATEGIES = {
-    "single": (None, __name__, "Strategy"),
-    "mirrored": ("tensorflow", "strategy_tensorflow", "Mirrored"),
-    "multi_worker": ("tensorflow", "strategy_tensorflow", "MultiWorker"),
-    "tpu": ("tensorflow", "strategy_tensorflow", "Tpu"),
-    "data_parallel": ("jax", "strategy_jax", "DataParallel"),
-    "model_parallel": ("jax", "strategy_jax", "ModelParallel"),
-    "ddp": ("torch", "strategy_torch", "Ddp"),
+    "mirrored": {"tensorflow": "Mirrored"},
+    "multi_worker": {"tensorflow": "MultiWorker"},
+    "tpu": {"tensorflow": "Tpu", "jax": "Tpu"},
+    "data_parallel": {"jax": "DataParallel"},
+    "model_parallel": {"jax": "ModelParallel"},
+    "ddp": {"torch": "Ddp"},
 }
-STRATEGIES = tuple(_STRATEGIES)
+STRATEGIES = ("auto", "single", *_STRATEGIES)
 
 
 class StrategyError(ValueError):
@@ -43,41 +45,66 @@ def get_strategy(name="single", **options):
     Call it before anything else touches the devices.
 
     Args:
-        name: string. `"single"`; `"mirrored"`, `"multi_worker"`, `"tpu"`
-            (TensorFlow); `"data_parallel"`, `"model_parallel"` (JAX);
-            `"ddp"` (PyTorch, under torchrun). Defaults to `"single"`.
+        name: string. `"auto"`: all accelerators of this host, and those of
+            the other hosts where a launcher has started several processes;
+            one device where there is none. `"single"`; `"mirrored"`,
+            `"multi_worker"` (TensorFlow); `"tpu"` (TensorFlow, JAX);
+            `"data_parallel"`, `"model_parallel"` (JAX); `"ddp"` (PyTorch,
+            under torchrun). Defaults to `"single"`.
         **options: `tpu`, the name of a Cloud TPU, or `model_devices`, over
             how many devices `model_parallel` divides the weights. Others
             ignore them.
 
     Returns:
-        `Strategy`.
+        `Strategy`, whose `name` is never `"auto"`.
 
     Raises:
         StrategyError: an unknown name, another backend's, or devices or
             environment variables that are missing.
     """
-    if name not in _STRATEGIES:
+    if name not in STRATEGIES:
         raise StrategyError(
             f"`strategy` must be one of {', '.join(STRATEGIES)}. "
             f"Received: {name!r}"
         )
-    backend, module, attribute = _STRATEGIES[name]
-    if backend not in (None, keras.config.backend()):
-        raise StrategyError(
-            f"The strategy {name!r} is {backend}'s; this is "
-            f"{keras.config.backend()}. Set KERAS_BACKEND={backend}, or use "
-            f"one of {', '.join(available())}."
-        )
-    if backend is not None:
-        module = f"keras_rtd.training.{module}"
-    return getattr(importlib.import_module(module), attribute)(**options)
-
-
-def available():
-    """Names that the backend in use has."""
     backend = keras.config.backend()
-    return [k for k, (b, *_) in _STRATEGIES.items() if b in (None, backend)]
+    if name == "auto":
+        name = _of_backend().automatic()
+    if name == "single":
+        return Strategy()
+    classes = _STRATEGIES[name]
+    if backend not in classes:
+        have = [k for k, v in _STRATEGIES.items() if backend in v]
+        raise StrategyError(
+            f"The strategy {name!r} is {' and '.join(classes)}'s; this is "
+            f"{backend}. Set KERAS_BACKEND={next(iter(classes))}, or use one "
+            f"of {', '.join(['auto', 'single', *have])}."
+        )
+    return getattr(_of_backend(), classes[backend])(**options)
+
+
+def start_processes(name):
+    """Start the processes that a strategy wants and nobody has started.
+
+    For programs, before they touch the devices: `"auto"` on PyTorch runs the
+    same command once for each GPU of this host, as torchrun does.
+
+    Args:
+        name: string, as for `get_strategy`.
+
+    Returns:
+        int, the exit status of the whole run; `None` where there is nothing
+        to start, and this process goes on.
+    """
+    if name != "auto" or keras.config.backend() != "torch":
+        return None
+    return _of_backend().start_processes()
+
+
+def _of_backend():
+    return importlib.import_module(
+        f"keras_rtd.training.strategy_{keras.config.backend()}"
+    )
 
 
 class Strategy:

@@ -10,6 +10,7 @@ from jax.experimental import multihost_utils
 from keras_rtd.training.strategy import TENSOR_PARALLEL
 from keras_rtd.training.strategy import Strategy
 from keras_rtd.training.strategy import StrategyError
+from keras_rtd.utils import tpu
 
 # Of process 0; "auto" where JAX knows the launcher: Slurm, Open MPI, Cloud TPU.
 COORDINATOR = "JAX_COORDINATOR_ADDRESS"
@@ -26,16 +27,23 @@ class DataParallel(Strategy):
 
     def __init__(self, **options):
         super().__init__()
-        _connect()
+        self._connect()
+        self.used = self._devices()
         self.worker, self.workers = jax.process_index(), jax.process_count()
         self.distribution = self._distribution(**options)
         self.replicas = self.distribution.num_model_replicas
         # Global: what is made from now on is divided.
         keras.distribution.set_distribution(self.distribution)
 
+    def _connect(self):
+        connect()
+
+    def _devices(self):
+        return jax.devices()
+
     def _distribution(self, **options):
         return keras.distribution.DataParallel(
-            devices=jax.devices(), auto_shard_dataset=False
+            devices=self.used, auto_shard_dataset=False
         )
 
     def batches(self, batches):
@@ -51,9 +59,9 @@ class DataParallel(Strategy):
         return bool(multihost_utils.process_allgather(flag).any())
 
     def devices(self):
-        kind = jax.devices()[0].device_kind
+        kind = self.used[0].device_kind
         hosts = f" of {self.workers} hosts" if self.workers > 1 else ""
-        return f"{jax.device_count()} {kind} devices{hosts}"
+        return f"{len(self.used)} {kind} devices{hosts}"
 
     @contextlib.contextmanager
     def alone(self):
@@ -67,6 +75,38 @@ class DataParallel(Strategy):
 
     def close(self):
         keras.distribution.set_distribution(None)
+
+
+class Tpu(DataParallel):
+    """Data parallelism over all TPU devices of all hosts of a slice."""
+
+    name = "tpu"
+
+    def _connect(self):
+        if COORDINATOR in os.environ or jax.distributed.is_initialized():
+            return connect()
+        try:
+            # Of a slice, JAX knows the hosts by itself.
+            jax.distributed.initialize(**TIMEOUTS)
+        except (ValueError, RuntimeError, OSError, ImportError) as e:
+            hosts = os.environ.get("TPU_WORKER_HOSTNAMES", "").split(",")
+            if len(hosts) > 1:
+                raise StrategyError(
+                    f"The {len(hosts)} hosts of this TPU did not connect: {e}. "
+                    "Start the same command on all of them."
+                ) from e
+            # Colab, Kaggle: one host, which no launcher knows of.
+
+    def _devices(self):
+        try:
+            return jax.devices("tpu")
+        except RuntimeError as e:
+            raise StrategyError(
+                "JAX finds no TPU on this machine "
+                f"({' '.join(str(e).split())}). On a Cloud TPU VM, install "
+                "keras_rtd[jax-tpu] in an environment of its own, and end "
+                "other programs that use the TPU."
+            ) from e
 
 
 class ModelParallel(DataParallel):
@@ -119,7 +159,19 @@ def layout_map(mesh):
     return layout
 
 
-def _connect():
+def automatic():
+    """Name of the strategy that uses all there is."""
+    if tpu.is_attached() and tpu.is_jaxs():
+        return "tpu"
+    connect()
+    if jax.process_count() > 1:
+        return "data_parallel"
+    devices = jax.devices()
+    several = len(devices) > 1 and devices[0].platform != "cpu"
+    return "data_parallel" if several else "single"
+
+
+def connect():
     """Join the other processes, if there are any."""
     if COORDINATOR not in os.environ or jax.distributed.is_initialized():
         return

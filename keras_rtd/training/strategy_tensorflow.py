@@ -9,6 +9,17 @@ import tensorflow as tf
 from keras_rtd.data.dataset import at_step
 from keras_rtd.training.strategy import Strategy
 from keras_rtd.training.strategy import StrategyError
+from keras_rtd.utils import tpu as tpu_of_machine
+
+
+def automatic():
+    """Name of the strategy that uses all there is."""
+    if os.environ.get("TF_CONFIG"):
+        return "multi_worker"
+    if tpu_of_machine.is_attached() and tpu_of_machine.is_tensorflows():
+        return "tpu"
+    several = len(tf.config.list_physical_devices("GPU")) > 1
+    return "mirrored" if several else "single"
 
 
 class Mirrored(Strategy):
@@ -131,9 +142,16 @@ class Tpu(Mirrored):
             )
             tf.config.experimental_connect_to_cluster(resolver)
             tf.tpu.experimental.initialize_tpu_system(resolver)
-        except (ValueError, tf.errors.OpError) as e:
+        except (ValueError, RuntimeError, tf.errors.OpError) as e:
+            install = "Run on a Cloud TPU VM, or name the TPU with --tpu."
+            if not tpu_of_machine.is_tensorflows():
+                install = (
+                    "This TensorFlow has no TPU support: pip uninstall "
+                    "tensorflow, then pip install --no-deps "
+                    "tensorflow-tpu==2.20.0 and the libtpu it wants "
+                    "(docs/distributed.md); or use JAX."
+                )
             raise StrategyError(
-                f"No TPU {tpu or 'on this machine'} was found: {e}. Run on a "
-                "Cloud TPU VM, or name the TPU with --tpu."
+                f"No TPU {tpu or 'on this machine'} was found: {e}. {install}"
             ) from e
         return tf.distribute.TPUStrategy(resolver)

@@ -31,7 +31,7 @@ class SettingError(ValueError):
         self.name, self.rule, self.value = name, rule, value
 
 
-def setting(default, help, *, choices=None, nargs=None, **bounds):
+def setting(default, help, *, choices=None, nargs=None, flag=True, **bounds):
     """A dataclass field for a setting.
 
     Args:
@@ -39,6 +39,8 @@ def setting(default, help, *, choices=None, nargs=None, **bounds):
         help: string. One whole sentence with the unit, for `--help`.
         choices: tuple of the allowed values or `None`.
         nargs: as of `argparse`, for a tuple of values, or `None`.
+        flag: bool. `False` where another setting decides this one, so that
+            the command line has no flag for it. Defaults to `True`.
         **bounds: `above`, `at_least`, `below`, `at_most`: numbers.
     """
     if unknown := set(bounds) - set(BOUNDS):
@@ -47,6 +49,7 @@ def setting(default, help, *, choices=None, nargs=None, **bounds):
         "help": help,
         "choices": choices,
         "nargs": nargs,
+        "flag": flag,
         "bounds": bounds,
     }
     return dataclasses.field(default=default, metadata=metadata)

@@ -41,7 +41,7 @@ def test_the_files_are_those_of_the_local_command(
     corpus, vocabulary, tmp_path, monkeypatch
 ):
     pytest.importorskip("apache_beam")
-    from keras_rtd.data import corpus as reading
+    from keras_rtd.data.readers import text as reading
 
     # Several blocks a file, so that shards begin within files.
     monkeypatch.setattr(reading, "_BLOCK_BYTES", 1 << 9)

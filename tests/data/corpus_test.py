@@ -10,6 +10,7 @@ from keras_rtd.data import holdout
 from keras_rtd.data.corpus import read_blocks
 from keras_rtd.data.corpus import read_documents
 from keras_rtd.data.files import resolve_files
+from keras_rtd.data.readers import text as text_reader
 
 TEXT = "\n\nOne a\nOne b\r\n\r\nTwo, é\n \t \n\n\nThree\n"
 DOCUMENTS = ["One a\nOne b", "Two, é", "Three"]
@@ -62,7 +63,7 @@ def test_blocks_do_not_change_documents(tmp_path, monkeypatch):
     path = write(tmp_path / "a.txt", text)
     expected = ["\n".join(d.split("\n")).strip() for d in documents]
     for size in (1, 7, 64, 1000):
-        monkeypatch.setattr(reading, "_BLOCK_BYTES", size)
+        monkeypatch.setattr(text_reader, "_BLOCK_BYTES", size)
         blocks = list(read_blocks([path]))
         assert [d for b in blocks for d in b.documents] == expected
         # A later start gives the same as leaving out the first blocks.
@@ -75,8 +76,8 @@ def test_blocks_do_not_change_documents(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("text", ["é" * 3000, "wörd " * 900, "a b\n" * 900])
 def test_a_long_document_is_cut_without_loss(tmp_path, monkeypatch, text):
-    monkeypatch.setattr(reading, "_BLOCK_BYTES", 101)
-    monkeypatch.setattr(reading, "_LONGEST_DOCUMENT", 1000)
+    monkeypatch.setattr(text_reader, "_BLOCK_BYTES", 101)
+    monkeypatch.setattr(text_reader, "_LONGEST_DOCUMENT", 1000)
     path = write(tmp_path / "a.txt", text + "\n\nnext")
     blocks = list(read_blocks([path]))
     documents = [d for b in blocks for d in b.documents]
@@ -88,8 +89,8 @@ def test_a_long_document_is_cut_without_loss(tmp_path, monkeypatch, text):
 
 
 def test_a_document_after_a_cut_one_has_its_own_hash(tmp_path, monkeypatch):
-    monkeypatch.setattr(reading, "_BLOCK_BYTES", 1)
-    monkeypatch.setattr(reading, "_LONGEST_DOCUMENT", 10)
+    monkeypatch.setattr(text_reader, "_BLOCK_BYTES", 1)
+    monkeypatch.setattr(text_reader, "_LONGEST_DOCUMENT", 10)
     path = write(tmp_path / "a.txt", "aaaa bbbb\n\ncc")
     hashes = [int(h) for b in read_blocks([path]) for h in b.hashes]
     assert hashes[-1] == reading.document_hash("cc")
@@ -104,7 +105,7 @@ def test_ten_megabytes_on_one_line(tmp_path):
 
 
 def test_bad_utf8_names_file_and_byte(tmp_path, monkeypatch):
-    monkeypatch.setattr(reading, "_BLOCK_BYTES", 16)
+    monkeypatch.setattr(text_reader, "_BLOCK_BYTES", 16)
     path = write(tmp_path / "bad.txt", b"good text\n\n" * 10 + b"b\xffd")
     with pytest.raises(ValueError, match=r"bad\.txt .*byte 111 .*replace"):
         list(read_documents(path))

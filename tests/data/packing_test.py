@@ -103,7 +103,7 @@ def read(source, tokenizer, split="train", **options):
         sequence_length=32,
         split=split,
         repeat=False,
-        segments="documents",
+        packing=True,
         **options,
     )
     return [

@@ -24,9 +24,10 @@ REPOSITORY = pathlib.Path(__file__).parents[2]
 SLOW_PREPARATION = """
 import sys, time
 sys.modules["tensorflow"] = None
-from keras_rtd.data import corpus, prepare_corpus
+from keras_rtd.data import prepare_corpus
+from keras_rtd.data.readers import text
 from keras_rtd.tokenizers import ElectraTokenizer
-corpus._BLOCK_BYTES = 500
+text._BLOCK_BYTES = 500
 source, vocabulary, output, workers = sys.argv[1:]
 class Slow(ElectraTokenizer):
     def encode_batch(self, texts):

@@ -121,7 +121,8 @@ def test_an_interrupted_drawing_continues(prepared, tmp_path, small_files):
     [
         ({"seed": 8}, "another seed: 7 there, 8 here. Draw them again"),
         ({"sequence_length": 40}, "another sequence_length: 32 there, 40"),
-        ({"segments": "packed"}, 'another segments: "pair" there, "packed"'),
+        ({"segments": "single"}, 'another segments: "pair" there, "single"'),
+        ({"packing": True}, 'another segments: "pair" there, "single"'),
         ({"masking": MaskingOptions(mask_rate=0.2)}, "another masking"),
     ],
 )
@@ -169,3 +170,18 @@ def test_the_dataset_has_them(prepared, corpus, tmp_path):
             pretraining_dataset(
                 data, split=split, replacements=tmp_path, **arguments
             )
+
+
+@pytest.mark.parametrize("old", ["packed", "documents"])
+def test_settings_of_earlier_versions_are_read(prepared, tmp_path, old):
+    import json
+
+    corpus = PreparedCorpus(prepared)
+    new = {"segments": "single", "packing": old == "documents"}
+    write(tmp_path, corpus, **new)
+    path = tmp_path / "replacements.json"
+    manifest = json.loads(path.read_text())
+    del manifest["settings"]["packing"]
+    manifest["settings"]["segments"] = old
+    path.write_text(json.dumps(manifest))
+    PreparedBatches(corpus, options(**new), Replacements(tmp_path))

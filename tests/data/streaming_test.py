@@ -54,7 +54,7 @@ def held_out(text):
 
 
 @pytest.mark.parametrize(
-    "split, segments", [("train", "pair"), ("validation", "packed")]
+    "split, segments", [("train", "pair"), ("validation", "single")]
 )
 def test_one_pass_has_every_token_once(corpus, tokenizer, split, segments):
     batches = take(
@@ -133,7 +133,7 @@ def test_starting_at_a_step_is_skipping(corpus, tokenizer):
 
 def test_masks_and_order_are_new_every_epoch(corpus, tokenizer):
     # Rows repeat, as whole documents do; their masks do not.
-    batches = take(dataset(corpus, tokenizer, segments="packed"), 150)
+    batches = take(dataset(corpus, tokenizer, segments="single"), 150)
     masks: dict = {}
     for batch in batches:
         for ids, positions in zip(batch["token_ids"], batch["mask_positions"]):

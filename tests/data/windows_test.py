@@ -58,7 +58,7 @@ def rows(segments, count=2000, size=13, seed=0):
 
 
 def test_packed_rows():
-    (tokens, lengths, *_), result = rows("packed")
+    (tokens, lengths, *_), result = rows("single")
     for text, length, ids, segment, real in zip(tokens, lengths, *result):
         expected = [CLS, *text[:length], SEP] if length else []
         pad = 15 - len(expected)
@@ -128,3 +128,18 @@ def test_tensorflow_gives_the_same(segments):
     for ours, theirs in zip(expected, assemble(*arguments)):
         assert ours.dtype == theirs.numpy().dtype
         np.testing.assert_array_equal(ours, theirs)
+
+
+def test_segments_and_packing_are_resolved_once():
+    assert windows.resolve_segments("pair") == ("pair", False)
+    assert windows.resolve_segments("single", False) == ("single", False)
+    # A row that documents share has no pairs.
+    assert windows.resolve_segments("pair", True) == ("single", True)
+    with pytest.warns(UserWarning, match='is now segments="single"'):
+        assert windows.resolve_segments("packed") == ("single", False)
+    with pytest.warns(UserWarning, match="is now packing=True"):
+        assert windows.resolve_segments("documents") == ("single", True)
+    with pytest.raises(ValueError, match="segments='triple'"):
+        windows.resolve_segments("triple")
+    with pytest.raises(ValueError, match="packing='yes'"):
+        windows.resolve_segments("pair", "yes")

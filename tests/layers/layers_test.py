@@ -4,7 +4,7 @@ import pytest
 import scipy.stats
 from keras import ops
 
-from keras_rtd.layers.attention import attend
+from keras_rtd.kernels import attend
 from keras_rtd.layers.attention import attention_bias
 from keras_rtd.layers.embedding import ElectraEmbedding
 from keras_rtd.layers.embedding import padded_rows

@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 from keras import ops
 
+from keras_rtd.kernels import attend
 from keras_rtd.layers import local_attention
-from keras_rtd.layers.attention import attend
 from keras_rtd.models import ModernBertBackbone
 
 WINDOW = 8

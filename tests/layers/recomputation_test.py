@@ -4,7 +4,8 @@ import pytest
 import tiny
 from keras import ops
 
-from keras_rtd.layers import recomputation
+from keras_rtd import kernels
+from keras_rtd.layers import shared_body
 from keras_rtd.models import ElectraBackbone
 from keras_rtd.models import ElectraPretrainer
 
@@ -46,10 +47,8 @@ def test_a_layer_is_computed_twice_in_training_only(monkeypatch):
 
         return original(run)
 
-    original = recomputation.recomputed
-    monkeypatch.setattr(recomputation, "recomputed", counted)
-    from keras_rtd.layers import shared_body
-
+    original = kernels.recomputed
+    monkeypatch.setattr(kernels, "recomputed", counted)
     shared_body._bodies.clear()
     model = tiny.pretrainer()
     for layer in model.backbone.transformer_layers:

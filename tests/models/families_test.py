@@ -18,7 +18,7 @@ from keras_rtd.models import ElectraTextClassifier
 from keras_rtd.models import ModernBertBackbone
 from keras_rtd.models import RtdBackbone
 from keras_rtd.models import families
-from keras_rtd.models.presets import DIRECTORY
+from keras_rtd.models.bundled import DIRECTORY
 
 
 class MeanBlock(EncoderBlock):

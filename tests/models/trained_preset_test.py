@@ -10,7 +10,7 @@ from keras_rtd.models import ElectraMaskedLM
 from keras_rtd.models import ElectraPretrainer
 from keras_rtd.models import ElectraReplacedTokenDetector
 from keras_rtd.models import RtdBackbone
-from keras_rtd.models.presets import DIRECTORY
+from keras_rtd.models.bundled import DIRECTORY
 
 # Other tests read presets of classic layers on every backend.
 NAMES = (

@@ -6,7 +6,6 @@ import tiny
 
 from keras_rtd.models import families
 from keras_rtd.pretraining import scaling
-from keras_rtd.utils.flops import training_flops
 
 
 @pytest.mark.parametrize(
@@ -47,7 +46,7 @@ def test_an_estimate_by_hand():
     device = scaling.Device("fast", 1e15, 1e11, 1e9)
     one = scaling.estimate(scaling.BASE, device, 1, utilisation=0.5)
     sizes = scaling.preset_sizes(scaling.BASE.preset)
-    flops = 256 * 512 * training_flops(sizes, 512, 79)
+    flops = 256 * 512 * sizes.objective.flops_per_token(sizes, 512, 79)
     assert one["step_seconds"] == pytest.approx(flops / 0.5e15)
     assert one["traffic_bytes"] == 0.0
     two = scaling.estimate(scaling.BASE, device, 2, utilisation=0.5)

@@ -87,8 +87,11 @@ def failure(capsys, *arguments):
 def test_bad_arguments_end_with_a_line(preset, capsys, tmp_path):
     assert "--port" in failure(capsys, preset, "--port=70000")
     assert "at least 1" in failure(capsys, preset, "--max_batch=0")
+    assert "--max_rows" in failure(capsys, preset, "--max_rows=x")
     assert "--max_wait_ms" in failure(capsys, preset, "--max_wait_ms=nan")
     assert "No preset" in failure(capsys, tmp_path / "none", "--port=0")
+    line = failure(capsys, preset, "--port=0", "--max_connections=100000000")
+    assert "needs 100,000,512 open files" in line and "ulimit" in line
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()

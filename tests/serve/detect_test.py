@@ -8,12 +8,13 @@ import pytest
 import tiny
 
 from keras_rtd.models import ElectraReplacedTokenDetector
-from keras_rtd.serve.buckets import batch_sizes
-from keras_rtd.serve.buckets import bucket
-from keras_rtd.serve.buckets import lengths
 from keras_rtd.serve.detect import Detect
 from keras_rtd.serve.detect import windows
 from keras_rtd.serve.loading import load_services
+from keras_rtd.serve.packed import batch_sizes
+from keras_rtd.serve.packed import bucket
+from keras_rtd.serve.packed import lengths
+from keras_rtd.serve.requests import Limits
 
 
 @pytest.fixture(scope="module")
@@ -118,6 +119,29 @@ def test_a_long_text_is_scored_in_windows(start_server, service):
     first, last = (alone(service, x) for x in (ids[:content], ids[-content:]))
     np.testing.assert_allclose(scores[:8], first[:8], atol=2e-6)
     np.testing.assert_allclose(scores[-8:], last[-8:], atol=2e-6)
+
+
+@pytest.mark.parametrize(
+    "limits, allowed, refused, option",
+    [
+        (Limits(max_rows=3), [1, 1, 1], [1, 1, 1, 1], "3 rows"),
+        # Windows of 14 tokens that overlap by 3.
+        (Limits(max_rows=3), [36], [37], "3 rows"),
+        # With [CLS] and [SEP].
+        (Limits(max_tokens=32), [25], [25, 1], "32 tokens"),
+        (Limits(max_tokens=32), [14, 14], [14, 14, 1], "32 tokens"),
+    ],
+)
+def test_rows_and_tokens_of_a_request_are_limited(
+    start_server, service, limits, allowed, refused, option
+):
+    client = start_server([service], limits)
+    for counts, wanted in ((allowed, 200), (refused, 413)):
+        body = {"texts": ["the " * count for count in counts]}
+        status, answer = client.post("detect", body)
+        assert status == wanted
+    name = option.split()[1]
+    assert option in answer["error"] and f"--max_{name}" in answer["error"]
 
 
 @pytest.mark.parametrize("content", [1, 2, 3, 4, 14, 126])

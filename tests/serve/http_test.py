@@ -4,53 +4,15 @@ import concurrent.futures
 import itertools
 import json
 import re
-import threading
 
 import pytest
 
-from keras_rtd.serve.batching import Row
 from keras_rtd.serve.requests import Limits
-from keras_rtd.serve.requests import read_texts
-
-
-class Reverse:
-    """Turns texts around, when it may; rows of one length run together."""
-
-    endpoint = "detect"
-    preset = "none"
-
-    def __init__(self):
-        self.may_run = threading.Event()
-        self.may_run.set()
-        self.batches = []
-
-    def describe(self):
-        return {"task": "Reverse"}
-
-    def prepare(self, body, limits):
-        texts = read_texts(body, limits)
-        return [Row(len(text), text) for text in texts], self.finish
-
-    def finish(self, results):
-        return {"results": results}
-
-    def run(self, key, values):
-        assert self.may_run.wait(30)
-        assert all(len(value) == key for value in values)
-        self.batches.append(len(values))
-        if "fail" in values:
-            raise RuntimeError("the model broke")
-        return [value[::-1] for value in values]
 
 
 @pytest.fixture
-def service():
-    return Reverse()
-
-
-@pytest.fixture
-def client(start_server, service):
-    return start_server([service], Limits(1000, 3, 10))
+def client(start_server, reverse):
+    return start_server([reverse], Limits(1000, 3, 10))
 
 
 def test_answers(client):
@@ -129,20 +91,21 @@ def test_a_failing_model_costs_only_its_own_requests(client):
     assert client.post("detect", {"texts": ["ab"]})[0] == 200
 
 
-def test_a_full_queue_says_so_and_recovers(start_server, service):
-    client = start_server([service], max_batch=1, max_wait_ms=0, max_queue=2)
-    service.may_run.clear()
+def test_a_full_queue_says_so_and_recovers(start_server, reverse):
+    client = start_server([reverse], max_batch=1, max_wait_ms=0, max_queue=2)
+    reverse.may_run.clear()
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
-        answers = [
-            pool.submit(client.send, "POST", "/v1/detect", body)
-            for body in (json.dumps({"texts": [f"{i}"]}) for i in range(8))
-        ]
-        # One runs and two wait.
+        answers = []
+        for i in range(8):
+            body = json.dumps({"texts": [f"{i}"]})
+            answers.append(pool.submit(client.send, "POST", "/v1/detect", body))
+            # One runs and two wait.
+            assert reverse.runs.wait(30)
         refused = itertools.islice(
             concurrent.futures.as_completed(answers, 30), 5
         )
         assert [future.result()[0] for future in refused] == [503] * 5
-        service.may_run.set()
+        reverse.may_run.set()
     statuses = sorted(future.result()[0] for future in answers)
     assert statuses == [200] * 3 + [503] * 5
     for future in answers:
@@ -153,8 +116,8 @@ def test_a_full_queue_says_so_and_recovers(start_server, service):
     assert client.post("detect", {"texts": ["ab"]})[0] == 200
 
 
-def test_requests_are_batched_and_each_gets_its_own(start_server, service):
-    client = start_server([service], max_batch=8, max_wait_ms=50)
+def test_requests_are_batched_and_each_gets_its_own(start_server, reverse):
+    client = start_server([reverse], max_batch=8, max_wait_ms=50)
     texts = [[f"{i:03}", f"{i:04}"] for i in range(100)]
     with concurrent.futures.ThreadPoolExecutor(50) as pool:
         answers = list(
@@ -163,9 +126,9 @@ def test_requests_are_batched_and_each_gets_its_own(start_server, service):
     for pair, (status, answer) in zip(texts, answers):
         assert status == 200
         assert answer["results"] == [text[::-1] for text in pair]
-    assert sum(service.batches) == 200
-    assert max(service.batches) == 8
-    assert len(service.batches) < 100
+    assert sum(reverse.batches) == 200
+    assert max(reverse.batches) == 8
+    assert len(reverse.batches) < 100
 
 
 def test_the_page_is_alone_and_may_load_nothing(client):

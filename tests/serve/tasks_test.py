@@ -1,6 +1,7 @@
 """Fine-tuned tasks over HTTP answer as their `predict` does."""
 
 import concurrent.futures
+import json
 
 import numpy as np
 import pytest
@@ -8,6 +9,8 @@ import tiny
 
 from keras_rtd import models
 from keras_rtd.serve.loading import load_services
+from keras_rtd.serve.requests import Limits
+from keras_rtd.serve.requests import RequestError
 
 TEXTS = ["the time was now.", "she", "", "all of them " * 5]
 PAIRS = [["the time", "was now"], ["she " * 9, "said " * 3], ["", "it"]]
@@ -159,6 +162,37 @@ def test_answers(start_server, tmp_path):
     body = {"question": "time " * 30, "context": "time"}
     status, answer = client.post("answer", body)
     assert status == 422 and "no room" in answer["error"]
+
+
+@pytest.mark.run_once
+def test_rows_of_a_request_are_limited(tmp_path):
+    classifier(tmp_path / "classify", num_classes=2)
+    save(
+        tmp_path / "tag",
+        models.ElectraTokenClassifier,
+        models.ElectraTokenClassifierPreprocessor,
+        class_names=NAMES,
+    )
+    save(
+        tmp_path / "answer",
+        models.ElectraQuestionAnswerer,
+        models.ElectraQuestionAnswererPreprocessor,
+        sequence_length=24,
+    )
+    paths = [tmp_path / name for name in ("classify", "tag", "answer")]
+    for service in load_services(paths, 8):
+        for count in (1, 20):
+            body = {"texts": ["the time"] * count}
+            if service.endpoint == "answer":
+                body = {"question": "who", "context": "the time " * count}
+            body = json.dumps(body).encode()
+            if count == 1:
+                assert len(service.prepare(body, Limits(max_rows=1))[0]) == 1
+                continue
+            assert len(service.prepare(body, Limits())[0]) > 1
+            with pytest.raises(RequestError, match="--max_rows") as e:
+                service.prepare(body, Limits(max_rows=1))
+            assert e.value.status == 413
 
 
 def test_many_at_once(start_server, tmp_path):

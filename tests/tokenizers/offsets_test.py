@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 from tokenizers import BertWordPieceTokenizer
 
-from keras_rtd.models import presets
+from keras_rtd.models import bundled
 from keras_rtd.tokenizers import ElectraTokenizer
 
 VOCABULARY = str(
-    presets.DIRECTORY
+    bundled.DIRECTORY
     / "electra_tiny_uncased_en/assets/tokenizer/vocabulary.txt"
 )
 

@@ -98,11 +98,78 @@ def test_a_damaged_checkpoint_is_passed_over(tmp_path, capsys):
     fit(model(), tmp_path)
     paths = sorted(tmp_path.glob("*.npz"))
     paths[-1].write_bytes(paths[-1].read_bytes()[:1000])
-    (tmp_path / "step-9.checkpoint.npz.tmp").write_bytes(b"half")
+    (tmp_path / "notes.tmp").write_bytes(b"mine")
     restored = Checkpoint(tmp_path)
     assert restored.restore(tiny.pretrainer(dropout=0.1)) == 8
     assert paths[-1].name in capsys.readouterr().out
-    assert not list(tmp_path.glob("*.tmp"))
+    assert not paths[-1].exists()
+    assert paths[-1].with_name(paths[-1].name + ".damaged").exists()
+    assert (tmp_path / "notes.tmp").read_bytes() == b"mine"
+
+
+def test_damage_of_any_kind_is_passed_over(tmp_path, capsys):
+    small = keras.Sequential([keras.layers.Dense(2)])
+    small.build((None, 3))
+    small.compile(optimizer="adam")
+    small.optimizer.build(small.trainable_variables)
+    arrays = {"0": np.zeros(3), "1": np.ones(2)}
+    meta = {"step": 2, "shapes": [[3], [2]], "metrics": 0, "extra": {}}
+    meta |= dict.fromkeys(("config", "names", "best_value", "best_step"))
+    encoded = np.frombuffer(json.dumps(meta).encode(), np.uint8)
+    path = tmp_path / "step-0000000002.checkpoint.npz"
+    np.savez(path, **arrays, meta=encoded)
+    whole = path.read_bytes()
+    assert Checkpoint(tmp_path)._read(path.name)[1] == meta
+
+    def restored():
+        found = Checkpoint(tmp_path, keep=1).restore(small)
+        lines = capsys.readouterr().out.splitlines()
+        assert found == 0 and len(lines) == 1 and "is damaged" in lines[0]
+        assert [p.name for p in tmp_path.iterdir()] == [path.name + ".damaged"]
+
+    rng = np.random.default_rng(0)
+    directory = whole.rindex(b"PK\x01\x02")
+    for place in [*range(directory, directory + 46, 3), *range(40, 400, 29)]:
+        damaged = bytearray(whole)
+        damaged[place] ^= int(rng.integers(1, 256))
+        path.write_bytes(damaged)
+        try:
+            same = Checkpoint(tmp_path)._read(path.name)
+        finally:
+            capsys.readouterr()
+        if same is None:
+            path.write_bytes(damaged)
+            restored()
+        else:
+            # Bytes that say nothing, such as a date.
+            assert same[1] == meta
+            for name, array in arrays.items():
+                np.testing.assert_array_equal(same[0][name], array)
+    for damaged in (b"", whole[:100], whole[:-10], b"\x93NUMPY"):
+        path.write_bytes(damaged)
+        restored()
+    for left_out in ("0", "meta"):
+        values = {**arrays, "meta": encoded}
+        del values[left_out]
+        np.savez(path, **values)
+        restored()
+
+
+def test_a_damaged_checkpoint_does_not_count(tmp_path):
+    fit(model(), tmp_path)
+    newest = sorted(tmp_path.glob("*.npz"))[-1]
+    newest.write_bytes(b"")
+    trained = model()
+    checkpoint = Checkpoint(tmp_path, every=1, keep=1, best=None)
+    trained.fit(
+        tiny.Batches(),
+        steps_per_epoch=9,
+        callbacks=[checkpoint],
+        verbose=0,
+    )
+    assert [p.name for p in tmp_path.glob("*.npz")] == [
+        "step-0000000009.checkpoint.npz"
+    ]
 
 
 def test_another_model_is_refused(tmp_path):

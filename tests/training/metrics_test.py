@@ -6,10 +6,10 @@ import tiny
 from keras import ops
 
 from keras_rtd.objectives.losses import detection_bce
-from keras_rtd.training.metrics import BINS
-from keras_rtd.training.metrics import RANGE
-from keras_rtd.training.metrics import logit_histogram
-from keras_rtd.training.metrics import ranking_metrics
+from keras_rtd.objectives.term_metrics import BINS
+from keras_rtd.objectives.term_metrics import RANGE
+from keras_rtd.objectives.term_metrics import logit_histogram
+from keras_rtd.objectives.term_metrics import ranking_metrics
 
 
 def numpy_outputs(model, batch):

@@ -22,17 +22,16 @@ def test_training_flops_are_those_of_the_published_sizes(
     name, length, millions
 ):
     predictions = int(0.15 * length)
-    count = flops.training_flops(
-        preset_sizes(f"electra_{name}_uncased_en"), length, predictions
-    )
+    sizes = preset_sizes(f"electra_{name}_uncased_en")
+    count = sizes.objective.flops_per_token(sizes, length, predictions)
     assert count / 1e6 == pytest.approx(millions, rel=0.01)
 
 
 # 25% masks in the large one.
 def test_training_flops_of_large():
-    assert flops.training_flops(
-        preset_sizes("electra_large_uncased_en"), 128, 32
-    ) / 1e6 == (pytest.approx(2028, rel=0.01))
+    sizes = preset_sizes("electra_large_uncased_en")
+    count = sizes.objective.flops_per_token(sizes, 128, 32)
+    assert count / 1e6 == pytest.approx(2028, rel=0.01)
 
 
 # What google-research/electra's flops_computation.py prints. The paper's

@@ -2,8 +2,8 @@
 
 import keras
 
+from keras_rtd.kernels import gelu_dense
 from keras_rtd.layers.encoder_block import EncoderBlock
-from keras_rtd.layers.kernels import gelu_dense
 
 
 @keras.saving.register_keras_serializable(package="keras_rtd")

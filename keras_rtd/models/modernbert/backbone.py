@@ -3,8 +3,8 @@
 import keras
 
 from keras_rtd.layers import local_attention
-from keras_rtd.layers.attention_bias import AttentionBias
-from keras_rtd.layers.kernels import LayerNormalization
+from keras_rtd.layers.basic import LayerNormalization
+from keras_rtd.layers.local_attention import AttentionBias
 from keras_rtd.models.encoder_backbone import RtdBackbone
 from keras_rtd.models.encoder_facts import EncoderFacts
 from keras_rtd.models.modernbert.block import ElectraModernBlock

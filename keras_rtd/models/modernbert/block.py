@@ -2,9 +2,9 @@
 
 import keras
 
+from keras_rtd.kernels import gelu
 from keras_rtd.layers import local_attention
 from keras_rtd.layers.encoder_block import EncoderBlock
-from keras_rtd.layers.kernels import gelu
 from keras_rtd.models.modernbert.rotary import rotate
 
 

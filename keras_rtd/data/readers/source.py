@@ -1,0 +1,119 @@
+"""The bytes of a corpus file, decompressed."""
+
+import gzip
+import lzma
+import zlib
+from collections.abc import Callable
+from typing import Any
+from typing import NamedTuple
+
+from keras_rtd.utils.remote import file_system
+from keras_rtd.utils.remote import is_remote
+
+# So many bytes decide what a file is.
+_HEAD = 4096
+
+
+class Compression(NamedTuple):
+    """A compression: see `keras_rtd.data.readers.register_compression`."""
+
+    name: str
+    open: Callable[[Any], Any]
+    suffixes: tuple[str, ...]
+    magic: tuple[bytes, ...] = ()
+    errors: tuple[type[BaseException], ...] = ()
+
+
+def _open_gzip(raw):
+    return gzip.GzipFile(fileobj=raw)
+
+
+COMPRESSIONS = {
+    "gz": Compression(
+        "gz",
+        _open_gzip,
+        (".gz",),
+        (b"\x1f\x8b",),
+        (gzip.BadGzipFile, zlib.error),
+    ),
+    "xz": Compression(
+        "xz", lzma.LZMAFile, (".xz",), (b"\xfd7zXZ\0",), (lzma.LZMAError,)
+    ),
+}
+
+
+class Source:
+    """A file's bytes, decompressed.
+
+    Args:
+        path: str. A path with `://` is opened by fsspec.
+
+    Attributes:
+        path: str.
+        name: str, the path in lower case, without a compression's suffix.
+        head: bytes, how the content begins, 4 KB at most.
+
+    Raises:
+        ValueError: The compressed data is damaged.
+    """
+
+    def __init__(self, path):
+        self.path = path
+        if is_remote(path):
+            files, inside = file_system(path)
+            self._raw = files.open(inside, "rb")
+        else:
+            self._raw = open(path, "rb")
+        try:
+            kind, self.name = self._compression()
+            self._errors = (EOFError, *kind.errors) if kind else ()
+            self._stream = kind.open(self._raw) if kind else self._raw
+            self._unread = b""
+            self.head = self._unread = self.read(_HEAD)
+        except BaseException:
+            self._raw.close()
+            raise
+
+    def _compression(self):
+        begin = self._raw.read(16)
+        self._raw.seek(0)
+        name = self.path.lower()
+        kinds = list(COMPRESSIONS.values())
+        found = next((k for k in kinds if begin.startswith(k.magic)), None)
+        named = next((k for k in kinds if name.endswith(k.suffixes)), None)
+        if named is not None:
+            name = name[: name.rindex(".")]
+        # What only its name calls an archive is found damaged when read.
+        return found or named, name
+
+    def read(self, size=-1):
+        """Returns `size` bytes, all by default, fewer at the end of the file.
+
+        Raises:
+            ValueError: The compressed data is damaged or cut off.
+        """
+        data = self._unread if size < 0 else self._unread[:size]
+        self._unread = self._unread[len(data) :]
+        if len(data) == size:
+            return data
+        try:
+            return data + self._stream.read(
+                -1 if size < 0 else size - len(data)
+            )
+        except self._errors as error:
+            raise ValueError(
+                f"Cannot decompress {self.path}: {error}. The file is "
+                "damaged or incomplete; fetch or compress it again."
+            ) from error
+
+    def position(self):
+        """Bytes consumed of the file as it is stored."""
+        return self._raw.tell()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self._stream is not self._raw:
+            self._stream.close()
+        self._raw.close()
