@@ -16,8 +16,15 @@ class Encoder:
     intermediate_dim: int
     num_heads: int
     max_sequence_length: int = 512
-    block: str = "classic"
-    local_attention_window: int | None = None
+    num_segments: int = 2
+
+    def flops_per_token(self, sequence_length):
+        """FLOPs of a token's forward pass."""
+        # Here, because a peer's worker must not pay for our imports.
+        from keras_rtd.models.electra.backbone import ElectraFacts
+
+        facts = ElectraFacts.of(dataclasses.asdict(self))
+        return facts.flops_per_token(sequence_length)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,7 +36,6 @@ class Size:
 
     @property
     def objective(self):
-        # Here, because a peer's worker must not pay for our imports.
         from keras_rtd import objectives
 
         return objectives.get("electra")

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from keras_rtd.utils.scaling import preset_sizes
+from keras_rtd.pretraining.scaling import preset_sizes
 
 ROOT = pathlib.Path(__file__).parent.parent
 

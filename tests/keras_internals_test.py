@@ -344,7 +344,7 @@ def test_registered_presets_are_found():
     bundled = set(internals.preset_utils.BUILTIN_PRESETS)
     ours = {"electra_small_uncased_en", "rtd_modern_tiny_uncased_en"}
     assert ours < bundled
-    assert ours < set(keras_rtd.models.ElectraBackbone.presets)
+    assert ours < set(keras_rtd.models.RtdBackbone.presets)
 
 
 class Tokenizer(internals.WordPieceTokenizer, internals.PlainTokenizer):

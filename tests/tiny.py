@@ -3,10 +3,10 @@
 import keras
 import numpy as np
 
-from keras_rtd.models import ElectraBackbone
 from keras_rtd.models import ElectraPreprocessor
 from keras_rtd.models import ElectraPretrainer
 from keras_rtd.models import ElectraTokenizer
+from keras_rtd.models import families
 from keras_rtd.objectives import find
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
@@ -28,11 +28,13 @@ def pretrainer(
     dropout=0.0,
     with_tokenizer=False,
     dtype=None,
-    block="classic",
+    family="electra",
     kernel_stddev=0.02,
+    encoder_options=None,
     **kwargs,
 ):
     """2 layers x 16; the vocabulary is not a multiple of 64."""
+    backbone_cls = families.get(family)
     sizes = {
         "vocabulary_size": len(VOCABULARY),
         "num_layers": 2,
@@ -41,18 +43,18 @@ def pretrainer(
         "max_sequence_length": 32,
         "dropout": dropout,
         "dtype": dtype,
-        "block": block,
         "kernel_stddev": kernel_stddev,
+        **(encoder_options or {}),
     }
-    backbone = ElectraBackbone(hidden_dim=16, num_heads=2, **sizes)
+    backbone = backbone_cls(hidden_dim=16, num_heads=2, **sizes)
     objective = find(kwargs.get("objective", "electra"))
-    kind = objective.generator_class(ElectraBackbone)
+    kind = objective.generator_class(backbone_cls)
+    if kind is not None and kind is not backbone_cls:
+        sizes["encoder"] = keras.saving.get_registered_name(backbone_cls)
     generator = kind and kind(
-        hidden_dim=8,
-        num_heads=1,
+        **{**sizes, "hidden_dim": 8, "num_heads": 1},
         embeddings=backbone.embeddings,
         name="generator",
-        **sizes,
     )
     if "special_ids" in objective.tokenizer_options and not with_tokenizer:
         options = kwargs.setdefault("objective_config", {})

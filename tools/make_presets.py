@@ -11,11 +11,10 @@ What is there of a preset is removed, weights too.
 import argparse
 import pathlib
 
-from keras_rtd.layers.blocks import inner_width
-from keras_rtd.models import ElectraBackbone
 from keras_rtd.models import ElectraPreprocessor
 from keras_rtd.models import ElectraPretrainer
 from keras_rtd.models import ElectraTokenizer
+from keras_rtd.models import families
 from keras_rtd.models.bundled import DESCRIPTIONS
 from keras_rtd.models.bundled import DIRECTORY
 from keras_rtd.utils.targets import PRESET
@@ -36,30 +35,32 @@ SCHEDULES = {
 }
 # Measured, see docs/tuning.md; small and base keep the reference's AdamW.
 OPTIMIZERS_OF_TINY = {
-    "classic": {"learning_rate": 1e-3},
-    "modern": {
+    "electra": {"learning_rate": 1e-3},
+    "modernbert": {
         "optimizer": "muon",
         "learning_rate": 4e-3,
         "weight_decay": 0.05,
     },
 }
-# A quarter of the width, as in the paper; the classic weights have half.
-GENERATORS_OF_TINY = {"classic": 64, "modern": 32}
+# A quarter of the width, as in the paper; electra_tiny's weights have half.
+GENERATORS_OF_TINY = {"electra": 64, "modernbert": 32}
+# rtd_modern's weights are of the layers that it had first.
+OPTIONS = {"electra": {}, "modernbert": families.OLD_MODERN}
 
 
-def encoder(vocabulary_size, layers, width, heads, embedding, block, **kwargs):
-    inner = 4 * width
-    return ElectraBackbone(
+def encoder(vocabulary_size, layers, width, heads, embedding, family, **kwargs):
+    backbone_cls = families.get(family)
+    options = dict(OPTIONS[family])
+    if options:
+        options["output_stddev"] = kwargs.get("kernel_stddev", 0.02)
+    return backbone_cls(
         vocabulary_size=vocabulary_size,
         num_layers=layers,
         num_heads=heads,
         hidden_dim=width,
         embedding_dim=embedding,
-        intermediate_dim=(
-            inner if block == "classic" else inner_width(inner, block)
-        ),
-        block=block,
-        **kwargs,
+        intermediate_dim=backbone_cls.inner_width(4 * width),
+        **{**options, **kwargs},
     )
 
 
@@ -100,13 +101,16 @@ def main():
     parser.add_argument("--tiny", required=True)
     parser.add_argument("names", nargs="*", help="which (default: all)")
     arguments = parser.parse_args()
-    for family, block in (("electra", "classic"), ("rtd_modern", "modern")):
+    for prefix, family in (
+        ("electra", "electra"),
+        ("rtd_modern", "modernbert"),
+    ):
         for size, sizes in SIZES.items():
-            name = f"{family}_{size}_uncased_en"
+            name = f"{prefix}_{size}_uncased_en"
             if name not in (arguments.names or DESCRIPTIONS):
                 continue
             if size == "tiny":
-                write_tiny(name, arguments.tiny, sizes, block)
+                write_tiny(name, arguments.tiny, sizes, family)
                 continue
             rate, steps = SCHEDULES[size]
             write(
@@ -120,17 +124,17 @@ def main():
                 },
                 sequence_length=512,
                 dropout=0.1,
-                block=block,
+                family=family,
             )
 
 
-def write_tiny(name, vocabulary, sizes, block):
+def write_tiny(name, vocabulary, sizes, family):
     write(
         name,
         ElectraTokenizer(vocabulary),
-        (*sizes[:-1], GENERATORS_OF_TINY[block]),
+        (*sizes[:-1], GENERATORS_OF_TINY[family]),
         {
-            **OPTIMIZERS_OF_TINY[block],
+            **OPTIMIZERS_OF_TINY[family],
             "warmup_steps": 100,
             "train_steps": None,
             # Short runs: without it the first steps are three times too long.
@@ -139,7 +143,7 @@ def write_tiny(name, vocabulary, sizes, block):
         sequence_length=128,
         dropout=0.0,
         kernel_stddev=0.08,
-        block=block,
+        family=family,
     )
 
 

@@ -17,8 +17,8 @@ def make(case, batches):
         "load_weights": False,
         "remat": name == "remat",
     }
-    if name == "block":
-        arguments["block"] = value
+    if name in ("family", "block"):
+        arguments[name] = value
     if name == "muon":
         product = "bfloat16" if case.dtype == "bfloat16" else "float32"
         arguments["optimizer_config"] = {

@@ -152,9 +152,7 @@ def _function(preset):
             )
             backbone = model.backbone
         else:
-            backbone = models.ElectraBackbone.from_preset(
-                preset, dtype="float32"
-            )
+            backbone = models.RtdBackbone.from_preset(preset, dtype="float32")
 
         def call(batch):
             encoded = backbone(batch, training=False)

@@ -9,11 +9,11 @@ from keras_rtd.export.graph_packing import pack_pairs
 from keras_rtd.export.graph_packing import pack_texts
 from keras_rtd.export.graph_windows import make_windows
 from keras_rtd.export.graph_windows import shows_most
-from keras_rtd.models import ElectraBackbone
 from keras_rtd.models import ElectraQuestionAnswerer
 from keras_rtd.models import ElectraReplacedTokenDetector
 from keras_rtd.models import ElectraTextClassifier
 from keras_rtd.models import ElectraTokenClassifier
+from keras_rtd.models import RtdBackbone
 
 
 def strings(name):
@@ -61,7 +61,7 @@ def detector(preset):
 
 def encoder(preset):
     """Of a bare encoder: `encode`."""
-    backbone = ElectraBackbone.from_preset(preset, dtype="float32")
+    backbone = RtdBackbone.from_preset(preset, dtype="float32")
     tokenizer = tokenizers.load(preset)
     return backbone, encoding(backbone, tokenizer)
 

@@ -23,10 +23,10 @@ from keras_rtd.interop import keras_hub
 from keras_rtd.interop import parts
 from keras_rtd.interop import tokenizer_files
 from keras_rtd.interop import weights
-from keras_rtd.models import ElectraBackbone
 from keras_rtd.models import ElectraMaskedLM
 from keras_rtd.models import ElectraPretrainer
 from keras_rtd.models import ElectraReplacedTokenDetector
+from keras_rtd.models import RtdBackbone
 from keras_rtd.models.presets import read_task_name
 from keras_rtd.tokenizers.factory import holds_tokenizer
 from keras_rtd.utils.targets import check_inputs
@@ -47,7 +47,7 @@ class Preset:
                 ElectraReplacedTokenDetector,
             )
         }
-        return kinds.get(name, ElectraBackbone).from_preset(path)
+        return kinds.get(name, RtdBackbone).from_preset(path)
 
     @staticmethod
     def load_tokenizer(path):

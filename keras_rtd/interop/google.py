@@ -20,6 +20,7 @@ from keras_rtd.models import ElectraBackbone
 from keras_rtd.models import ElectraMaskedLM
 from keras_rtd.models import ElectraPretrainer
 from keras_rtd.models import ElectraReplacedTokenDetector
+from keras_rtd.models.electra import conversion
 from keras_rtd.training import AdamW
 from keras_rtd.training import Muon
 from keras_rtd.utils.targets import Kind
@@ -240,7 +241,7 @@ def _assign_slots(pretrainer, variables, where):
     rows = pretrainer.backbone.vocabulary_size
     expected = {
         f"{name}/{slot}": (rows, *v.shape[1:])
-        if name == weights.TOKEN_TABLE
+        if name == conversion.TOKEN_TABLE
         else tuple(v.shape)
         for name, v in named.items()
         for slot in SLOTS

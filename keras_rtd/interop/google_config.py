@@ -3,10 +3,10 @@
 import warnings
 
 from keras_rtd.interop import tokenizer_files
-from keras_rtd.interop import weights
 from keras_rtd.models import ElectraBackbone
 from keras_rtd.models import ElectraPretrainer
 from keras_rtd.models import ElectraTwoTowerGenerator
+from keras_rtd.models.electra import conversion
 
 # configure_pretraining.py, `PretrainingConfig`; what is not here says nothing
 # about model, losses or optimiser.
@@ -118,7 +118,7 @@ def encoder_arguments(options, shapes, scope, where):
         ValueError: shapes that contradict sizes which `options` name.
     """
     overrides = options["model_hparam_overrides"]
-    sizes = weights.encoder_sizes(shapes, scope, where)
+    sizes = conversion.encoder_sizes(shapes, scope, where)
     heads = heads_of(sizes["hidden_dim"])
     if scope == "electra":
         heads = overrides.get("num_attention_heads", heads)

@@ -18,6 +18,7 @@ from keras_rtd.models import ElectraBackbone
 from keras_rtd.models import ElectraMaskedLM
 from keras_rtd.models import ElectraPretrainer
 from keras_rtd.models import ElectraReplacedTokenDetector
+from keras_rtd.models.electra import conversion
 
 DISCRIMINATOR, GENERATOR = "discriminator", "generator"
 
@@ -197,7 +198,7 @@ def _assign(model, tensors, path):
         there: _turn(name, arrays[name]).shape for there, name in names.items()
     }
     weights.check_shapes(shapes, tensors, str(path))
-    table = spell(weights.TOKEN_TABLE, bare)
+    table = spell(conversion.TOKEN_TABLE, bare)
     if TIED in tensors and not np.array_equal(tensors[TIED], tensors[table]):
         raise ValueError(
             f"{path} has an output table of its own ({TIED}): ELECTRA's is "

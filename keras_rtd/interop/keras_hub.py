@@ -20,6 +20,7 @@ from keras_rtd.interop import weights
 from keras_rtd.keras_internals import encoder_block_layers
 from keras_rtd.models import ElectraBackbone
 from keras_rtd.models import ElectraTokenizer
+from keras_rtd.models.electra import conversion
 from keras_rtd.utils.targets import check_preset_target
 
 # Ours -> KerasHub's. The rest of the names are the same.
@@ -155,18 +156,19 @@ def _preset(path):
 
 def _named_variables(theirs):
     """KerasHub's variables, less `pooled_dense`, by the reference's names."""
-    scope = weights.EMBEDDINGS
+    scope = conversion.EMBEDDINGS
+    positions = theirs.position_embedding.position_embeddings
     named = {
-        weights.TOKEN_TABLE: theirs.token_embedding.embeddings,
-        weights.POSITION_TABLE: theirs.position_embedding.position_embeddings,
-        weights.SEGMENT_TABLE: theirs.segment_embedding.embeddings,
+        conversion.TOKEN_TABLE: theirs.token_embedding.embeddings,
+        conversion.POSITION_TABLE: positions,
+        conversion.SEGMENT_TABLE: theirs.segment_embedding.embeddings,
     }
     layers = {f"{scope}/LayerNorm": theirs.embeddings_layer_norm}
     if theirs.hidden_dim != theirs.embedding_dim:
         layers["electra/embeddings_project"] = theirs.embeddings_projection
     for index, block in enumerate(theirs.transformer_layers):
         for part, layer in encoder_block_layers(block).items():
-            name = f"electra/encoder/layer_{index}/{weights.BLOCK[part]}"
+            name = f"electra/encoder/layer_{index}/{conversion.BLOCK[part]}"
             layers[name] = layer
     for name, layer in layers.items():
         for variable in layer.weights:

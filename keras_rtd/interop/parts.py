@@ -7,7 +7,6 @@ import numpy as np
 from keras_rtd.interop import google_config
 from keras_rtd.interop import tokenizer_files
 from keras_rtd.interop import weights
-from keras_rtd.models import ElectraBackbone
 from keras_rtd.models import ElectraMaskedLM
 from keras_rtd.models import ElectraPretrainer
 from keras_rtd.models import ElectraReplacedTokenDetector
@@ -34,8 +33,8 @@ def join(discriminator, generator=None, tokenizer=None):
 
     Args:
         discriminator: `ElectraReplacedTokenDetector`, or an
-            `ElectraBackbone`: its detection head is then fresh.
-        generator: `ElectraMaskedLM`, `ElectraBackbone` (fresh head), or
+            encoder: its detection head is then fresh.
+        generator: `ElectraMaskedLM`, an encoder (fresh head), or
             `None` for a fresh one of the reference's size, a quarter as wide.
             Its embeddings are replaced by the discriminator's.
         tokenizer: `ElectraTokenizer` or `None` for the discriminator's.
@@ -66,11 +65,11 @@ def join(discriminator, generator=None, tokenizer=None):
         _check_shared(backbone, theirs)
         config = theirs.get_config()
     tokenizer = tokenizer_of(discriminator, tokenizer)
-    backbone = ElectraBackbone.from_config(backbone.get_config())
+    backbone = type(backbone).from_config(backbone.get_config())
     config = {**config, "name": "generator", "embeddings": backbone.embeddings}
     pretrainer = ElectraPretrainer(
         backbone,
-        ElectraBackbone.from_config(config),
+        type(backbone).from_config(config),
         preprocessor=tokenizer_files.preprocessor_of(tokenizer, backbone),
     )
     found = weights.read(discriminator)
@@ -90,9 +89,9 @@ def rebuild(pretrainer, preprocessor, **sizes):
     Args:
         pretrainer: `ElectraPretrainer`.
         preprocessor: `ElectraPreprocessor` or `None`.
-        **sizes: arguments of `ElectraBackbone`.
+        **sizes: arguments of the backbone.
     """
-    backbone = ElectraBackbone.from_config(
+    backbone = type(pretrainer.backbone).from_config(
         {**pretrainer.backbone.get_config(), **sizes}
     )
     generator = pretrainer.generator

@@ -5,12 +5,13 @@ import numpy as np
 from keras_rtd.interop import parts
 from keras_rtd.interop import weights
 from keras_rtd.models import ElectraPreprocessor
+from keras_rtd.models.electra import conversion
 
 SPECIAL = ("cls", "sep", "pad", "mask", "unk")
 
 # Rows are tokens in these.
 BY_TOKEN = (
-    weights.TOKEN_TABLE,
+    conversion.TOKEN_TABLE,
     "generator_predictions/output_bias",
     "cloze_predictions/output_bias",
 )

@@ -1,7 +1,7 @@
 """The weights of our models under the names of google-research/electra.
 
-Those names are the common language here: Hugging Face's are derived from
-them, and KerasHub's layers are mapped to them.
+The encoder's names are its family's, `models/electra/conversion.py`; here are
+those of generator, heads and pretrainer.
 """
 
 import math
@@ -9,17 +9,17 @@ import math
 import keras
 import numpy as np
 
-from keras_rtd.models import ElectraBackbone
 from keras_rtd.models import ElectraMaskedLM
 from keras_rtd.models import ElectraPretrainer
 from keras_rtd.models import ElectraReplacedTokenDetector
 from keras_rtd.models import ElectraTwoTowerGenerator
+from keras_rtd.models import RtdBackbone
+from keras_rtd.models.electra.conversion import EMBEDDINGS
+from keras_rtd.models.electra.conversion import TOKEN_TABLE
+from keras_rtd.models.electra.conversion import add_embeddings
+from keras_rtd.models.electra.conversion import add_encoder
+from keras_rtd.models.electra.conversion import add_layer
 from keras_rtd.models.encoders import SEPARATE
-
-EMBEDDINGS = "electra/embeddings"
-TOKEN_TABLE = f"{EMBEDDINGS}/word_embeddings"
-POSITION_TABLE = f"{EMBEDDINGS}/position_embeddings"
-SEGMENT_TABLE = f"{EMBEDDINGS}/token_type_embeddings"
 
 # Scopes of the parts, as messages and tables call them.
 PARTS = {
@@ -36,18 +36,6 @@ TOWERS = {
     "generator_rtl": "right_to_left",
 }
 
-# Our layers of a Transformer block -> the reference's scopes.
-BLOCK = {
-    "query": "attention/self/query",
-    "key": "attention/self/key",
-    "value": "attention/self/value",
-    "attention_output": "attention/output/dense",
-    "attention_norm": "attention/output/LayerNorm",
-    "intermediate": "intermediate/dense",
-    "output_dense": "output/dense",
-    "output_norm": "output/LayerNorm",
-}
-
 
 def part_of(name):
     """The key of `PARTS` that a variable's name belongs to, or `None`."""
@@ -62,7 +50,7 @@ def named_variables(model):
 
     Args:
         model: `ElectraPretrainer`, `ElectraReplacedTokenDetector`,
-            `ElectraMaskedLM` or `ElectraBackbone` (a discriminator's).
+            `ElectraMaskedLM` or an encoder (a discriminator's).
 
     Returns:
         dict of string to `keras.Variable`. The token table is the padded
@@ -70,11 +58,11 @@ def named_variables(model):
 
     Raises:
         TypeError: another class.
-        ValueError: modern layers, or a pretrainer with heads or embeddings
-            that the reference has no names for.
+        ValueError: an encoder of another family, or a pretrainer with heads or
+            embeddings that the reference has no names for.
     """
     named: dict[str, keras.Variable] = {}
-    _check_block(model)
+    _check_family(model)
     if isinstance(model, ElectraPretrainer):
         if model.embedding_sharing == SEPARATE:
             raise ValueError(
@@ -82,22 +70,22 @@ def named_variables(model):
                 "have each their own: pass the pretrainer's "
                 "`replaced_token_detector()` or `masked_lm()`."
             )
-        _add_embeddings(named, model.backbone.embeddings)
+        add_embeddings(named, model.backbone.embeddings)
         _add_generator(named, model)
-        _add_encoder(named, "electra", model.backbone)
+        add_encoder(named, "electra", model.backbone)
         if model.detection_head is not None:
             _add_detection_head(named, model.detection_head)
     elif isinstance(model, ElectraReplacedTokenDetector):
-        _add_embeddings(named, model.backbone.embeddings)
-        _add_encoder(named, "electra", model.backbone)
+        add_embeddings(named, model.backbone.embeddings)
+        add_encoder(named, "electra", model.backbone)
         _add_detection_head(named, model.detection_head)
     elif isinstance(model, ElectraMaskedLM):
-        _add_embeddings(named, model.backbone.embeddings)
-        _add_encoder(named, "generator", model.backbone)
+        add_embeddings(named, model.backbone.embeddings)
+        add_encoder(named, "generator", model.backbone)
         _add_masked_lm_head(named, model.masked_lm_head)
-    elif isinstance(model, ElectraBackbone):
-        _add_embeddings(named, model.embeddings)
-        _add_encoder(named, "electra", model)
+    elif isinstance(model, RtdBackbone):
+        add_embeddings(named, model.embeddings)
+        add_encoder(named, "electra", model)
     else:
         raise TypeError(
             "Expected an ElectraPretrainer, ElectraReplacedTokenDetector, "
@@ -107,45 +95,14 @@ def named_variables(model):
     return named
 
 
-def _check_block(model):
+def _check_family(model):
     encoder = getattr(model, "backbone", model)
-    if isinstance(encoder, ElectraBackbone) and encoder.block != "classic":
+    if isinstance(encoder, RtdBackbone) and "google" not in encoder.exports_to:
         raise ValueError(
-            "Other libraries' ELECTRA has classic layers only; this encoder "
-            f"has block={encoder.block!r}. Keep it as a preset "
-            "(save_to_preset), or export a SavedModel or an ONNX file."
+            "This format holds ELECTRA's layers only; this encoder is of the "
+            f"family {encoder.family!r}. Keep it as a preset (save_to_preset), "
+            "or export a SavedModel or an ONNX file."
         )
-
-
-def _add_layer(named, scope, layer):
-    for variable in layer.weights:
-        named[f"{scope}/{variable.name}"] = variable
-
-
-def _add_embeddings(named, embeddings):
-    if embeddings.base() is not None:
-        raise ValueError(
-            "Disentangled embeddings have no names elsewhere: pass the "
-            "pretrainer's `replaced_token_detector()`, whose embeddings are "
-            "added up, or `masked_lm()`."
-        )
-    named[TOKEN_TABLE] = embeddings.token_table
-    named[SEGMENT_TABLE] = embeddings.segment_table
-    named[POSITION_TABLE] = embeddings.position_table
-    _add_layer(named, f"{EMBEDDINGS}/LayerNorm", embeddings.layer_norm)
-
-
-def _add_encoder(named, scope, backbone):
-    projection = backbone.embeddings_projection
-    if projection is not None:
-        _add_layer(named, f"{scope}/embeddings_project", projection)
-    for index, block in enumerate(backbone.transformer_layers):
-        for layer, path in BLOCK.items():
-            _add_layer(
-                named,
-                f"{scope}/encoder/layer_{index}/{path}",
-                getattr(block, layer),
-            )
 
 
 def _add_generator(named, model):
@@ -157,10 +114,10 @@ def _add_generator(named, model):
         )
     if isinstance(model.generator, ElectraTwoTowerGenerator):
         for scope, tower in TOWERS.items():
-            _add_encoder(named, scope, getattr(model.generator, tower))
+            add_encoder(named, scope, getattr(model.generator, tower))
         _add_masked_lm_head(named, model.masked_lm_head, "cloze_predictions")
     elif model.generator is not None:
-        _add_encoder(named, "generator", model.generator)
+        add_encoder(named, "generator", model.generator)
         _add_masked_lm_head(named, model.masked_lm_head)
     else:
         # The reference's BERT has the head's name of a generator.
@@ -168,14 +125,14 @@ def _add_generator(named, model):
 
 
 def _add_masked_lm_head(named, head, scope="generator_predictions"):
-    _add_layer(named, f"{scope}/dense", head.dense)
-    _add_layer(named, f"{scope}/LayerNorm", head.layer_norm)
+    add_layer(named, f"{scope}/dense", head.dense)
+    add_layer(named, f"{scope}/LayerNorm", head.layer_norm)
     named[f"{scope}/output_bias"] = head.bias
 
 
 def _add_detection_head(named, head):
-    _add_layer(named, "discriminator_predictions/dense", head.dense)
-    _add_layer(named, "discriminator_predictions/dense_1", head.logits)
+    add_layer(named, "discriminator_predictions/dense", head.dense)
+    add_layer(named, "discriminator_predictions/dense_1", head.logits)
 
 
 def read(model):
@@ -258,45 +215,6 @@ def pad(name, array, shape):
         return array
     extra = shape[0] - array.shape[0]
     return np.pad(array, ((0, extra), (0, 0)))
-
-
-def encoder_sizes(shapes, scope, where):
-    """Sizes of an encoder as its weights have them.
-
-    Args:
-        shapes: dict of the reference's names to shapes.
-        scope: `"electra"`, `"generator"` or a key of `TOWERS`.
-        where: string. Names the source in messages.
-
-    Returns:
-        dict of arguments of `ElectraBackbone`, all but `num_heads`.
-
-    Raises:
-        ValueError: the weights that sizes are read from are missing.
-    """
-    query = f"{scope}/encoder/layer_0/{BLOCK['query']}/kernel"
-    dense = f"{scope}/encoder/layer_0/{BLOCK['intermediate']}/kernel"
-    needed = (TOKEN_TABLE, POSITION_TABLE, SEGMENT_TABLE, query, dense)
-    missing = [name for name in needed if name not in shapes]
-    if missing:
-        raise ValueError(
-            f"{where} has no ELECTRA encoder under {scope!r}. Missing, each "
-            f"with 2 dimensions: {', '.join(missing)}"
-        )
-    layers = {
-        int(name.split("/layer_")[1].split("/")[0])
-        for name in shapes
-        if name.startswith(f"{scope}/encoder/layer_")
-    }
-    return {
-        "vocabulary_size": int(shapes[TOKEN_TABLE][0]),
-        "embedding_dim": int(shapes[TOKEN_TABLE][1]),
-        "max_sequence_length": int(shapes[POSITION_TABLE][0]),
-        "num_segments": int(shapes[SEGMENT_TABLE][0]),
-        "num_layers": max(layers) + 1,
-        "hidden_dim": int(shapes[query][1]),
-        "intermediate_dim": int(shapes[dense][1]),
-    }
 
 
 def summary(names, shapes):

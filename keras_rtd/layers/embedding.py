@@ -44,12 +44,14 @@ class ElectraEmbedding(keras.layers.Layer):
         vocabulary_size: int. Number of tokens.
         embedding_dim: int. Width of the embeddings.
         max_sequence_length: int. Number of positions. Defaults to 512.
-        num_segments: int. Number of segments. Defaults to 2.
+        num_segments: int. Number of segments; 0 for no segment table: segments
+            are then ignored. Defaults to 2.
         dropout: float. Dropout rate after the LayerNorm. Defaults to 0.1.
         layer_norm_epsilon: float. Defaults to 1e-12.
-        block: `"classic"`, or `"modern"` for encoders whose layers know
-            positions by themselves: no position table, no limit to the
-            length, and a LayerNorm without bias. Defaults to `"classic"`.
+        use_positions: bool. `False` for encoders whose layers know positions
+            by themselves: no position table, no limit to the length. Defaults
+            to `True`.
+        use_bias: bool. Whether the LayerNorm has a bias. Defaults to `True`.
         base: another `ElectraEmbedding` of these sizes or `None`. With one,
             the tables here are what is added to its tables, which get no
             gradient from here; they start at zero. So a discriminator shares
@@ -80,7 +82,8 @@ class ElectraEmbedding(keras.layers.Layer):
         num_segments=2,
         dropout=0.1,
         layer_norm_epsilon=1e-12,
-        block="classic",
+        use_positions=True,
+        use_bias=True,
         base=None,
         **kwargs,
     ):
@@ -93,10 +96,11 @@ class ElectraEmbedding(keras.layers.Layer):
         self.num_segments = num_segments
         self.dropout = dropout
         self.layer_norm_epsilon = layer_norm_epsilon
-        self.block = block
+        self.use_positions = use_positions
+        self.use_bias = use_bias
         self.layer_norm = LayerNormalization(
             epsilon=layer_norm_epsilon,
-            center=block == "classic",
+            center=use_bias,
             dtype=self.dtype_policy,
             name="layer_norm",
         )
@@ -118,11 +122,13 @@ class ElectraEmbedding(keras.layers.Layer):
             padded_rows(self.vocabulary_size), "token_embedding"
         )
         self.position_table = None
-        if self.block == "classic":
+        if self.use_positions:
             self.position_table = table(
                 self.max_sequence_length, "position_embedding"
             )
-        self.segment_table = table(self.num_segments, "segment_embedding")
+        self.segment_table = None
+        if self.num_segments:
+            self.segment_table = table(self.num_segments, "segment_embedding")
         self.layer_norm.build((None, None, self.embedding_dim))
         self.built = True
 
@@ -131,8 +137,8 @@ class ElectraEmbedding(keras.layers.Layer):
         return tuple(table for table in tables if table is not None)
 
     def tables(self):
-        """Token, position (classic) and segment table, whole: the variables,
-        or their sums with the base's."""
+        """Token, position and segment table, those that there are, whole: the
+        variables, or their sums with the base's."""
         own = self._own_tables()
         if self.base() is None:
             return own
@@ -170,16 +176,17 @@ class ElectraEmbedding(keras.layers.Layer):
         training=None,
         drop=True,
     ):
-        token_table, *position_table, segment_table = self.tables()
-        x = lookup(token_table, token_ids)
-        # A product with one-hot rows, because the gradient of a lookup in a
-        # table of two rows is a serial sum.
-        segments = ops.one_hot(
-            segment_ids, self.num_segments, dtype=self.compute_dtype
-        )
-        x = x + ops.matmul(segments, segment_table)
-        if position_table:
-            x = x + self._positions(position_table[0], token_ids, document_ids)
+        tables = list(self.tables())
+        x = lookup(tables.pop(0), token_ids)
+        if self.num_segments:
+            # A product with one-hot rows, because the gradient of a lookup in
+            # a table of two rows is a serial sum.
+            segments = ops.one_hot(
+                segment_ids, self.num_segments, dtype=self.compute_dtype
+            )
+            x = x + ops.matmul(segments, tables.pop())
+        if self.use_positions:
+            x = x + self._positions(tables.pop(), token_ids, document_ids)
         x = self.layer_norm(x)
         return self.dropout_layer(x, training=training) if drop else x
 
@@ -218,7 +225,8 @@ class ElectraEmbedding(keras.layers.Layer):
                 "num_segments": self.num_segments,
                 "dropout": self.dropout,
                 "layer_norm_epsilon": self.layer_norm_epsilon,
-                "block": self.block,
+                "use_positions": self.use_positions,
+                "use_bias": self.use_bias,
             }
         )
         return config

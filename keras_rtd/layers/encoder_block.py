@@ -1,10 +1,12 @@
-"""One Transformer layer of the encoder."""
+"""What the Transformer layers of all families share."""
+
+from collections.abc import Callable
+from typing import Any
 
 import keras
 from keras import ops
 
 from keras_rtd.kernels import attend
-from keras_rtd.kernels import gelu_dense
 from keras_rtd.kernels import project
 from keras_rtd.layers import shared_body
 from keras_rtd.layers.basic import Dense
@@ -13,11 +15,16 @@ from keras_rtd.layers.basic import LayerNormalization
 from keras_rtd.layers.initializers import TruncatedNormal
 
 
-@keras.saving.register_keras_serializable(package="keras_rtd")
-class ElectraEncoderBlock(keras.layers.Layer):
-    """Self-attention and feed-forward, each with post-LayerNorm (BERT's).
+class EncoderBlock(keras.layers.Layer):
+    """A Transformer layer: subclasses make the weights in `build(x_shape,
+    shared_shape=None)` and compute in `body(x, *shared, training=None)`.
 
-    Source: google-research/electra, model/modeling.py, `transformer_model`.
+    `body` is a pure function of its arguments and of this layer's variables:
+    it is traced once for layers that agree in `trace_key`, and with `remat` it
+    runs again for the gradient. `shared` are the tensors that the layers of
+    one call share, as the backbone's `shared_by_layer` lists them: an attention
+    bias, a table of relative positions.
+
     On disk query, key and value are separate 2-D kernels; at run time they
     are one matrix product. They are `keras.layers.Dense`, so Keras's LoRA
     reaches them.
@@ -38,13 +45,15 @@ class ElectraEncoderBlock(keras.layers.Layer):
 
     Call arguments:
         x: (batch, length, hidden_dim).
-        bias: float32, see `attention_bias`.
+        *shared: tensors; the first is the bias, float32, see `attention_bias`.
 
     Returns:
         (batch, length, hidden_dim).
     """
 
     use_bias = True
+    # `call` itself.
+    body: Callable[..., Any]
 
     def __init__(
         self,
@@ -76,11 +85,11 @@ class ElectraEncoderBlock(keras.layers.Layer):
     def _dropout(self, name):
         return Dropout(self.dropout, dtype=self.dtype_policy, name=name)
 
-    def _dense(self, name, input_dim, units):
+    def _dense(self, name, input_dim, units, stddev=None):
         layer = Dense(
             units,
             use_bias=self.use_bias,
-            kernel_initializer=TruncatedNormal(self.kernel_stddev),
+            kernel_initializer=TruncatedNormal(stddev or self.kernel_stddev),
             dtype=self.dtype_policy,
             name=name,
         )
@@ -97,26 +106,14 @@ class ElectraEncoderBlock(keras.layers.Layer):
         layer.build((None, None, width))
         return layer
 
-    def build(self, x_shape, bias_shape=None):
-        width, inner = x_shape[-1], self.intermediate_dim
-        self.query = self._dense("query", width, width)
-        self.key = self._dense("key", width, width)
-        self.value = self._dense("value", width, width)
-        self.attention_output = self._dense("attention_output", width, width)
-        self.attention_norm = self._layer_norm("attention_norm", width)
-        self.intermediate = self._dense("intermediate", width, inner)
-        self.output_dense = self._dense("output_dense", inner, width)
-        self.output_norm = self._layer_norm("output_norm", width)
-        self.built = True
-
-    def call(self, x, bias, training=None):
+    def call(self, x, *shared, training=None):
         recompute = bool(self.remat and training)
         if recompute or shared_body.helps():
-            return shared_body.call(self, x, bias, training, recompute)
-        return self.body(x, bias, training)
+            return shared_body.call(self, x, shared, training, recompute)
+        return self.body(x, *shared, training=training)
 
-    def likeness(self):
-        """What two layers must agree on to share one traced body."""
+    def trace_key(self):
+        """A hashable: layers that agree in it share one traced body."""
         return (
             self.num_heads,
             self.dropout,
@@ -124,21 +121,6 @@ class ElectraEncoderBlock(keras.layers.Layer):
             self.layer_norm_epsilon,
             self.compute_dtype,
         )
-
-    def body(self, x, bias, training=None):
-        """`call` itself."""
-        attended = self.attention_output(
-            self._self_attention(x, bias, training)
-        )
-        attended = self.hidden_dropout(attended, training=training)
-        x = self.attention_norm(x + attended)
-        hidden = gelu_dense(
-            self.intermediate(x),
-            self.output_dense,
-            approximate=self.activation == "gelu_approximate",
-        )
-        hidden = self.hidden_dropout(hidden, training=training)
-        return self.output_norm(x + hidden)
 
     def _self_attention(self, x, bias, training):
         length, width = ops.shape(x)[1], x.shape[-1]
@@ -171,7 +153,7 @@ class ElectraEncoderBlock(keras.layers.Layer):
     def _attend(self, query, key, value, bias, training):
         return attend(query, key, value, bias, self.attention_dropout, training)
 
-    def compute_output_spec(self, x, bias, training=None):
+    def compute_output_spec(self, x, *shared, training=None):
         return keras.KerasTensor(x.shape, dtype=self.compute_dtype)
 
     def get_config(self):

@@ -31,8 +31,8 @@ def gather_positions(x, positions):
 def input_scale(head, width):
     """The weight of a head that scales its input; `None` where it has none.
 
-    An encoder of modern layers ends in a LayerNorm without a scale, and each
-    head has its own. Detection, one direction, drives most of its scale to
+    Where an encoder ends in a LayerNorm without a scale, each head has its
+    own. Detection, one direction, drives most of its scale to
     zero; in the encoder, a task that is fine-tuned later would not see those
     channels.
     """
@@ -59,7 +59,7 @@ class MaskedLMHead(keras.layers.Layer):
         layer_norm_epsilon: float. Defaults to 1e-12.
         kernel_stddev: float. Defaults to 0.02.
         scale_input: bool. A learned factor for each input channel, as
-            modern layers want it. Defaults to `False`.
+            an encoder may want it. Defaults to `False`.
 
     Call arguments:
         sequence_output: (batch, length, hidden_dim).
@@ -113,7 +113,7 @@ class MaskedLMHead(keras.layers.Layer):
             activation=encoder.activation,
             layer_norm_epsilon=encoder.layer_norm_epsilon,
             kernel_stddev=encoder.kernel_stddev,
-            scale_input=encoder.block == "modern",
+            scale_input=encoder.scale_input,
             dtype=encoder.dtype_policy,
             name=name,
         )
@@ -222,7 +222,7 @@ class DetectionHead(keras.layers.Layer):
         activation: `"gelu"` or `"gelu_approximate"`. Defaults to `"gelu"`.
         kernel_stddev: float. Defaults to 0.02.
         scale_input: bool. A learned factor for each input channel, as
-            modern layers want it. Defaults to `False`.
+            an encoder may want it. Defaults to `False`.
 
     Call arguments:
         sequence_output: (batch, length, hidden_dim).
@@ -249,7 +249,7 @@ class DetectionHead(keras.layers.Layer):
         head = cls(
             activation=encoder.activation,
             kernel_stddev=encoder.kernel_stddev,
-            scale_input=encoder.block == "modern",
+            scale_input=encoder.scale_input,
             dtype=encoder.dtype_policy,
             name="detection_head",
         )

@@ -23,13 +23,15 @@ def helps():
     return kernels.shares_traces()
 
 
-def call(layer, x, bias, training, recompute=False):
-    """`layer.body(x, bias, training)` by a body that alike layers share.
+def call(layer, x, shared, training, recompute=False):
+    """`layer.body(x, *shared, training=training)` by a body that alike layers
+    share.
 
     Args:
-        layer: has `body(x, bias, training)`, and `likeness()`, a hashable of
-            all that its body depends on but for its variables' values.
-        x, bias: tensors.
+        layer: `EncoderBlock`: has `body`, and `trace_key()`, a hashable of all
+            that its body depends on but for its variables' values.
+        x: tensor.
+        shared: tuple of tensors.
         training: bool or `None`.
         recompute: bool. Keep none of what the body computes for its gradient,
             and compute it again there. Defaults to `False`.
@@ -44,14 +46,14 @@ def call(layer, x, bias, training, recompute=False):
         while len(_bodies) >= _MOST:
             _bodies.pop(next(iter(_bodies)))
         body = _bodies[key] = _Body(layer, bool(training), recompute)
-    return body(layer, x, bias)
+    return body(layer, x, *shared)
 
 
 def _signature(layer):
     variables = tuple(
         (v.name, tuple(v.shape), v.dtype) for v in layer.variables
     )
-    return type(layer), layer.likeness(), variables
+    return type(layer), layer.trace_key(), variables
 
 
 def _random_states(layer):
@@ -71,7 +73,7 @@ class _Body:
         if recompute:
             self.function = kernels.recomputed(self.function)
 
-    def _run(self, values, x, bias):
+    def _run(self, values, x, *shared):
         variables = self.template.variables
         mapping = list(zip(variables, values))
         with (
@@ -80,11 +82,11 @@ class _Body:
             AutocastScope(self.template.compute_dtype),
             replicas.folded(),
         ):
-            y = self.template.body(x, bias, self.training)
+            y = self.template.body(x, *shared, training=self.training)
         states = _random_states(self.template)
         return y, [scope.get_current_value(v) for v in states]
 
-    def __call__(self, layer, x, bias):
+    def __call__(self, layer, x, *shared):
         # The replica that was traced must not lend the others its number.
         states = {id(v) for v in _random_states(layer)}
         with AutocastScope(None):
@@ -93,7 +95,7 @@ class _Body:
             replicas.fold_in(value) if id(v) in states else value
             for v, value in zip(layer.variables, values)
         ]
-        y, new = self.function(values, x, bias)
+        y, new = self.function(values, x, *shared)
         for variable, state in zip(_random_states(layer), new):
             variable.assign(replicas.fold_in(state, sign=-1))
         return y

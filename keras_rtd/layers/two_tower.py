@@ -40,19 +40,25 @@ class ElectraTwoTowerGenerator(keras.layers.Layer):
         super().__init__(
             name=name, dtype=kwargs.get("dtype"), trainable=trainable
         )
-        self.encoder = encoder
         encoder_class = keras.saving.get_registered_object(encoder)
-        self.left_to_right = encoder_class(
-            embeddings=embeddings,
-            direction="left_to_right",
-            name=f"{name}_ltr",
-            **kwargs,
+
+        def tower(direction, embeddings, suffix):
+            # A config of an older version may give another class.
+            return encoder_class.from_config(
+                {
+                    **kwargs,
+                    "embeddings": embeddings,
+                    "direction": direction,
+                    "name": f"{name}_{suffix}",
+                }
+            )
+
+        self.left_to_right = tower("left_to_right", embeddings, "ltr")
+        self.right_to_left = tower(
+            "right_to_left", self.left_to_right.embeddings, "rtl"
         )
-        self.right_to_left = encoder_class(
-            embeddings=self.left_to_right.embeddings,
-            direction="right_to_left",
-            name=f"{name}_rtl",
-            **kwargs,
+        self.encoder = keras.saving.get_registered_name(
+            type(self.left_to_right)
         )
         # Sizes and options, as an encoder has them.
         for key in self.left_to_right.get_config():
@@ -64,6 +70,23 @@ class ElectraTwoTowerGenerator(keras.layers.Layer):
     def embeddings(self):
         """The shared `ElectraEmbedding` layer."""
         return self.left_to_right.embeddings
+
+    def flops_per_token(self, sequence_length):
+        """FLOPs of a token in one of the two encoders."""
+        return self.left_to_right.flops_per_token(sequence_length)
+
+    def make_masked_lm_head(self, width=None, name="masked_lm_head"):
+        """A `MaskedLMHead`, by default for the joined vectors of both."""
+        width = width or 2 * self.hidden_dim
+        return self.left_to_right.make_masked_lm_head(width, name)
+
+    @property
+    def muon_kernels(self):
+        """The variables that Muon moves."""
+        return [
+            *self.left_to_right.muon_kernels,
+            *self.right_to_left.muon_kernels,
+        ]
 
     def call(self, inputs, training=None):
         left, right = (

@@ -1,8 +1,10 @@
 """Encoders and the models made of them."""
 
 from keras_rtd.layers.two_tower import ElectraTwoTowerGenerator
-from keras_rtd.models.backbone import ElectraBackbone
+from keras_rtd.models.electra.backbone import ElectraBackbone
+from keras_rtd.models.encoder_backbone import RtdBackbone
 from keras_rtd.models.masked_lm import ElectraMaskedLM
+from keras_rtd.models.modernbert.backbone import ModernBertBackbone
 from keras_rtd.models.preprocessor import ElectraPreprocessor
 from keras_rtd.models.pretrainer import ElectraPretrainer
 from keras_rtd.models.question_answerer import ElectraQuestionAnswerer
@@ -32,4 +34,6 @@ __all__ = [
     "ElectraTokenClassifierPreprocessor",
     "ElectraTokenizer",
     "ElectraTwoTowerGenerator",
+    "ModernBertBackbone",
+    "RtdBackbone",
 ]

@@ -1,9 +1,9 @@
 """The arguments of `from_preset` that are the encoders'."""
 
-import inspect
 from typing import Any
 from typing import TypedDict
 
+from keras_rtd.models import families
 from keras_rtd.utils.setting import nearest
 
 # Before the name of an argument that reaches the generator alone.
@@ -29,6 +29,7 @@ class EncoderArguments(TypedDict, total=False):
     activation: str
     layer_norm_epsilon: float
     kernel_stddev: float
+    family: str
     block: str
     local_attention_window: int | None
     remat: bool
@@ -49,8 +50,7 @@ GENERATOR_ARGUMENTS = frozenset(
 
 def encoder_arguments(encoder_class):
     """Names of an encoder's arguments that `from_preset` takes: frozenset."""
-    names = frozenset(inspect.signature(encoder_class).parameters)
-    return names - {"embeddings", "kwargs"}
+    return frozenset(families.parameters(encoder_class)) - {"embeddings"}
 
 
 def split(arguments, encoder_class, others):

@@ -4,7 +4,7 @@ embeddings."""
 import keras
 import keras_hub
 
-from keras_rtd.models.block_exchange import inner_dim
+from keras_rtd.models import families
 
 # How generator and discriminator share embeddings.
 SHARED, DISENTANGLED = "shared", "gradient_disentangled"
@@ -90,7 +90,7 @@ def generator_settings(objective, settings, shared, own):
     Raises:
         ValueError: `own` where there is no generator.
     """
-    encoder_class = class_of(settings["backbone"])
+    encoder_class, encoder = families.resolve(settings["backbone"])
     kind = objective.generator_class(encoder_class)
     if kind is None:
         if own:
@@ -101,40 +101,19 @@ def generator_settings(objective, settings, shared, own):
         return None
     stored = settings["generator"]
     if stored is None:
-        config = dict(settings["backbone"]["config"], name="generator")
+        config = {**encoder, "name": "generator"}
         width = round(config["hidden_dim"] / 4)
     else:
-        config, width = {**stored["config"], **shared}, None
+        _, config = families.resolve(stored)
+        config, width = {**config, **shared}, None
     width = own.get("hidden_dim", width)
     if width is not None:
         config["hidden_dim"] = width
         config["num_heads"] = max(1, width // 64)
-        config["intermediate_dim"] = inner_dim(config, width)
+        config["intermediate_dim"] = encoder_class.inner_width(4 * width)
     config.update(own)
-    if stored is not None and settings["objective"] == objective.name:
-        return {**stored, "config": config}
-    return serialized_generator(kind, encoder_class, config)
-
-
-def serialized_generator(kind, encoder_class, config):
-    """As `keras.layers.serialize` writes a generator of class `kind`.
-
-    Args:
-        kind: the objective's `generator_class(encoder_class)`.
-        encoder_class: class of the encoder.
-        config: dict of the encoder's arguments.
-    """
-    config = {
-        k: v for k, v in config.items() if k not in ("direction", "encoder")
-    }
-    if kind is not encoder_class:
-        config["encoder"] = keras.saving.get_registered_name(encoder_class)
-    return {
-        "module": kind.__module__,
-        "class_name": kind.__name__,
-        "config": config,
-        "registered_name": keras.saving.get_registered_name(kind),
-    }
+    config.pop("direction", None)
+    return families.serialized(encoder_class, config, kind)
 
 
 def make_encoders(backbone, generator, embedding_sharing):
@@ -163,12 +142,12 @@ def make_encoders(backbone, generator, embedding_sharing):
         if isinstance(generator, dict):
             generator = keras.layers.deserialize(generator)
     if isinstance(backbone, dict):
-        config = dict(backbone["config"])
+        encoder_class, config = families.resolve(backbone)
         if embedding_sharing == DISENTANGLED:
             base = generator.embeddings
             sizes = {**base.get_config(), "dropout": config["dropout"]}
             config["embeddings"] = type(base)(**sizes, base=base)
-        backbone = class_of(backbone).from_config(config)
+        backbone = encoder_class.from_config(config)
     if isinstance(generator, dict):
         # By hand: the embeddings are the discriminator's.
         generator = class_of(generator).from_config(

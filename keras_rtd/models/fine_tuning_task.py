@@ -4,10 +4,10 @@ import inspect
 
 import keras
 
+from keras_rtd.models import families
 from keras_rtd.models import foreign
-from keras_rtd.models.backbone import ElectraBackbone
 from keras_rtd.models.bundled import DESCRIPTIONS
-from keras_rtd.models.encoder_arguments import encoder_arguments
+from keras_rtd.models.encoder_backbone import RtdBackbone
 from keras_rtd.models.preprocessor import ElectraPreprocessor
 from keras_rtd.models.preset_files import has_weights
 from keras_rtd.models.presets import check_known
@@ -28,7 +28,7 @@ class FineTuningTask(LabelledStep, TaskWeights):
     Stands before a KerasHub Task among the bases.
     """
 
-    backbone_cls = ElectraBackbone
+    backbone_cls = RtdBackbone
     preprocessor_cls: type = ElectraPreprocessor
     # Sequence length where neither preset nor caller says one.
     sequence_length = 128
@@ -141,7 +141,7 @@ class FineTuningTask(LabelledStep, TaskWeights):
             encoder = cls._split(kwargs)
             if encoder:
                 # KerasHub passes on nothing but the dtype.
-                kwargs["backbone"] = ElectraBackbone.from_preset(
+                kwargs["backbone"] = RtdBackbone.from_preset(
                     preset, load_weights=load_weights, **encoder
                 )
             task = super().from_preset(preset, load_weights, **kwargs)
@@ -151,6 +151,8 @@ class FineTuningTask(LabelledStep, TaskWeights):
             if sequence_length is None and loaded is None:
                 length = min(length, preset_length(preset) or length)
             limit = task.backbone.max_sequence_length
+            if not task.backbone.uses_positions:
+                limit = max(limit, sequence_length or 0)
             if sequence_length and sequence_length > limit:
                 raise ValueError(
                     f"The encoder has {limit} positions. Received: "
@@ -163,7 +165,7 @@ class FineTuningTask(LabelledStep, TaskWeights):
     def _split(cls, kwargs):
         """Take the encoder's arguments out of `kwargs`."""
         own = inspect.signature(cls.__init__).parameters
-        known = encoder_arguments(cls.backbone_cls)
+        known = families.argument_names() - {"family", "block"}
         encoder = {k: v for k, v in kwargs.items() if k in known}
         for name in encoder:
             if name not in own:
@@ -201,7 +203,7 @@ class FineTuningTask(LabelledStep, TaskWeights):
 def _changed(backbone, arguments, keep_weights):
     """The encoder with other arguments."""
     config = {**backbone.get_config(), **arguments}
-    other = ElectraBackbone.from_config(config)
+    other = type(backbone).from_config(config)
     if keep_weights:
         other.set_weights(backbone.get_weights())
     return other

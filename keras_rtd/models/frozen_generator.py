@@ -132,7 +132,7 @@ def fingerprint(generator, head):
     The same on every backend and in every dtype policy.
 
     Args:
-        generator: the encoder.
+        generator: `RtdBackbone`.
         head: its `MaskedLMHead`.
 
     Returns:

@@ -8,13 +8,12 @@ from typing import Unpack
 import keras
 
 from keras_rtd import objectives
-from keras_rtd.models.backbone import SIZES
-from keras_rtd.models.block_exchange import exchange_block
+from keras_rtd.models import families
 from keras_rtd.models.bundled import DESCRIPTIONS
 from keras_rtd.models.encoder_arguments import GENERATOR
 from keras_rtd.models.encoder_arguments import EncoderArguments
 from keras_rtd.models.encoder_arguments import split
-from keras_rtd.models.encoders import class_of
+from keras_rtd.models.encoder_backbone import SIZES
 from keras_rtd.models.encoders import generator_settings
 from keras_rtd.models.frozen_generator import with_frozen_generator
 from keras_rtd.models.preset_files import check_weights
@@ -84,7 +83,7 @@ class PretrainerLoading:
             compile: bool. Defaults to `True`.
             **arguments: arguments of the encoder's class (`dropout`, `dtype`,
                 `max_sequence_length`, …), which reach both encoders (another
-                `block` than the preset's brings inner widths that leave the
+                `family` than the preset's brings inner widths that leave the
                 number of weights about as it is), and of the generator alone
                 (`generator_num_layers`, `generator_dropout`, …); see
                 `keras_rtd.models.encoder_arguments.EncoderArguments`.
@@ -108,9 +107,15 @@ class PretrainerLoading:
         given = {k: v for k, v in given.items() if v is not None}
         settings = read_task(cls, preset)["config"]
         others = [*inspect.signature(cls.from_preset).parameters][2:-1]
+        family = families.take_family(arguments)
+        encoder_class, _ = families.resolve(settings["backbone"])
+        if family is not None:
+            encoder_class = families.get(family)
         encoder, generator = split(
-            arguments, class_of(settings["backbone"]), others
+            arguments, encoder_class, [*others, "family"]
         )
+        if family is not None:
+            encoder["family"] = arguments["family"] = family
         given["compile"] = compile
         if frozen_generator is not None:
             given |= arguments
@@ -143,10 +148,12 @@ def load_pretrainer(
         | {GENERATOR + k for k in generator if k != "dropout"}
         | ({"tokenizer"} if tokenizer is not None else set())
     )
-    block = encoder.get("block")
-    if block is not None and exchange_block(settings, block):
-        resized.append("block")
-    loads = _loads_weights(cls, preset, load_weights, resized, generator, block)
+    family = encoder.pop("family", None)
+    if family is not None and families.exchange_family(settings, family):
+        resized.append("family")
+    loads = _loads_weights(
+        cls, preset, load_weights, resized, generator, family
+    )
     stored = {k: settings.get(k) for k in ("objective", "embedding_sharing")}
     stored["embedding_sharing"] = stored["embedding_sharing"] or "shared"
     _merge_options(preset, settings, given, tokenizer)
@@ -155,7 +162,10 @@ def load_pretrainer(
         if settings["preprocessor"] is not None:
             # In the config: a layer that is in place is not exchanged.
             settings["preprocessor"]["config"]["tokenizer"] = tokenizer
-    settings["backbone"]["config"].update(encoder)
+    encoder_class, config = families.resolve(settings["backbone"])
+    settings["backbone"] = families.serialized(
+        encoder_class, {**config, **encoder}
+    )
     objective = objectives.find(given.get("objective", stored["objective"]))
     settings["generator"] = generator_settings(
         objective, settings, encoder, generator
@@ -177,7 +187,7 @@ def load_pretrainer(
     return pretrainer
 
 
-def _loads_weights(cls, preset, load_weights, resized, generator, block):
+def _loads_weights(cls, preset, load_weights, resized, generator, family):
     """Whether the preset's weights are loaded.
 
     Raises:
@@ -195,11 +205,11 @@ def _loads_weights(cls, preset, load_weights, resized, generator, block):
             stacklevel=4,
         )
         return False
-    if "block" in resized:
+    if "family" in resized:
         raise ValueError(
             f"The weights of {preset!r} are of other layers than "
-            f"block={block!r}. Pass load_weights=False to start from "
-            "fresh ones, or leave out `block`."
+            f"family={family!r}. Pass load_weights=False to start from "
+            "fresh ones, or leave out `family`."
         )
     check_weights(cls, preset)
     if set(generator) - {"dropout"}:

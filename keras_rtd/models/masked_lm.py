@@ -3,8 +3,7 @@
 import keras
 import keras_hub
 
-from keras_rtd.layers.heads import MaskedLMHead
-from keras_rtd.models.backbone import ElectraBackbone
+from keras_rtd.models.encoder_backbone import RtdBackbone
 from keras_rtd.models.loading import from_pretrainer_preset
 from keras_rtd.models.preprocessor import ElectraPreprocessor
 from keras_rtd.utils.writing import SavesPreset
@@ -20,7 +19,7 @@ class ElectraMaskedLM(SavesPreset, keras_hub.models.Task):
     Output: float32 logits (batch, count, vocabulary_size).
 
     Args:
-        backbone: `ElectraBackbone`.
+        backbone: `ElectraBackbone` or another `RtdBackbone`.
         preprocessor: `ElectraPreprocessor` or `None`.
 
     Example:
@@ -29,13 +28,13 @@ class ElectraMaskedLM(SavesPreset, keras_hub.models.Task):
     ```
     """
 
-    backbone_cls = ElectraBackbone
+    backbone_cls = RtdBackbone
     preprocessor_cls = ElectraPreprocessor
 
     def __init__(self, backbone, preprocessor=None, head=None, **kwargs):
         self.backbone = backbone
         self.preprocessor = preprocessor
-        self.masked_lm_head = head or MaskedLMHead.of(backbone)
+        self.masked_lm_head = head or backbone.make_masked_lm_head()
         positions = keras.Input((None,), dtype="int32", name="mask_positions")
         logits = self.masked_lm_head(
             backbone.output["sequence_output"], positions

@@ -6,7 +6,7 @@ import keras
 import keras_hub
 import numpy as np
 
-from keras_rtd.models.backbone import ElectraBackbone
+from keras_rtd.models.encoder_backbone import RtdBackbone
 from keras_rtd.tokenizers.electra_tokenizer import ElectraTokenizer
 from keras_rtd.utils.writing import SavesPreset
 
@@ -35,7 +35,7 @@ class ElectraPreprocessor(SavesPreset, keras_hub.models.Preprocessor):
     ```
     """
 
-    backbone_cls = ElectraBackbone
+    backbone_cls = RtdBackbone
     tokenizer_cls = ElectraTokenizer
 
     def __init__(

@@ -6,7 +6,7 @@ from keras_rtd import objectives
 from keras_rtd.keras_internals import SubclassedTask
 from keras_rtd.keras_internals import init_task
 from keras_rtd.layers.initializers import new_seed
-from keras_rtd.models.backbone import ElectraBackbone
+from keras_rtd.models.encoder_backbone import RtdBackbone
 from keras_rtd.models.encoders import check_generator
 from keras_rtd.models.encoders import check_sharing
 from keras_rtd.models.encoders import make_encoders
@@ -55,7 +55,8 @@ class ElectraPretrainer(
     itself predicts tokens.
 
     Args:
-        backbone: the encoder, `ElectraBackbone`; the discriminator.
+        backbone: the encoder, `ElectraBackbone` or another `RtdBackbone`; the
+            discriminator.
         generator: what the objective needs, with
             `embeddings=backbone.embeddings`: another encoder of this class,
             an `ElectraTwoTowerGenerator` (`"electric"`), or `None` (`"mlm"`).
@@ -91,7 +92,7 @@ class ElectraPretrainer(
     ```
     """
 
-    backbone_cls = ElectraBackbone
+    backbone_cls = RtdBackbone
     preprocessor_cls = ElectraPreprocessor
 
     def __init__(

@@ -82,15 +82,9 @@ class PretrainerTraining(BuiltWhenMade, TrainStep):
 
     @property
     def hidden_kernels(self):
-        """Trainable kernels of two axes of the encoders, without heads."""
+        """The variables that Muon moves: the encoders say which."""
         encoders = (self.backbone, self.generator)
-        return [
-            variable
-            for encoder in encoders
-            if encoder is not None
-            for variable in encoder.trainable_variables
-            if variable.name == "kernel" and len(variable.shape) == 2
-        ]
+        return [v for e in encoders if e is not None for v in e.muon_kernels]
 
     @property
     def generator_variables(self):

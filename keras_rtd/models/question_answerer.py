@@ -34,7 +34,7 @@ class ElectraQuestionAnswerer(FineTuningTask, SubclassedTask):
     No answer is the text "" with start and end 0.
 
     Args:
-        backbone: `ElectraBackbone`.
+        backbone: `ElectraBackbone` or another `RtdBackbone`.
         preprocessor: `ElectraQuestionAnswererPreprocessor` or `None`.
         no_answer: bool. Whether questions may have no answer (SQuAD 2.0).
             Defaults to `False`.

@@ -3,8 +3,7 @@
 import keras
 import keras_hub
 
-from keras_rtd.layers.heads import DetectionHead
-from keras_rtd.models.backbone import ElectraBackbone
+from keras_rtd.models.encoder_backbone import RtdBackbone
 from keras_rtd.models.loading import from_pretrainer_preset
 from keras_rtd.models.preprocessor import ElectraPreprocessor
 from keras_rtd.utils.writing import SavesPreset
@@ -21,7 +20,7 @@ class ElectraReplacedTokenDetector(SavesPreset, keras_hub.models.Task):
     means replaced.
 
     Args:
-        backbone: `ElectraBackbone`.
+        backbone: `ElectraBackbone` or another `RtdBackbone`.
         preprocessor: `ElectraPreprocessor` or `None`.
 
     Example:
@@ -33,13 +32,13 @@ class ElectraReplacedTokenDetector(SavesPreset, keras_hub.models.Task):
     ```
     """
 
-    backbone_cls = ElectraBackbone
+    backbone_cls = RtdBackbone
     preprocessor_cls = ElectraPreprocessor
 
     def __init__(self, backbone, preprocessor=None, head=None, **kwargs):
         self.backbone = backbone
         self.preprocessor = preprocessor
-        self.detection_head = head or DetectionHead.of(backbone)
+        self.detection_head = head or backbone.make_detection_head()
         logits = self.detection_head(backbone.output["sequence_output"])
         super().__init__(
             inputs=backbone.input,

@@ -2,8 +2,7 @@
 
 import dataclasses
 
-from keras_rtd.layers.blocks import BLOCKS
-from keras_rtd.models.block_exchange import block_of
+from keras_rtd.models import families
 from keras_rtd.models.encoders import SHARING
 from keras_rtd.models.presets import preset_length
 from keras_rtd.models.presets import read_task
@@ -38,17 +37,17 @@ class ModelSettings:
     )
     cased: bool = setting(False, "With --vocabulary: keep upper case.")
     keep_accents: bool = setting(False, "With --vocabulary: keep accents.")
-    block: str | None = setting(
+    family: str | None = setting(
         None,
-        "Layers of the encoders. classic: BERT's. modern: pre-norm, RoPE, "
-        "GeGLU and no biases.",
-        choices=BLOCKS,
+        "Family of the encoders. electra: BERT's layers. modernbert: "
+        "pre-norm, RoPE, GeGLU and no biases.",
+        choices=tuple(families.FAMILIES),
         preset=True,
     )
     local_attention_window: int | None = setting(
         None,
-        "With modern layers: tokens that two layers of three attend to, "
-        "around each token.",
+        "With --family=modernbert: tokens that two layers of three attend "
+        "to, around each token.",
         preset=True,
         at_least=2,
     )
@@ -123,14 +122,14 @@ def preset_settings(preset):
         ValueError: no such preset, or one without a pretrainer.
     """
     config = read_task(ElectraPretrainer, preset)["config"]
-    encoder = config["backbone"]["config"]
+    backbone_cls, encoder = families.resolve(config["backbone"])
     generator = (config["generator"] or {}).get("config", {})
     objective = stored_objective(preset, config)
     return {
         "objective": objective.name,
         **objective.get_config(),
         "sequence_length": preset_length(preset),
-        "block": block_of(encoder),
+        "family": backbone_cls.family,
         "local_attention_window": encoder.get("local_attention_window"),
         "dropout": encoder["dropout"],
         "embedding_sharing": config.get("embedding_sharing", "shared"),

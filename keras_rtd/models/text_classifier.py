@@ -29,7 +29,7 @@ class ElectraTextClassifier(FineTuningTask, keras_hub.models.TextClassifier):
     (STS-B: score / 5).
 
     Args:
-        backbone: `ElectraBackbone`.
+        backbone: `ElectraBackbone` or another `RtdBackbone`.
         num_classes: int. 1 means regression.
         preprocessor: `ElectraPreprocessor` or `None`.
         class_names: list of string or `None`. Stored with the model.

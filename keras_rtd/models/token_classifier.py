@@ -34,7 +34,7 @@ class ElectraTokenClassifier(FineTuningTask, keras_hub.models.Task):
     of strings, lists of (word, class name); of prepared batches, the logits.
 
     Args:
-        backbone: `ElectraBackbone`.
+        backbone: `ElectraBackbone` or another `RtdBackbone`.
         num_classes: int or `None` for the number of `class_names`.
         preprocessor: `ElectraTokenClassifierPreprocessor` or `None`.
         class_names: list of string, such as `["O", "B-LOC", "I-LOC"]`.

@@ -6,7 +6,6 @@ from typing import ClassVar
 
 from keras import ops
 
-from keras_rtd.objectives import costs
 from keras_rtd.objectives.losses import mean
 from keras_rtd.utils import replicas
 from keras_rtd.utils.setting import check_settings
@@ -104,7 +103,7 @@ class Objective:
             given_samples: bool. Whether batches have `sampled_ids`, for which
                 a frozen generator does not run. Defaults to `False`.
         """
-        return 3.0 * costs.encoder_flops(model.backbone, sequence_length)
+        return 3.0 * model.backbone.flops_per_token(sequence_length)
 
     # === Training step ===
 

@@ -6,7 +6,6 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_rtd.layers.heads import MaskedLMHead
 from keras_rtd.layers.sampler import sample_replacements
 from keras_rtd.layers.sampler import sample_unigram
 from keras_rtd.objectives import costs
@@ -101,7 +100,7 @@ class Corruption(Objective):
         width = self.generator_width(generator)
         return {
             **super().make_heads(backbone, generator),
-            "masked_lm_head": MaskedLMHead.of(generator, width),
+            "masked_lm_head": generator.make_masked_lm_head(width),
         }
 
     def tasks(self):
@@ -111,7 +110,7 @@ class Corruption(Objective):
         """One token's forward pass through generator and head."""
         generator = model.generator
         head = costs.masked_lm_head_flops(generator, generator.hidden_dim)
-        encoder = costs.encoder_flops(generator, sequence_length)
+        encoder = generator.flops_per_token(sequence_length)
         return encoder + masked_share * head
 
     def flops_per_token(

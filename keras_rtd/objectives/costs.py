@@ -1,12 +1,5 @@
 """FLOPs of what objectives put together, multiply-adds counted as two."""
 
-from keras_rtd.utils import flops
-
-
-def encoder_flops(encoder, sequence_length):
-    """One token's forward pass through an encoder."""
-    return flops.encoder_flops(encoder, sequence_length)
-
 
 def masked_lm_head_flops(encoder, width):
     """One token's prediction from a vector of this width, by a

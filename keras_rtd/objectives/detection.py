@@ -2,7 +2,6 @@
 
 import dataclasses
 
-from keras_rtd.layers.heads import DetectionHead
 from keras_rtd.objectives import costs
 from keras_rtd.objectives.base import Objective
 from keras_rtd.objectives.base import real_tokens
@@ -22,7 +21,7 @@ class Detection(Objective):
 
     def make_heads(self, backbone, generator):
         heads = super().make_heads(backbone, generator)
-        return {**heads, "detection_head": DetectionHead.of(backbone)}
+        return {**heads, "detection_head": backbone.make_detection_head()}
 
     def tasks(self):
         return {

@@ -104,7 +104,7 @@ class Electric(WeightedDetection, Corruption):
 
     def generator_flops(self, model, sequence_length, masked_share):
         generator = model.generator
-        towers = 2 * costs.encoder_flops(generator, sequence_length)
+        towers = 2 * generator.flops_per_token(sequence_length)
         width = self.generator_width(generator)
         return towers + costs.masked_lm_head_flops(generator, width)
 

@@ -4,7 +4,6 @@ import dataclasses
 
 from keras import ops
 
-from keras_rtd.layers.heads import MaskedLMHead
 from keras_rtd.objectives import costs
 from keras_rtd.objectives.base import Objective
 from keras_rtd.objectives.base import masked_slots
@@ -23,7 +22,7 @@ class Prediction(Objective):
 
     def make_heads(self, backbone, generator):
         heads = super().make_heads(backbone, generator)
-        head = MaskedLMHead.of(backbone, name="encoder_lm_head")
+        head = backbone.make_masked_lm_head(name="encoder_lm_head")
         return {**heads, "encoder_lm_head": head}
 
     def predicted_share(self, masked_share):

@@ -13,6 +13,7 @@ from keras_rtd.data.dataset import at_step
 from keras_rtd.data.prepared import PreparedCorpus
 from keras_rtd.data.storage import is_prepared
 from keras_rtd.models import ElectraPretrainer
+from keras_rtd.models import families
 from keras_rtd.models.presets import read_task
 from keras_rtd.pretraining import probe
 from keras_rtd.pretraining.replacements import check_replacements
@@ -44,8 +45,7 @@ def build_pretrainer(settings):
     else:
         arguments["embedding_sharing"] = model.embedding_sharing
     preset = model.init_from or model.preset
-    if model.block == "modern":
-        # No weight belongs to a position.
+    if not families.get(model.family).uses_positions:
         encoder = read_task(ElectraPretrainer, preset)["config"]["backbone"]
         longest = max(phase.sequence_length for phase in settings.phases())
         if longest > encoder["config"]["max_sequence_length"]:
@@ -85,10 +85,13 @@ def _changes(settings):
     if settings.model.dropout != there["dropout"]:
         there["generator_dropout"] = settings.model.dropout
     values = {**vars(settings.model), **vars(settings.generator)}
+    # Another family's windows are its own.
+    same = values["family"] == there["family"]
+    takes_none = ["local_attention_window"] if same else []
     return {
         name: values[name]
         for name in (
-            "block",
+            "family",
             "local_attention_window",
             "dropout",
             "generator_dropout",
@@ -96,7 +99,7 @@ def _changes(settings):
             "generator_hidden_dim",
         )
         if values[name] != there[name]
-        and (values[name] is not None or not name.startswith("generator"))
+        and (values[name] is not None or name in takes_none)
     }
 
 

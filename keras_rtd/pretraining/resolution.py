@@ -9,7 +9,8 @@ import sys
 
 from keras_rtd import objectives
 from keras_rtd.data.windows import OLD_SEGMENTS
-from keras_rtd.models.backbone import ElectraBackbone
+from keras_rtd.models import RtdBackbone
+from keras_rtd.models import families
 from keras_rtd.models.settings import preset_settings
 from keras_rtd.pretraining.settings import GROUPS
 from keras_rtd.pretraining.settings import PretrainSettings
@@ -149,7 +150,7 @@ def _adapt(values, given, of_preset, kind, known):
         values["generator_dropout"] = values["dropout"]
     if values["packing"]:
         values["segments"] = "single"
-    if values["block"] != of_preset["block"]:
+    if values["family"] != of_preset["family"]:
         window = given.get("local_attention_window")
         values["local_attention_window"] = window
     frozen = values["frozen_generator"]
@@ -163,7 +164,7 @@ def _adapt(values, given, of_preset, kind, known):
         why = " with --frozen_generator, which does not learn"
         left_out(OF_GENERATOR, why)
         left_out(["embedding_sharing"], why, "separate")
-    elif kind.generator_class(ElectraBackbone) is None:
+    elif kind.generator_class(RtdBackbone) is None:
         why = f": --objective={kind.name} has no generator"
         left_out(OF_GENERATOR, why)
         left_out(["embedding_sharing"], why, "shared")
@@ -240,6 +241,10 @@ def _segments(value, path):
     return {"segments": segments, "packing": packing}
 
 
+def _block(value, path):
+    return {"family": None if value is None else families.name_of(value)}
+
+
 def _gone(name):
     def gone(value, path):
         text = f"{name} no longer exists"
@@ -254,6 +259,7 @@ def _gone(name):
 # What earlier versions took; `facts` of config.json stood beside settings.
 OLD = {
     "segments": _segments,
+    "block": _block,
     **{
         name: _gone(name)
         for name in (

@@ -31,7 +31,7 @@ def make_fine_tuning_optimizer(
     which makes the whole encoder's rate smaller by `layer_decay`.
 
     Args:
-        model: a task with a `backbone`, an `ElectraBackbone`.
+        model: a task with a `backbone`, an `RtdBackbone`.
         learning_rate: float or `None`. Peak rate of the head. Defaults to 3e-4
             for encoders as narrow as tiny, 1e-4 up to base, 5e-5 beyond.
         layer_decay: float in (0, 1] or `None`. Defaults to 1.0, 0.8 and 0.9

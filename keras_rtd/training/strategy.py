@@ -14,6 +14,11 @@ import importlib
 
 import keras
 
+# Layer of a Transformer layer -> how the axis "model" of a mesh divides its
+# kernel and its bias. Filled by the families of encoders, which stand above
+# this room; see `RtdBackbone.tensor_parallel`.
+TENSOR_PARALLEL: dict[str, tuple[tuple, tuple | None]] = {}
+
 # name: class in `strategy_BACKEND.py` for each backend that has it
 _STRATEGIES = {
     "mirrored": {"tensorflow": "Mirrored"},

@@ -7,6 +7,7 @@ import jax
 import keras
 from jax.experimental import multihost_utils
 
+from keras_rtd.training.strategy import TENSOR_PARALLEL
 from keras_rtd.training.strategy import Strategy
 from keras_rtd.training.strategy import StrategyError
 from keras_rtd.utils import tpu
@@ -146,17 +147,15 @@ class ModelParallel(DataParallel):
 def layout_map(mesh):
     """Which weights the axis `"model"` of a mesh divides, and how.
 
-    Heads and inner units are divided in the first kernel of each pair and
-    come together in the second, so that a layer adds up twice (Megatron-LM,
-    section 3); tokens of the vocabulary are divided by rows.
+    The families say how their layers are divided; tokens of the vocabulary
+    are divided by rows.
     """
     layout = keras.distribution.LayoutMap(mesh)
     layout[".*token_embedding"] = ("model", None)
-    for name in ("query", "key", "value", "gate", "intermediate"):
-        layout[f".*transformer_layer_.*/{name}/kernel"] = (None, "model")
-        layout[f".*transformer_layer_.*/{name}/bias"] = ("model",)
-    for name in ("attention_output", "output_dense"):
-        layout[f".*transformer_layer_.*/{name}/kernel"] = ("model", None)
+    for name, (kernel, bias) in TENSOR_PARALLEL.items():
+        layout[f".*transformer_layer_.*/{name}/kernel"] = kernel
+        if bias is not None:
+            layout[f".*transformer_layer_.*/{name}/bias"] = bias
     return layout
 
 

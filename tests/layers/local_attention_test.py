@@ -5,7 +5,7 @@ from keras import ops
 
 from keras_rtd.kernels import attend
 from keras_rtd.layers import local_attention
-from keras_rtd.models import ElectraBackbone
+from keras_rtd.models import ModernBertBackbone
 
 WINDOW = 8
 
@@ -68,7 +68,6 @@ def test_every_third_layer_of_an_encoder_sees_everything():
         "embedding_dim": 16,
         "intermediate_dim": 24,
         "kernel_stddev": 0.3,
-        "block": "modern",
         "local_attention_window": WINDOW,
     }
     batch = {
@@ -87,7 +86,7 @@ def test_every_third_layer_of_an_encoder_sees_everything():
         )
         return int(np.flatnonzero(np.abs(one - two).max(-1)[0] > 1e-6)[-1])
 
-    deep = ElectraBackbone(num_layers=7, **sizes)
+    deep = ModernBertBackbone(num_layers=7, **sizes)
     windows = [x.local_attention_window for x in deep.transformer_layers]
     assert windows == [None, 8, 8, None, 8, 8, None]
     assert reached(deep) == 39
@@ -104,8 +103,6 @@ def test_every_third_layer_of_an_encoder_sees_everything():
 
 
 def test_the_window_is_part_of_the_config():
-    model = ElectraBackbone(
-        50, 2, 2, 16, 16, 24, block="modern", local_attention_window=WINDOW
-    )
-    copy = ElectraBackbone.from_config(model.get_config())
+    model = ModernBertBackbone(50, 2, 2, 16, 24, local_attention_window=WINDOW)
+    copy = ModernBertBackbone.from_config(model.get_config())
     assert copy.local_attention_window == WINDOW

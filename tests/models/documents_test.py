@@ -7,19 +7,19 @@ import tiny
 from keras import ops
 
 from keras_rtd.layers.embedding import positions_within
-from keras_rtd.models import ElectraBackbone
+from keras_rtd.models import families
 
 KINDS = {
-    "classic": {"block": "classic"},
-    "modern": {"block": "modern"},
-    "local": {"block": "modern", "local_attention_window": 4},
-    "one direction": {"block": "classic", "direction": "right_to_left"},
+    "electra": {"family": "electra"},
+    "modernbert": {"family": "modernbert", "local_attention_window": None},
+    "local": {"family": "modernbert", "local_attention_window": 4},
+    "one direction": {"family": "electra", "direction": "right_to_left"},
 }
 LENGTHS = (9, 5, 11)
 
 
-def encoder(**kwargs):
-    return ElectraBackbone(
+def encoder(family, **kwargs):
+    return families.get(family)(
         vocabulary_size=50,
         num_layers=2,
         num_heads=2,
@@ -83,14 +83,15 @@ def shared_batch(seed=0, length=16):
 
 
 @pytest.mark.parametrize(
-    "block", [pytest.param("classic", marks=pytest.mark.run_once), "modern"]
+    "family",
+    [pytest.param("electra", marks=pytest.mark.run_once), "modernbert"],
 )
-def test_training_a_shared_row_is_training_its_documents(block):
+def test_training_a_shared_row_is_training_its_documents(family):
     """Same loss, and same weights after a step, as a row each."""
     models = []
     for shared in (True, False):
         keras.utils.set_random_seed(0)
-        model = tiny.pretrainer(block=block, kernel_stddev=0.1)
+        model = tiny.pretrainer(family=family, kernel_stddev=0.1)
         batch = shared_batch()
         batch["sampled_ids"] = batch["mask_ids"] + 1
         if not shared:
@@ -100,7 +101,7 @@ def test_training_a_shared_row_is_training_its_documents(block):
     (one, loss), (other, expected) = models
     assert loss == pytest.approx(expected, rel=1e-5)
     keras.utils.set_random_seed(0)
-    start = tiny.pretrainer(block=block, kernel_stddev=0.1)
+    start = tiny.pretrainer(family=family, kernel_stddev=0.1)
     moved = total = 0.0
     for a, b, c in zip(*(m.trainable_variables for m in (one, other, start))):
         a, b, c = (ops.convert_to_numpy(v) for v in (a, b, c))
@@ -142,7 +143,7 @@ def apart(batch):
 
 
 def test_objectives_with_two_towers_train_on_shared_rows():
-    model = tiny.pretrainer(objective="electric", block="modern")
+    model = tiny.pretrainer(objective="electric", family="modernbert")
     losses = [
         float(model.train_on_batch(shared_batch(), return_dict=True)["loss"])
         for _ in range(12)

@@ -1,4 +1,4 @@
-"""The encoder and pretrainer with modern layers."""
+"""Encoder and pretrainer with ModernBERT's layers, as they were first."""
 
 import keras
 import numpy as np
@@ -12,6 +12,8 @@ from keras_rtd.layers import shared_body
 from keras_rtd.models import ElectraBackbone
 from keras_rtd.models import ElectraPretrainer
 from keras_rtd.models import ElectraTextClassifier
+from keras_rtd.models import ModernBertBackbone
+from keras_rtd.models import families
 from keras_rtd.training import make_fine_tuning_optimizer
 
 SIZES = {
@@ -26,7 +28,7 @@ SIZES = {
 
 
 def encoder(**kwargs):
-    return ElectraBackbone(**{**SIZES, "block": "modern", **kwargs})
+    return ModernBertBackbone(**{**families.OLD_MODERN, **SIZES, **kwargs})
 
 
 def inputs(length=11, rows=2, seed=0):
@@ -110,7 +112,7 @@ def test_rows_may_be_longer_than_max_sequence_length():
         vectors(model, batch), by_hand(model, batch), rtol=1e-4, atol=1e-5
     )
     with pytest.raises(ValueError, match="sequence_length=40"):
-        encoder(block="classic")(batch)
+        ElectraBackbone(**SIZES)(batch)
 
 
 def test_order_matters():
@@ -123,12 +125,18 @@ def test_order_matters():
 
 
 def test_both_encoders_round_trip(tmp_path):
-    model = tiny.pretrainer(with_tokenizer=True, block="modern")
+    model = tiny.pretrainer(
+        with_tokenizer=True,
+        family="modernbert",
+        encoder_options={"final_norm_scale": False},
+    )
     for step in range(2):
         model.train_on_batch(tiny.batch(step))
     model.save_to_preset(str(tmp_path / "mine"))
     copy = ElectraPretrainer.from_preset(str(tmp_path / "mine"))
-    assert copy.backbone.block == copy.generator.block == "modern"
+    for part in (copy.backbone, copy.generator):
+        assert type(part) is ModernBertBackbone
+        assert not part.final_norm_scale
     names = {v.path for v in copy.backbone.weights}
     for part in ("query", "key", "value", "gate", "intermediate"):
         assert f"transformer_layer_1/{part}/kernel" in names
@@ -152,7 +160,7 @@ def test_both_encoders_round_trip(tmp_path):
     ],
 )
 def test_it_learns(arguments):
-    model = tiny.pretrainer(block="modern", **arguments)
+    model = tiny.pretrainer(family="modernbert", **arguments)
     batch = tiny.batch()
     first = float(model.train_on_batch(batch, return_dict=True)["loss"])
     for _ in range(20):
@@ -163,11 +171,13 @@ def test_it_learns(arguments):
 
 def test_disentangled_embeddings_round_trip(tmp_path):
     path = str(tmp_path / "mine")
-    tiny.pretrainer(with_tokenizer=True, block="modern").save_to_preset(path)
+    tiny.pretrainer(with_tokenizer=True, family="modernbert").save_to_preset(
+        path
+    )
     model = ElectraPretrainer.from_preset(
         path, embedding_sharing="gradient_disentangled"
     )
-    assert len(model.backbone.embeddings.tables()) == 2
+    assert len(model.backbone.embeddings.tables()) == 1
     model.train_on_batch(tiny.batch())
     model.save_to_preset(str(tmp_path / "other"))
     copy = ElectraPretrainer.from_preset(str(tmp_path / "other"))
@@ -183,7 +193,7 @@ def test_disentangled_embeddings_round_trip(tmp_path):
 def test_what_a_step_saves_changes_nothing(change, monkeypatch):
     def trained(plain):
         keras.utils.set_random_seed(0)
-        model = tiny.pretrainer(dropout=0.3, block="modern")
+        model = tiny.pretrainer(dropout=0.3, family="modernbert")
         with monkeypatch.context() as patch:
             if plain:
                 patch.setattr(shared_body, "helps", lambda: False)
@@ -201,16 +211,22 @@ def test_what_a_step_saves_changes_nothing(change, monkeypatch):
 
 def test_a_classic_preset_gets_modern_layers_of_its_size():
     sizes = []
-    for block in ("classic", "modern"):
+    for family in ("electra", "modernbert"):
         model = ElectraPretrainer.from_preset(
-            "electra_tiny_uncased_en", load_weights=False, block=block
+            "electra_tiny_uncased_en", load_weights=False, family=family
         )
-        assert model.generator.block == block
+        assert model.generator.family == model.backbone.family == family
         widths = (
             model.backbone.intermediate_dim,
             (model.generator.intermediate_dim),
         )
-        assert widths == {"classic": (512, 256), "modern": (344, 168)}[block]
+        assert (
+            widths
+            == {
+                "electra": (512, 256),
+                "modernbert": (344, 168),
+            }[family]
+        )
         sizes.append(
             sum(
                 int(np.prod(v.shape))
@@ -223,11 +239,15 @@ def test_a_classic_preset_gets_modern_layers_of_its_size():
 
 
 def test_weights_of_other_layers_are_not_loaded(tmp_path):
-    with pytest.warns(UserWarning, match="block.: starting from fresh"):
-        ElectraPretrainer.from_preset("electra_tiny_uncased_en", block="modern")
+    with pytest.warns(UserWarning, match="family.: starting from fresh"):
+        ElectraPretrainer.from_preset(
+            "electra_tiny_uncased_en", family="modernbert"
+        )
     path = str(tmp_path / "mine")
     tiny.pretrainer(with_tokenizer=True).save_to_preset(path)
-    with pytest.raises(ValueError, match="other layers than block='modern'"):
+    with pytest.raises(
+        ValueError, match="other layers than family='modernbert'"
+    ):
         ElectraPretrainer.from_preset(path, block="modern")
     model = ElectraPretrainer.from_preset(
         path, block="modern", load_weights=False
@@ -238,13 +258,9 @@ def test_weights_of_other_layers_are_not_loaded(tmp_path):
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        ({"block": "post"}, "must be one of classic, modern.*'post'"),
-        (
-            {"block": "classic", "local_attention_window": 8},
-            "for block='modern'",
-        ),
         ({"local_attention_window": 1}, "at least 2"),
         ({"local_attention_window": 8.0}, "an int"),
+        ({"num_segments": -1}, "`num_segments` must be an int of at least 0"),
     ],
 )
 def test_bad_arguments_are_refused(arguments, message):
@@ -252,26 +268,40 @@ def test_bad_arguments_are_refused(arguments, message):
         encoder(**arguments)
 
 
-def test_shared_embeddings_are_of_the_same_layers():
-    with pytest.raises(ValueError, match="made for modern layers"):
-        encoder(block="classic", embeddings=encoder().embeddings)
+def test_shared_embeddings_are_of_the_same_kind():
+    with pytest.raises(ValueError, match="use_positions=False. The family"):
+        ElectraBackbone(**SIZES, embeddings=encoder().embeddings)
+
+
+def test_an_argument_of_another_family_is_named():
+    for family in ("electra", "classic"):
+        with pytest.raises(ValueError, match="argument.*'local_attention_wi"):
+            ElectraPretrainer.from_preset(
+                "electra_tiny_uncased_en",
+                family=family,
+                local_attention_window=8,
+            )
+    with pytest.raises(ValueError, match="one of electra, modernbert.*'post'"):
+        ElectraPretrainer.from_preset("electra_tiny_uncased_en", family="post")
 
 
 @pytest.mark.parametrize("name", ["huggingface", "google", "keras_hub"])
 def test_other_libraries_refuse_it(name, tmp_path):
-    model = tiny.pretrainer(with_tokenizer=True, block="modern")
+    model = tiny.pretrainer(with_tokenizer=True, family="modernbert")
     library = getattr(interop, name)
     for part in (model, model.backbone):
-        with pytest.raises(ValueError, match="has block='modern'. Keep it"):
+        with pytest.raises(ValueError, match="family 'modernbert'. Keep it"):
             library.save(part, str(tmp_path / "there"))
     assert not (tmp_path / "there").exists()
 
 
 def test_a_classifier_is_fine_tuned_layer_by_layer(tmp_path):
     path = str(tmp_path / "mine")
-    tiny.pretrainer(with_tokenizer=True, block="modern").save_to_preset(path)
+    tiny.pretrainer(with_tokenizer=True, family="modernbert").save_to_preset(
+        path
+    )
     task = ElectraTextClassifier.from_preset(path, num_classes=2)
-    assert task.backbone.block == "modern"
+    assert task.backbone.family == "modernbert"
     optimizer = make_fine_tuning_optimizer(
         task,
         learning_rate=1e-2,

@@ -11,6 +11,8 @@ from keras_rtd.models import ElectraBackbone
 from keras_rtd.models import ElectraMaskedLM
 from keras_rtd.models import ElectraPretrainer
 from keras_rtd.models import ElectraReplacedTokenDetector
+from keras_rtd.models import RtdBackbone
+from keras_rtd.models import families
 
 GENTLE = {"learning_rate": 3e-3, "warmup_steps": 10, "bias_correction": True}
 
@@ -287,11 +289,15 @@ def test_bundled_presets_have_the_published_sizes():
         # GeGLU has three kernels where the classic layer has two.
         modern = name.startswith("rtd_modern")
         for encoder in (d, g):
-            block = encoder.get("block", "classic")
-            assert block == ("modern" if modern else "classic")
             inner = 4 * encoder["hidden_dim"] * (2 / 3 if modern else 1)
             assert abs(encoder["intermediate_dim"] - inner) <= 4
-        assert name in ElectraBackbone.presets
+        for part in ("backbone", "generator"):
+            backbone_cls, _ = families.resolve(config[part])
+            assert backbone_cls.family == (
+                "modernbert" if modern else "electra"
+            )
+        assert name in backbone_cls.presets
+        assert name in RtdBackbone.presets
 
 
 def test_tiny_preset_and_its_overrides():

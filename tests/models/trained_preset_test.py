@@ -6,10 +6,10 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from keras_rtd.data.python_docs import write_corpus
-from keras_rtd.models import ElectraBackbone
 from keras_rtd.models import ElectraMaskedLM
 from keras_rtd.models import ElectraPretrainer
 from keras_rtd.models import ElectraReplacedTokenDetector
+from keras_rtd.models import RtdBackbone
 from keras_rtd.models.bundled import DIRECTORY
 
 # Other tests read presets of classic layers on every backend.
@@ -113,7 +113,7 @@ def test_the_generator_knows_words(name):
 def test_weights_go_on_training_or_are_left_out(name):
     trained = ElectraPretrainer.from_preset(name)
     assert int(np.asarray(trained.step)) == 0
-    backbone = ElectraBackbone.from_preset(name)
+    backbone = RtdBackbone.from_preset(name)
     for mine, its in zip(
         backbone.get_weights(), trained.backbone.get_weights()
     ):

@@ -57,7 +57,7 @@ def test_a_run_of_modern_layers_on_shared_rows(world):
     assert [row["step"] for row in rows] == [3, 6]
     assert all(np.isfinite(v) for row in rows for v in row.values())
     model = ElectraPretrainer.from_preset(str(run_dir / "preset"))
-    assert model.backbone.block == model.generator.block == "modern"
+    assert model.backbone.family == model.generator.family == "modernbert"
     assert model.backbone.local_attention_window == 4
     assert model.backbone.max_sequence_length == 48
     assert (run_dir / "saved_model").is_dir()
@@ -67,7 +67,7 @@ def test_a_run_of_modern_layers_on_shared_rows(world):
     "settings, message",
     [
         ({"block": "post"}, "--block must be one of classic, modern"),
-        ({"local_attention_window": 4}, "for block='modern'"),
+        ({"local_attention_window": 4}, "argument.*'local_attention_w"),
         ({"block": "modern", "init_from": True}, "Pass load_weights=False"),
     ],
 )

@@ -1,9 +1,10 @@
-import types
-
 import pytest
 
+from keras_rtd.models.electra.backbone import ElectraFacts
+from keras_rtd.models.electra.paper_flops import paper_training_flops
+from keras_rtd.models.modernbert.backbone import ModernBertFacts
+from keras_rtd.pretraining.scaling import preset_sizes
 from keras_rtd.utils import flops
-from keras_rtd.utils.scaling import preset_sizes
 
 
 # MFLOP a token at 128 and 512, backward = 2 x forward, lookups free, masked
@@ -47,55 +48,52 @@ def test_the_papers_count_gives_the_references_totals(
     name, length, tokens, total
 ):
     count = (
-        flops.paper_training_flops(
-            preset_sizes(f"electra_{name}_uncased_en"), length
-        )
+        paper_training_flops(preset_sizes(f"electra_{name}_uncased_en"), length)
         * tokens
     )
     assert count == pytest.approx(total, rel=1e-12)
 
 
-def test_encoder_flops_by_hand():
-    encoder = types.SimpleNamespace(
-        num_layers=1,
-        hidden_dim=2,
-        intermediate_dim=3,
-        embedding_dim=5,
-        block="classic",
-        local_attention_window=None,
-    )
+def test_flops_of_an_encoder_by_hand():
+    sizes = {
+        "num_layers": 1,
+        "hidden_dim": 2,
+        "intermediate_dim": 3,
+        "embedding_dim": 5,
+        "local_attention_window": None,
+    }
     # Projection 5 -> 2, four 2 x 2 kernels, two 2 x 3, scores and values of
     # 7 tokens: multiplications and additions both count.
     products = 5 * 2 + 4 * 2 * 2 + 2 * 2 * 3 + 2 * 7 * 2
-    assert flops.encoder_flops(encoder, 7) == 2 * products
-    encoder.block = "modern"
+    assert ElectraFacts.of(sizes).flops_per_token(7) == 2 * products
     # One kernel more in the feed-forward layer.
-    assert flops.encoder_flops(encoder, 7) == 2 * (products + 2 * 3)
+    products += 2 * 3
+    assert ModernBertFacts.of(sizes).flops_per_token(7) == 2 * products
 
 
 def test_local_layers_count_three_chunks():
-    encoder = types.SimpleNamespace(
-        num_layers=4,
-        hidden_dim=2,
-        intermediate_dim=3,
-        embedding_dim=2,
-        block="modern",
-        local_attention_window=8,
+    encoder = ModernBertFacts.of(
+        {
+            "num_layers": 4,
+            "hidden_dim": 2,
+            "intermediate_dim": 3,
+            "embedding_dim": 2,
+            "local_attention_window": 8,
+        }
     )
     kernels = 4 * (4 * 2 * 2 + 3 * 2 * 3)
     # Layers 0 and 3 see all 100, the others chunks of 4 and their neighbours.
     scores = 2 * 2 * (100 + 12 + 12 + 100)
-    assert flops.encoder_flops(encoder, 100) == 2 * (kernels + scores)
+    assert encoder.flops_per_token(100) == 2 * (kernels + scores)
     # Rows that are not cut.
     scores = 2 * 2 * 4 * 12
-    assert flops.encoder_flops(encoder, 12) == 2 * (kernels + scores)
+    assert encoder.flops_per_token(12) == 2 * (kernels + scores)
 
 
-def test_the_paper_does_not_count_modern_layers():
-    sizes = preset_sizes("electra_small_uncased_en")
-    sizes.backbone.block = "modern"
-    with pytest.raises(ValueError, match="flops_per_token"):
-        flops.paper_training_flops(sizes, 128)
+def test_the_paper_does_not_count_other_layers():
+    sizes = preset_sizes("rtd_modern_small_uncased_en")
+    with pytest.raises(ValueError, match="training_flops"):
+        paper_training_flops(sizes, 128)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])

@@ -3,7 +3,7 @@ import pytest
 from keras import ops
 
 from keras_rtd.layers.attention import attention_bias
-from keras_rtd.layers.modern_block import ElectraModernBlock
+from keras_rtd.models.modernbert.block import ElectraModernBlock
 
 
 def test_it_is_modernberts_layer():

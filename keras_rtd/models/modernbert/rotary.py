@@ -4,11 +4,8 @@ from keras import ops
 
 from keras_rtd import kernels
 
-# RoFormer's, and what Llama and ModernBERT's local layers keep.
-MAX_WAVELENGTH = 10_000.0
 
-
-def rotate(x):
+def rotate(x, base=10_000.0):
     """Turns each pair of a vector's numbers by an angle of its position.
 
     Products of two vectors so turned depend on the distance of their
@@ -18,17 +15,19 @@ def rotate(x):
 
     Args:
         x: (batch, heads, length, head_dim), head_dim even.
+        base: float. Wavelengths go up to `2 * pi * base`. Defaults to 10000,
+            RoFormer's.
 
     Returns:
         As `x`, computed in float32, in the dtype of `x`.
     """
-    cosine, sine = _angles(ops.shape(x)[2], x.shape[-1] // 2)
+    cosine, sine = _angles(ops.shape(x)[2], x.shape[-1] // 2, base)
     return kernels.turn(x, cosine, sine)
 
 
-def _angles(length, pairs):
+def _angles(length, pairs, base):
     """Cosine and sine, float32 (length, pairs)."""
     power = ops.arange(pairs, dtype="float32") / pairs
     position = ops.cast(ops.arange(length, dtype="int32"), "float32")
-    angle = position[:, None] * MAX_WAVELENGTH**-power
+    angle = position[:, None] * base**-power
     return ops.cos(angle), ops.sin(angle)

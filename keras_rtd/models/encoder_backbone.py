@@ -1,15 +1,15 @@
-"""The ELECTRA encoder."""
+"""What the encoders of all families share."""
 
 import keras
 import keras_hub
 
-from keras_rtd.layers import blocks
 from keras_rtd.layers.attention import DIRECTIONS
 from keras_rtd.layers.basic import Dense
-from keras_rtd.layers.basic import LayerNormalization
 from keras_rtd.layers.embedding import ElectraEmbedding
 from keras_rtd.layers.initializers import GlorotUniform
 from keras_rtd.layers.local_attention import AttentionBias
+from keras_rtd.models.encoder_family import EncoderFamily
+from keras_rtd.models.family_type import FamilyType
 from keras_rtd.models.preset_files import check_weights
 from keras_rtd.models.stored_dtype import store_plain_dtype
 from keras_rtd.tokenizers.electra_tokenizer import ElectraTokenizer
@@ -28,56 +28,44 @@ SIZES = (
     "num_segments",
 )
 
-OPTIONS = (
-    "dropout",
-    "activation",
-    "layer_norm_epsilon",
-    "kernel_stddev",
-    "block",
-    "local_attention_window",
-)
 
+class RtdBackbone(
+    SavesPreset,
+    EncoderFamily,
+    keras_hub.models.Backbone,
+    metaclass=FamilyType,
+):
+    """An encoder: embeddings, projection, Transformer layers.
 
-@keras.saving.register_keras_serializable(package="keras_rtd")
-class ElectraBackbone(SavesPreset, keras_hub.models.Backbone):
-    """The ELECTRA encoder: embeddings, projection, Transformer layers.
-
-    Equal to google-research/electra's `BertModel` with `embedding_size`
-    (model/modeling.py): erf-gelu, post-LayerNorm, no pooler. With
-    `block="modern"` the layers are ModernBERT's (`ElectraModernBlock`): rotary
-    positions in place of learned ones, LayerNorm before the sublayers and once
-    more after the last, GeGLU, and no biases.
+    A family is a subclass with a `family` name, registered with
+    `keras_rtd.models.families.register`. It makes its layers in `make_layer`
+    and overrides what else of `EncoderFamily` and `EncoderFacts` differs.
 
     Args:
         vocabulary_size: int. Number of tokens.
         num_layers: int. Number of Transformer layers.
         num_heads: int. Attention heads; divides `hidden_dim`.
         hidden_dim: int. Width of the encoder.
-        embedding_dim: int. Width of the embeddings; a projection follows
-            where it differs from `hidden_dim`.
-        intermediate_dim: int. Width of the feed-forward layers. A modern
-            layer has two kernels of it where a classic one has one.
+        embedding_dim: int or `None`. Width of the embeddings; a projection
+            follows where it differs from `hidden_dim`. `None` takes that.
+        intermediate_dim: int. Width of the feed-forward layers.
         dropout: float. Dropout rate everywhere. Defaults to 0.1.
-        max_sequence_length: int. Number of positions; modern layers take
-            longer rows too. Defaults to 512.
-        num_segments: int. Number of segments. Defaults to 2.
+        max_sequence_length: int. Number of positions. Defaults to 512.
+        num_segments: int. Number of segments. 0 for none: `segment_ids` are
+            then ignored. Defaults to 2.
         activation: `"gelu"` (erf) or `"gelu_approximate"` (tanh, as KerasHub
             computes it). Defaults to `"gelu"`.
         layer_norm_epsilon: float. Defaults to 1e-12.
-        kernel_stddev: float. Of the kernels' initial values. Defaults to
-            0.02, the reference's; narrow encoders learn sooner with more.
-        block: `"classic"` or `"modern"`. Defaults to `"classic"`.
-        local_attention_window: int or `None`. For long rows of modern layers:
-            every third layer, from the first on, attends to everything, the
-            others to this many tokens around each. `None`: all to everything.
-            Defaults to `None`.
+        kernel_stddev: float. Standard deviation of the kernels' initial
+            values. Defaults to 0.02, the reference's; narrow encoders learn
+            sooner with more.
         direction: `"bidirectional"`, `"left_to_right"` (a token gathers from
-            itself and what stands before it) or `"right_to_left"`. Defaults
+            itself and the tokens before it) or `"right_to_left"`. Defaults
             to `"bidirectional"`.
         embeddings: an `ElectraEmbedding` to share, or `None` to make one.
             Not part of the config: who shares it says so again.
         format_version: int. The layout of the weights on disk.
-        remat: bool. In training, keep only what goes from layer to layer and
+        remat: bool. In training, keep only the tensors between layers and
             compute the rest again for the gradient: much less memory, a third
             more work. Not part of the config. Defaults to `False`.
         dtype: dtype policy of the computation, e.g. `"mixed_bfloat16"`.
@@ -92,13 +80,15 @@ class ElectraBackbone(SavesPreset, keras_hub.models.Backbone):
 
     Raises:
         ValueError: a size that is not a positive int, `hidden_dim` not
-            divisible by `num_heads`, a window for classic layers, or shared
-            embeddings made for other layers.
+            divisible by `num_heads`, or shared embeddings of another kind.
 
     Example:
     ```python
-    encoder = keras_rtd.models.ElectraBackbone.from_preset("runs/mine")
-    vectors = encoder(batch)["sequence_output"]
+    class MyBackbone(RtdBackbone):
+        family = "mine"
+
+        def make_layer(self, index, **arguments):
+            return MyBlock(**arguments)  # a `keras_rtd.layers` EncoderBlock
     ```
     """
 
@@ -116,8 +106,6 @@ class ElectraBackbone(SavesPreset, keras_hub.models.Backbone):
         activation="gelu",
         layer_norm_epsilon=1e-12,
         kernel_stddev=0.02,
-        block="classic",
-        local_attention_window=None,
         direction="bidirectional",
         embeddings=None,
         format_version=FORMAT_VERSION,
@@ -125,6 +113,7 @@ class ElectraBackbone(SavesPreset, keras_hub.models.Backbone):
         dtype=None,
         **kwargs,
     ):
+        embedding_dim = hidden_dim if embedding_dim is None else embedding_dim
         arguments = locals()
         for name in SIZES:
             _check_size(name, arguments[name])
@@ -133,7 +122,6 @@ class ElectraBackbone(SavesPreset, keras_hub.models.Backbone):
                 "`hidden_dim` must be divisible by `num_heads`. Received: "
                 f"hidden_dim={hidden_dim}, num_heads={num_heads}"
             )
-        blocks.check(block, local_attention_window, embeddings)
         if direction not in DIRECTIONS:
             raise ValueError(
                 f"`direction` must be one of {', '.join(DIRECTIONS)}. "
@@ -145,6 +133,21 @@ class ElectraBackbone(SavesPreset, keras_hub.models.Backbone):
                 f"keras_rtd reads {FORMAT_VERSION}. Install the keras_rtd "
                 "that wrote them."
             )
+        self._check_embeddings(embeddings, num_segments)
+        self.vocabulary_size = vocabulary_size
+        self.num_layers = num_layers
+        self.num_heads = num_heads
+        self.hidden_dim = hidden_dim
+        self.embedding_dim = embedding_dim
+        self.intermediate_dim = intermediate_dim
+        self.dropout = dropout
+        self.max_sequence_length = max_sequence_length
+        self.num_segments = num_segments
+        self.activation = activation
+        self.layer_norm_epsilon = layer_norm_epsilon
+        self.kernel_stddev = kernel_stddev
+        self.direction = direction
+        self.format_version = format_version
 
         # === Layers ===
         self.embeddings = embeddings or ElectraEmbedding(
@@ -154,7 +157,8 @@ class ElectraBackbone(SavesPreset, keras_hub.models.Backbone):
             num_segments=num_segments,
             dropout=dropout,
             layer_norm_epsilon=layer_norm_epsilon,
-            block=block,
+            use_positions=self.uses_positions,
+            use_bias=self.use_bias,
             dtype=dtype,
             name="embeddings",
         )
@@ -163,43 +167,32 @@ class ElectraBackbone(SavesPreset, keras_hub.models.Backbone):
             # Glorot's initialisation, as the reference's `tf.layers.dense`.
             self.embeddings_projection = Dense(
                 hidden_dim,
-                use_bias=block == "classic",
+                use_bias=self.use_bias,
                 kernel_initializer=GlorotUniform(),
                 dtype=dtype,
                 name="embeddings_projection",
             )
-        self.transformer_layers = blocks.make_layers(
-            block,
-            num_layers,
-            local_attention_window,
-            num_heads=num_heads,
-            intermediate_dim=intermediate_dim,
-            dropout=dropout,
-            activation=activation,
-            layer_norm_epsilon=layer_norm_epsilon,
-            kernel_stddev=kernel_stddev,
-            remat=remat,
-            dtype=dtype,
-        )
-        self.final_norm = None
-        if block == "modern":
-            # Each head scales for itself: see `heads.input_scale`.
-            self.final_norm = LayerNormalization(
-                epsilon=layer_norm_epsilon,
-                center=False,
-                scale=False,
+        self.transformer_layers = [
+            self.make_layer(
+                i,
+                name=f"transformer_layer_{i}",
+                num_heads=num_heads,
+                intermediate_dim=intermediate_dim,
+                dropout=dropout,
+                activation=activation,
+                layer_norm_epsilon=layer_norm_epsilon,
+                kernel_stddev=kernel_stddev,
+                remat=remat,
                 dtype=dtype,
-                name="final_norm",
             )
+            for i in range(num_layers)
+        ]
+        self.final_norm = self.make_final_norm(dtype)
         self.attention_bias = AttentionBias(direction, name="attention_bias")
-        self.local_attention_bias = None
-        if local_attention_window is not None:
-            self.local_attention_bias = AttentionBias(
-                direction, local_attention_window, name="local_attention_bias"
-            )
         # Shared embeddings have one rate; an encoder without dropout has none
         # there either.
         self._drops_embeddings = dropout > 0
+        self.make_shared_layers(dtype)
 
         # === Functional model ===
         inputs = {
@@ -213,23 +206,22 @@ class ElectraBackbone(SavesPreset, keras_hub.models.Backbone):
             **kwargs,
         )
 
-        # === Config ===
-        self.vocabulary_size = vocabulary_size
-        self.num_layers = num_layers
-        self.num_heads = num_heads
-        self.hidden_dim = hidden_dim
-        self.embedding_dim = embedding_dim
-        self.intermediate_dim = intermediate_dim
-        self.dropout = dropout
-        self.max_sequence_length = max_sequence_length
-        self.num_segments = num_segments
-        self.activation = activation
-        self.layer_norm_epsilon = layer_norm_epsilon
-        self.kernel_stddev = kernel_stddev
-        self.block = block
-        self.local_attention_window = local_attention_window
-        self.direction = direction
-        self.format_version = format_version
+    def _check_embeddings(self, embeddings, num_segments):
+        if embeddings is None:
+            return
+        for name, wanted in (
+            ("use_positions", self.uses_positions),
+            ("use_bias", self.use_bias),
+            ("num_segments", num_segments),
+        ):
+            found = getattr(embeddings, name)
+            if found != wanted:
+                raise ValueError(
+                    f"Shared `embeddings` have {name}={found}. The family "
+                    f"{self.family!r} needs here: {wanted}"
+                )
+
+    # === Forward pass ===
 
     def _encode(
         self,
@@ -239,31 +231,7 @@ class ElectraBackbone(SavesPreset, keras_hub.models.Backbone):
         document_ids=None,
         training=None,
     ):
-        x, biases = self._embed(
-            token_ids,
-            segment_ids,
-            padding_mask,
-            document_ids,
-            training,
-        )
-        x = self._run_layers(
-            x, biases, 0, len(self.transformer_layers), training
-        )
-        return self._named(x)
-
-    def _embed(
-        self,
-        token_ids,
-        segment_ids,
-        padding_mask,
-        document_ids=None,
-        training=None,
-    ):
-        """What the first layer reads, and what layers may attend to."""
-        bias = self.attention_bias(padding_mask, document_ids)
-        local = bias
-        if self.local_attention_bias is not None:
-            local = self.local_attention_bias(padding_mask, document_ids)
+        shared = self.shared_tensors(padding_mask, document_ids, training)
         x = self.embeddings(
             token_ids,
             segment_ids,
@@ -273,15 +241,8 @@ class ElectraBackbone(SavesPreset, keras_hub.models.Backbone):
         )
         if self.embeddings_projection is not None:
             x = self.embeddings_projection(x)
-        return x, (bias, local)
-
-    def _run_layers(self, x, biases, first, end, training):
-        for i in range(first, end):
-            seen = biases[0] if blocks.is_global(i) else biases[1]
-            x = self.transformer_layers[i](x, seen, training=training)
-        return x
-
-    def _named(self, x):
+        for i, layer in enumerate(self.transformer_layers):
+            x = layer(x, *self.shared_by_layer(i, shared), training=training)
         if self.final_norm is not None:
             x = self.final_norm(x)
         return {"sequence_output": x, "pooled_output": x[:, 0, :]}
@@ -321,16 +282,31 @@ class ElectraBackbone(SavesPreset, keras_hub.models.Backbone):
 
     def get_config(self):
         config = super().get_config()
-        names = SIZES + OPTIONS + ("direction", "format_version")
-        config.update({name: getattr(self, name) for name in names})
+        config.update({name: getattr(self, name) for name in self.arguments()})
         return config
+
+    @classmethod
+    def arguments(cls):
+        """Names of the arguments that the config holds."""
+        return (*SIZES, *_OPTIONS, *cls.own_arguments)
+
+
+_OPTIONS = (
+    "dropout",
+    "activation",
+    "layer_norm_epsilon",
+    "kernel_stddev",
+    "direction",
+    "format_version",
+)
 
 
 def _check_size(name, value):
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ValueError(
-            f"`{name}` must be a positive int. Received: {name}={value!r}"
-        )
+    least = 0 if name == "num_segments" else 1
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        kind = "an int of at least 0" if least == 0 else "a positive int"
+        raise ValueError(f"`{name}` must be {kind}. Received: {name}={value!r}")
 
 
-ElectraTokenizer.backbone_cls = ElectraBackbone
+# KerasHub finds the tokenizer of a preset by this; see `FamilyType`.
+ElectraTokenizer.backbone_cls = RtdBackbone

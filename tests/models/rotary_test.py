@@ -4,7 +4,7 @@ import pytest
 from keras import ops
 
 from keras_rtd import kernels
-from keras_rtd.layers import rotary
+from keras_rtd.models.modernbert import rotary
 
 
 def vectors(length=9, seed=0):

@@ -4,12 +4,20 @@ import numpy as np
 import pytest
 import tiny
 
-from keras_rtd.utils import scaling
+from keras_rtd.models import families
+from keras_rtd.pretraining import scaling
 
 
-@pytest.mark.parametrize("block", ["classic", "modern"])
-def test_parameters_are_those_of_a_real_model(block):
-    model = tiny.pretrainer(block=block)
+@pytest.mark.parametrize(
+    "family, options",
+    [
+        ("electra", {}),
+        ("modernbert", {}),
+        ("modernbert", families.OLD_MODERN),
+    ],
+)
+def test_parameters_are_those_of_a_real_model(family, options):
+    model = tiny.pretrainer(family=family, encoder_options=options)
     count = sum(int(np.prod(v.shape)) for v in model.trainable_variables)
     assert scaling.parameter_count(model) == count
 
@@ -20,8 +28,8 @@ def test_parameters_are_those_of_a_real_model(block):
 )
 def test_the_discriminators_are_of_the_published_size(name, millions):
     sizes = scaling.preset_sizes(f"electra_{name}_uncased_en")
-    nothing = types.SimpleNamespace(
-        **{**vars(sizes.generator), "num_layers": 0, "hidden_dim": 0}
+    nothing = type(sizes.generator).of(
+        {**vars(sizes.generator), "num_layers": 0, "hidden_dim": 0}
     )
     alone = types.SimpleNamespace(backbone=sizes.backbone, generator=nothing)
     count = scaling.parameter_count(alone) / 1e6

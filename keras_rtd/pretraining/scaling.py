@@ -1,6 +1,6 @@
 """What a pre-training needs of several devices, on paper.
 
-    python -m keras_rtd.utils.scaling
+    python -m keras_rtd.pretraining.scaling
 
 prints the tables of docs/scaling.md. Nothing here was measured on such devices;
 see `estimate` for what is assumed.
@@ -8,13 +8,12 @@ see `estimate` for what is assumed.
 
 import dataclasses
 import json
-import pathlib
 import types
 
 from keras_rtd import objectives
-from keras_rtd.layers.embedding import padded_rows
+from keras_rtd.models import families
+from keras_rtd.models.bundled import DIRECTORY
 
-PRESETS = pathlib.Path(__file__).parents[1] / "models" / "presets"
 # Weight, gradient and Adam's two moments, float32; a bfloat16 copy in use.
 STATE_BYTES = 4 + 4 + 8 + 2
 GRADIENT_BYTES = 4
@@ -123,63 +122,35 @@ def parameter_count(sizes):
     """
     backbone, generator = sizes.backbone, sizes.generator
     width, embedding = backbone.hidden_dim, backbone.embedding_dim
-    tables = padded_rows(backbone.vocabulary_size) + 2
-    total = 2 * embedding
-    if backbone.block == "modern":
-        total = embedding
-    else:
-        tables += backbone.max_sequence_length
-    total += tables * embedding
-    total += _encoder_parameters(backbone) + _encoder_parameters(generator)
+    total = backbone.embedding_parameters()
+    total += backbone.encoder_parameters() + generator.encoder_parameters()
     total += width * width + width + width + 1
     total += generator.hidden_dim * embedding + 3 * embedding
+    if backbone.scale_input:
+        total += width
+    if generator.scale_input:
+        total += generator.hidden_dim
     return total + backbone.vocabulary_size
 
 
-def _encoder_parameters(encoder):
-    width, inner = encoder.hidden_dim, encoder.intermediate_dim
-    projects = encoder.embedding_dim != width
-    projection = encoder.embedding_dim * width if projects else 0
-    if encoder.block == "modern":
-        # No biases; a LayerNorm before each sublayer, and the head's scale.
-        layer = 4 * width * width + 3 * width * inner + 2 * width
-        return encoder.num_layers * layer + projection + width
-    layer = 4 * (width * width + width) + 2 * width * inner + inner + width
-    layer += 4 * width
-    if projects:
-        projection += width
-    return encoder.num_layers * layer + projection
-
-
 def activation_bytes(sizes, schedule, tokens):
-    """Bytes kept for the backward pass, bfloat16.
-
-    Of a layer: its input, query, key, value, their result, two sums before
-    LayerNorm and one output of it, the inner units before and after GELU, and
-    the attention's weights and scores; of the vocabulary its logits.
-    """
+    """Bytes kept for the backward pass, bfloat16: of both encoders, and the
+    logits of the vocabulary."""
     length = schedule.sequence_length
-    total = 0
-    for encoder in (sizes.backbone, sizes.generator):
-        numbers = 8 * encoder.hidden_dim + 2 * encoder.intermediate_dim
-        numbers += 2 * encoder.num_heads * length
-        total += encoder.num_layers * numbers
+    total = sum(
+        encoder.activation_numbers(length)
+        for encoder in (sizes.backbone, sizes.generator)
+    )
     logits = schedule.predictions / length * sizes.backbone.vocabulary_size
     return ACTIVATION_BYTES * tokens * (total + logits)
 
 
 def preset_sizes(name):
     """The encoders' sizes of a bundled preset, without making weights."""
-    task = json.loads((PRESETS / name / "task.json").read_text("utf-8"))
-
-    def encoder(part):
-        defaults = {"block": "classic", "local_attention_window": None}
-        config = task["config"][part]["config"]
-        return types.SimpleNamespace(**{**defaults, **config})
-
+    task = json.loads((DIRECTORY / name / "task.json").read_text("utf-8"))
     return types.SimpleNamespace(
-        backbone=encoder("backbone"),
-        generator=encoder("generator"),
+        backbone=families.facts(task["config"]["backbone"]),
+        generator=families.facts(task["config"]["generator"]),
         objective=objectives.get(task["config"]["objective"]),
     )
 

@@ -1,0 +1,1 @@
+"""ELECTRA: BERT's layers."""

@@ -1,0 +1,92 @@
+"""What a family of encoders makes and says."""
+
+from typing import Any
+
+from keras_rtd.layers.heads import DetectionHead
+from keras_rtd.layers.heads import MaskedLMHead
+from keras_rtd.models.encoder_facts import EncoderFacts
+
+
+class EncoderFamily(EncoderFacts):
+    """The part of a backbone that a family changes, with BERT's defaults.
+
+    The constructor of `RtdBackbone` and the rest of the package call these;
+    nothing else tells families apart.
+
+    Attributes:
+        family: string, the name in the registry; `None` in abstract classes.
+        facts_cls: the subclass of `EncoderFacts` among the bases, for
+            encoders without weights.
+        own_arguments: names of the arguments beyond `RtdBackbone`'s.
+        bundled_presets: dict of names to descriptions.
+        exports_to: names of the formats of other libraries that hold these
+            layers, "google", "huggingface", "keras_hub"; see the family's
+            conversion.py.
+        tensor_parallel: dict of a layer's kernels to how the axis "model" of
+            a mesh divides them: (axes of the kernel, axes of the bias). Heads
+            and inner units are divided in the first kernel of each pair and
+            come together in the second, so that a layer adds up twice
+            (Megatron-LM, section 3).
+    """
+
+    attention_bias: Any
+    trainable_variables: list
+
+    family: str | None = None
+    facts_cls = EncoderFacts
+    own_arguments: tuple[str, ...] = ()
+    bundled_presets: dict[str, str] = {}
+    exports_to: tuple[str, ...] = ()
+    tensor_parallel: dict[str, tuple[tuple, tuple | None]] = {
+        **dict.fromkeys(
+            ("query", "key", "value", "intermediate"),
+            ((None, "model"), ("model",)),
+        ),
+        **dict.fromkeys(
+            ("attention_output", "output_dense"), (("model", None), None)
+        ),
+    }
+
+    def make_layer(self, index, **arguments):
+        """The Transformer layer of this number, an `EncoderBlock`.
+
+        Args:
+            index: int, from 0.
+            **arguments: of `EncoderBlock`.
+        """
+        raise NotImplementedError
+
+    def make_final_norm(self, dtype):
+        """The layer after the last Transformer layer, or `None`."""
+        return None
+
+    def make_shared_layers(self, dtype):
+        """Make the layers that `shared_tensors` needs beside
+        `attention_bias`."""
+
+    def shared_tensors(self, padding_mask, document_ids=None, training=None):
+        """The tensors that the layers of one call share, by name."""
+        return {"bias": self.attention_bias(padding_mask, document_ids)}
+
+    def shared_by_layer(self, index, shared):
+        """The arguments of layer `index` after its input, of
+        `shared_tensors`."""
+        return (shared["bias"],)
+
+    def make_masked_lm_head(self, width=None, name="masked_lm_head"):
+        """A built `MaskedLMHead` for vectors of `width`, by default the
+        encoder's."""
+        return MaskedLMHead.of(self, width, name)
+
+    def make_detection_head(self):
+        """A built `DetectionHead` for this encoder."""
+        return DetectionHead.of(self)
+
+    @property
+    def muon_kernels(self):
+        """The variables that Muon moves: trainable kernels of two axes."""
+        return [
+            variable
+            for variable in self.trainable_variables
+            if variable.name == "kernel" and len(variable.shape) == 2
+        ]

@@ -1,0 +1,1 @@
+"""ModernBERT: rotary positions, gated feed-forward, local attention."""
