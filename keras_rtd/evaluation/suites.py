@@ -1,16 +1,22 @@
 """Whole suites in one call."""
 
-import importlib
 import os
+from collections.abc import Callable
 
-# Where each suite's function is: reached on demand, because fine-tuning
-# stands above this room.
-SUITES = {
-    "blimp": ("keras_rtd.evaluation.suites", "run_blimp"),
-    "glue": ("keras_rtd.finetuning.suites", "glue"),
-    "tagging": ("keras_rtd.finetuning.suites", "tagging"),
-    "squad": ("keras_rtd.finetuning.suites", "squad"),
-}
+# Name -> function of (model, directory, run_dir, **options). A room above
+# that brings a suite registers it here, as `keras_rtd.finetuning` does.
+SUITES: dict[str, Callable] = {}
+
+
+def register(name, function):
+    """Make a suite known to `evaluate`; an old one of the name is replaced.
+
+    Args:
+        name: str.
+        function: function of (model, directory, run_dir, **options), see
+            `evaluate`, which returns a dict of figures.
+    """
+    SUITES[name] = function
 
 
 def evaluate(model, suite, directory, run_dir=None, **options):
@@ -42,9 +48,7 @@ def evaluate(model, suite, directory, run_dir=None, **options):
         raise ValueError(
             f"`suite` must be one of {', '.join(SUITES)}. Received: {suite!r}"
         )
-    module, name = SUITES[suite]
-    function = getattr(importlib.import_module(module), name)
-    return function(model, directory, run_dir, **options)
+    return SUITES[suite](model, directory, run_dir, **options)
 
 
 def run_blimp(model, directory, run_dir=None, **options):
@@ -56,6 +60,9 @@ def run_blimp(model, directory, run_dir=None, **options):
         raise ValueError("`run_dir` must be None: this suite trains nothing.")
     find_paradigms(directory, options.get("files"))
     return evaluate_blimp(load(model), directory, **options)
+
+
+register("blimp", run_blimp)
 
 
 def load(model):

@@ -4,9 +4,14 @@ import json
 import os
 import pathlib
 
-# Filled by `keras_rtd.interop`, which stands above this room: name of a format
-# -> function of a path that returns (model, tokenizer or `None`).
+# Name of a format -> function of a path that returns (model, tokenizer or
+# `None`). `keras_rtd.interop`, which stands above, registers its own here.
 LOADERS: dict = {}
+
+
+def register(name, loader):
+    """Let `from_preset` read `NAME:PATH` by a loader, see `LOADERS`."""
+    LOADERS[name] = loader
 
 
 def find(preset):
