@@ -70,7 +70,7 @@ def imported(name):
             for alias in node.names:
                 inner = f"{node.module}.{alias.name}"
                 found.add(inner if inner in FILES else node.module)
-    return found & FILES.keys()
+    return (found & FILES.keys()) - {name}
 
 
 def room(name):
