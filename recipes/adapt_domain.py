@@ -19,7 +19,7 @@ import pathlib
 import sys
 
 from keras_rtd import tokenizers
-from keras_rtd.interop import parts
+from keras_rtd.interop import assembly
 from keras_rtd.interop.convert import Place
 from keras_rtd.interop.vocabulary import change_vocabulary
 from keras_rtd.models import ElectraPretrainer
@@ -114,7 +114,7 @@ def load(source, generator=None):
     if isinstance(model, ElectraPretrainer) and generator is None:
         return model
     other = generator and Place.parse(generator).load()[0]
-    pretrainer, fresh = parts.join(model, other, tokenizer=tokenizer)
+    pretrainer, fresh = assembly.join(model, other, tokenizer=tokenizer)
     print(f"starting afresh: {', '.join(fresh) or 'nothing'}")
     return pretrainer
 

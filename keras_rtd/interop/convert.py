@@ -17,10 +17,10 @@ import warnings
 from typing import Any
 
 from keras_rtd import tokenizers
+from keras_rtd.interop import assembly
 from keras_rtd.interop import google
 from keras_rtd.interop import huggingface
 from keras_rtd.interop import keras_hub
-from keras_rtd.interop import parts
 from keras_rtd.interop import tokenizer_files
 from keras_rtd.interop import weights
 from keras_rtd.models import ElectraMaskedLM
@@ -60,7 +60,7 @@ class Preset:
     @staticmethod
     def save(model, path, tokenizer=None):
         """Write a preset; a tokenizer that the model has not, beside it."""
-        own = parts.tokenizer_of(model)
+        own = assembly.tokenizer_of(model)
         model.save_to_preset(str(path))
         if tokenizer is not None and own is None:
             tokenizer.save_to_preset(str(path))
@@ -103,8 +103,8 @@ class Place:
         folders = [self.path]
         if self.format == "hf":
             folders += [
-                os.path.join(self.path, part)
-                for part in (huggingface.DISCRIMINATOR, huggingface.GENERATOR)
+                os.path.join(self.path, name)
+                for name in (huggingface.DISCRIMINATOR, huggingface.GENERATOR)
             ]
         return folders
 
@@ -117,7 +117,7 @@ class Place:
         tokenizer = tokenizer_files.tokenizer_of(vocabulary)
         if tokenizer is None:
             tokenizer = FORMATS[self.format].load_tokenizer(self.path)
-        return model, parts.tokenizer_of(model, tokenizer)
+        return model, assembly.tokenizer_of(model, tokenizer)
 
 
 def convert(source, target, config=None, vocabulary=None):
@@ -151,11 +151,14 @@ def _rows(model, tokenizer, target):
         "generator" if isinstance(model, ElectraMaskedLM) else "discriminator"
     )
     rows = []
-    for part, (tensors, size) in weights.summary(shapes, shapes).items():
+    for component, (tensors, size) in weights.summary(shapes, shapes).items():
         remark = "carried over"
-        if target.format == "keras_hub" and part not in (encoder, "embeddings"):
+        if target.format == "keras_hub" and component not in (
+            encoder,
+            "embeddings",
+        ):
             remark = "left out: KerasHub's encoder has no place for it"
-        rows.append((part, tensors, size, remark))
+        rows.append((component, tensors, size, remark))
     if tokenizer is None:
         rows.append(("tokenizer", 0, 0, "none found"))
     else:
@@ -178,10 +181,10 @@ def _steps(model):
 
 def table(rows):
     """The rows of `convert` as text."""
-    lines = [f"{'part':<18} {'tensors':>7} {'parameters':>12}"]
-    for part, tensors, size, remark in rows:
+    lines = [f"{'component':<18} {'tensors':>7} {'parameters':>12}"]
+    for component, tensors, size, remark in rows:
         count = f"{tensors:>7,} {size:>12,}" if tensors else " " * 20
-        lines.append(f"{part:<18} {count}  {remark}")
+        lines.append(f"{component:<18} {count}  {remark}")
     return "\n".join(lines)
 
 

@@ -48,7 +48,7 @@ def scores(model):
     }
 
 
-def part(model, scorer):
+def task_of(model, scorer):
     if scorer == "generator":
         return model.masked_lm()
     return model.replaced_token_detector()
@@ -102,7 +102,7 @@ def test_order_and_repetition_change_nothing(model, scores, scorer):
     found = scores[scorer]
     order = [3, 1, 0, 5, 4, 2, 0, 3]
     again = sentence_scores(
-        part(model, scorer), [SENTENCES[i] for i in order], scorer
+        task_of(model, scorer), [SENTENCES[i] for i in order], scorer
     )
     np.testing.assert_array_equal(again, found[order])
     # Other batches and other company: the same up to rounding.
@@ -143,8 +143,8 @@ def test_a_preset_scores_as_its_model(model, scores, tmp_path):
 )
 def test_what_cannot_be_scored(model, kind, sentences, scorer, message):
     models = {
-        "detector": part(model, "discriminator"),
-        "generator": part(model, "generator"),
+        "detector": task_of(model, "discriminator"),
+        "generator": task_of(model, "generator"),
         "pretrainer": model,
     }
     given = models.get(kind) or tiny.pretrainer()

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import tiny
 
+from keras_rtd.interop import assembly
 from keras_rtd.interop import huggingface
 from keras_rtd.interop import keras_hub
-from keras_rtd.interop import parts
 from keras_rtd.interop import vocabulary
 from keras_rtd.interop import weights
 from keras_rtd.models import ElectraPretrainer
@@ -106,13 +106,13 @@ def test_a_lone_encoder_gets_a_generator(pretrainer, tmp_path, capsys):
     assert joined.tokenizer.fingerprint() == tiny.tokenizer().fingerprint()
 
 
-def test_parts_that_do_not_fit_are_refused(pretrainer):
+def test_models_that_do_not_fit_are_refused(pretrainer):
     generator = pretrainer.masked_lm()
     with pytest.raises(ValueError, match="ElectraMaskedLM"):
-        parts.join(generator, generator)
+        assembly.join(generator, generator)
     other = tiny.ElectraBackbone(50, 1, 1, 8, 12, 16)
     with pytest.raises(ValueError, match="vocabulary_size: .* and 50"):
-        parts.join(pretrainer.replaced_token_detector(), other)
+        assembly.join(pretrainer.replaced_token_detector(), other)
 
 
 def test_the_recipe_wants_a_source(capsys):
