@@ -3,6 +3,10 @@
 import os
 from collections.abc import Callable
 
+from keras_rtd.evaluation.blimp import evaluate_blimp
+from keras_rtd.evaluation.blimp import find_paradigms
+from keras_rtd.interop.convert import ModelPath
+
 # Name -> function of (model, directory, run_dir, **options). A room above
 # that brings a suite registers it here, as `keras_rtd.finetuning` does.
 SUITES: dict[str, Callable] = {}
@@ -53,9 +57,6 @@ def evaluate(model, suite, directory, run_dir=None, **options):
 
 def run_blimp(model, directory, run_dir=None, **options):
     """The suite `"blimp"`; `options` are those of `evaluate_blimp`."""
-    from keras_rtd.evaluation.blimp import evaluate_blimp
-    from keras_rtd.evaluation.blimp import find_paradigms
-
     if run_dir is not None:
         raise ValueError("`run_dir` must be None: this suite trains nothing.")
     find_paradigms(directory, options.get("files"))
@@ -69,8 +70,6 @@ def load(model):
     """A model, loaded if it is a path; see `evaluate`."""
     if not isinstance(model, (str, os.PathLike)):
         return model
-    from keras_rtd.interop.convert import Place
-
-    path = os.fspath(model)
-    place = Place.parse(path if ":" in path else f"preset:{path}")
-    return place.load()[0]
+    text = os.fspath(model)
+    path = ModelPath.parse(text if ":" in text else f"preset:{text}")
+    return path.load()[0]

@@ -5,14 +5,14 @@ import functools
 from keras_rtd.interop import google
 from keras_rtd.interop import huggingface
 from keras_rtd.interop import keras_hub
-from keras_rtd.interop.convert import Place as _Place
+from keras_rtd.interop.convert import ModelPath as _ModelPath
 from keras_rtd.models import other_libraries as _other_libraries
 
 __all__ = ["google", "huggingface", "keras_hub"]
 
 
 def _load(name, path):
-    return _Place(name, path).load()
+    return _ModelPath(name, path).load()
 
 
 for _name in ("hf", "keras_hub", "google"):

@@ -75,7 +75,7 @@ FORMATS: dict[str, Any] = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Place:
+class ModelPath:
     """A format and a path, written `FORMAT:PATH`."""
 
     format: str
@@ -109,7 +109,7 @@ class Place:
         return folders
 
     def load(self, config=None, vocabulary=None):
-        """(model, tokenizer or `None`) of this place."""
+        """(model, tokenizer or `None`) of what is there."""
         if self.format == "google":
             model = google.load(self.path, config, vocabulary)
             return model, google.load_tokenizer(self.path, vocabulary)
@@ -121,7 +121,7 @@ class Place:
 
 
 def convert(source, target, config=None, vocabulary=None):
-    """Load from one place, save to another.
+    """Load from one path, save to another.
 
     Args:
         source: string, `FORMAT:PATH`.
@@ -133,10 +133,10 @@ def convert(source, target, config=None, vocabulary=None):
         list of (what, tensors, parameters, remark), the table's rows.
 
     Raises:
-        ValueError: a bad place, a source that is wrong or partial, or a
+        ValueError: no `FORMAT:PATH`, a source that is wrong or partial, or a
             target that is or contains the source, or files of others.
     """
-    source, target = Place.parse(source), Place.parse(target)
+    source, target = ModelPath.parse(source), ModelPath.parse(target)
     inputs = [*source.files(), config, vocabulary]
     for path in target.files():
         check_inputs(path, inputs)
