@@ -191,8 +191,8 @@ def pretraining_dataset(
         )
     if directory is not None:
         prepared = PreparedCorpus(directory, tokenizer, verify)
-        drawn = None if replacements is None else Replacements(replacements)
-        batches = PreparedBatches(prepared, options, drawn)
+        sampled = None if replacements is None else Replacements(replacements)
+        batches = PreparedBatches(prepared, options, sampled)
         if _tensorflow_is_installed():
             rebuild = functools.partial(_graph_dataset, batches)
         else:

@@ -56,7 +56,7 @@ def test_corruption_is_what_the_samples_say():
     )
 
 
-def test_a_correct_draw_counts_as_original():
+def test_a_correct_sample_counts_as_original():
     batch = tiny.batch()
     batch["sampled_ids"] = batch["mask_ids"]
     outputs = numpy(tiny.pretrainer().predict_on_batch(batch))

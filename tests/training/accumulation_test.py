@@ -11,9 +11,9 @@ ROWS = 8
 OPTIMIZER = {"learning_rate": 1e-3, "warmup_steps": 2}
 
 
-def batch(step, given_draws=True):
+def batch(step, given_samples=True):
     result = tiny.batch(step, rows=ROWS)
-    if given_draws:
+    if given_samples:
         result["sampled_ids"] = result["mask_ids"][:, ::-1].copy()
     return result
 
@@ -77,12 +77,12 @@ def test_parts_have_their_own_random_numbers_and_a_run_repeats():
     runs = []
     for _ in range(2):
         trained = model(4, dropout=0.1)
-        train(trained, 3, given_draws=False)
+        train(trained, 3, given_samples=False)
         runs.append(values(trained.variables))
     for a, b in zip(*runs):
         np.testing.assert_array_equal(a, b)
-    # All rows and slots alike, so that only the draws differ.
-    same = batch(0, given_draws=False)
+    # All rows and slots alike, so that only the samples differ.
+    same = batch(0, given_samples=False)
     same = {name: np.repeat(v[1:2], ROWS, axis=0) for name, v in same.items()}
     trained = model(ROWS, dropout=0.5)
     before = np.array(ops.convert_to_numpy(trained.sampling_seed.state))
