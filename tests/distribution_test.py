@@ -146,7 +146,7 @@ def test_devices_equal_one(case, one_device, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", CASES[:1], ids=NAMES[:1])
-def test_parts_on_many_devices_equal_one(case, one_device, tmp_path):
+def test_micro_batches_on_many_devices_equal_one(case, one_device, tmp_path):
     many = train(tmp_path, "many", accumulate_steps=2, **case)
     assert_same_training(one_device, many)
 

@@ -46,7 +46,7 @@ class Objective:
     def __post_init__(self):
         check_settings(self)
 
-    # === Networks ===
+    # === Models ===
 
     @classmethod
     def generator_class(cls, encoder_class: type) -> type | None:

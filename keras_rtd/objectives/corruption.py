@@ -83,7 +83,7 @@ class Corruption(Objective):
         cumulative[last:] = 2.0
         self._unigram = cumulative.astype(np.float32)
 
-    # === Networks ===
+    # === Models ===
 
     @classmethod
     def generator_class(cls, encoder_class):

@@ -87,7 +87,7 @@ class Electric(WeightedDetection, Corruption):
         # The tokenizer's are read from the tokenizer again.
         return {**super().get_config(), "special_ids": self._given_special_ids}
 
-    # === Networks ===
+    # === Models ===
 
     @classmethod
     def generator_class(cls, encoder_class):
