@@ -9,9 +9,9 @@ from keras_rtd.layers.embedding import ElectraEmbedding
 from keras_rtd.layers.initializers import GlorotUniform
 from keras_rtd.layers.local_attention import AttentionBias
 from keras_rtd.models.encoder_family import EncoderFamily
-from keras_rtd.models.family_type import FamilyType
+from keras_rtd.models.encoder_family import FamilyType
 from keras_rtd.models.preset_files import check_weights
-from keras_rtd.models.stored_dtype import store_plain_dtype
+from keras_rtd.models.preset_files import store_plain_dtype
 from keras_rtd.tokenizers.electra_tokenizer import ElectraTokenizer
 from keras_rtd.utils.writing import SavesPreset
 
