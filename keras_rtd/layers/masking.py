@@ -9,6 +9,8 @@ import dataclasses
 
 import numpy as np
 
+from keras_rtd.utils.setting import check_int
+
 # SpanBERT (Joshi et al. 2020, section 3.1) samples span lengths from Geo(0.2).
 _SPAN_CONTINUES = 0.8
 
@@ -57,11 +59,7 @@ class MaskingOptions:
                 "`keep_rate` must be at least 0 and below 1. "
                 f"Received: keep_rate={self.keep_rate!r}"
             )
-        if not isinstance(self.max_ngram, int) or self.max_ngram < 1:
-            raise ValueError(
-                "`max_ngram` must be an integer of at least 1. "
-                f"Received: max_ngram={self.max_ngram!r}"
-            )
+        check_int("max_ngram", self.max_ngram, 1)
         if self.with_replacement and self.in_units:
             raise ValueError(
                 "`with_replacement` samples single tokens, and cannot be "

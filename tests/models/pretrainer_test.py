@@ -369,7 +369,7 @@ def test_backbone_names_a_bad_size(name):
     sizes = dict.fromkeys(
         ("vocabulary_size", "num_layers", "hidden_dim", "embedding_dim"), 8
     )
-    with pytest.raises(ValueError, match=f"`{name}` must be a positive int"):
+    with pytest.raises(ValueError, match=f"`{name}` must be an int"):
         ElectraBackbone(**{**sizes, name: 0}, num_heads=2, intermediate_dim=8)
 
 
