@@ -268,7 +268,7 @@ def test_the_same_noise_gives_the_same_masks():
 )
 def test_bad_values_are_named(arguments):
     (name,) = arguments
-    with pytest.raises(ValueError, match=f"`{name}`.*Received: {name}="):
+    with pytest.raises(ValueError, match=f"`{name}`.*Received"):
         MaskingOptions(**arguments)
 
 
