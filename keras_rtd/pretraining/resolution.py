@@ -242,7 +242,10 @@ def _segments(value, path):
 
 
 def _block(value, path):
-    return {"family": None if value is None else families.name_of(value)}
+    try:
+        return {"family": families.name_of(value)}
+    except ValueError as e:
+        raise ConfigError(str(e).replace("`family`", "--block")) from e
 
 
 def _gone(name):

@@ -391,7 +391,7 @@ def test_unknown_names_and_options_are_named():
     model = tiny.pretrainer()
     with pytest.raises(ValueError, match="'mlm' needs generator=None"):
         ElectraPretrainer(model.backbone, model.generator, objective="mlm")
-    with pytest.raises(ValueError, match="needs generator=an RtdBackbone"):
+    with pytest.raises(ValueError, match="needs generator=an ElectraBackbone"):
         ElectraPretrainer(model.backbone)
 
 
