@@ -228,4 +228,4 @@ def replica_samples(strategy, model, batch):
 if __name__ == "__main__":
     from keras_rtd.pretraining.run import run_safely
 
-    sys.exit(run_safely(lambda arguments: main(*arguments), sys.argv[1:]))
+    sys.exit(run_safely(lambda: main(*sys.argv[1:])))
