@@ -8,6 +8,7 @@ _tpu.choose_backend()  # Before Keras is imported.
 from keras_rtd import data
 from keras_rtd import evaluation
 from keras_rtd import export
+from keras_rtd import finetuning
 from keras_rtd import interop
 from keras_rtd import models
 from keras_rtd import objectives
@@ -20,6 +21,7 @@ __all__ = [
     "data",
     "evaluation",
     "export",
+    "finetuning",
     "interop",
     "models",
     "objectives",

@@ -8,7 +8,6 @@ import os
 import sys
 
 import keras
-import numpy as np
 
 from keras_rtd.data import corpus
 from keras_rtd.data import holdout
@@ -21,6 +20,8 @@ from keras_rtd.data.prepared import PreparedCorpus
 from keras_rtd.data.replacements import Replacements
 from keras_rtd.layers.masking import MaskingOptions
 from keras_rtd.utils.hardware import keep_tensorflow_off_gpus
+from keras_rtd.utils.setting import check_int
+from keras_rtd.utils.setting import is_int
 
 _REBUILD = "_keras_rtd_rebuild"
 _BATCHES_AHEAD = 2
@@ -48,9 +49,9 @@ class BatchOptions:
     packing: bool = False
 
     def __post_init__(self):
-        _check_int("sequence_length", self.sequence_length, 8)
-        _check_int("batch_size", self.batch_size, 1)
-        _check_int("seed", self.seed, 0)
+        check_int("sequence_length", self.sequence_length, 8)
+        check_int("batch_size", self.batch_size, 1)
+        check_int("seed", self.seed, 0)
         if self.seed >= 1 << 63:
             raise ValueError(
                 f"`seed` must be below 2**63. Received: {self.seed}"
@@ -66,7 +67,7 @@ class BatchOptions:
         valid = (
             isinstance(self.shard, (tuple, list))
             and len(self.shard) == 2
-            and all(map(_is_int, self.shard))
+            and all(map(is_int, self.shard))
             and 0 <= self.shard[0] < self.shard[1]
         )
         if not valid:
@@ -181,7 +182,7 @@ def pretraining_dataset(
             mask_rate, keep_rate, with_replacement, whole_words, max_ngram
         ),
     )
-    _check_int("start_step", start_step, 0)
+    check_int("start_step", start_step, 0)
     directory = _prepared_directory(data)
     if replacements is not None and (directory is None or split != "train"):
         raise ValueError(
@@ -191,14 +192,14 @@ def pretraining_dataset(
         )
     if directory is not None:
         prepared = PreparedCorpus(directory, tokenizer, verify)
-        drawn = None if replacements is None else Replacements(replacements)
-        batches = PreparedBatches(prepared, options, drawn)
+        sampled = None if replacements is None else Replacements(replacements)
+        batches = PreparedBatches(prepared, options, sampled)
         if _tensorflow_is_installed():
             rebuild = functools.partial(_graph_dataset, batches)
         else:
             rebuild = functools.partial(PreparedDataset, batches)
     else:
-        _check_int("shuffle_buffer", shuffle_buffer, 1)
+        check_int("shuffle_buffer", shuffle_buffer, 1)
         corpus.check_reading(documents, text_field, errors)
         holdout.check_validation_fraction(validation_fraction)
         if not _tensorflow_is_installed():
@@ -241,7 +242,7 @@ def resume_at(dataset, step):
     Raises:
         TypeError: The dataset is of another kind.
     """
-    _check_int("step", step, 0)
+    check_int("step", step, 0)
     if hasattr(dataset, _REBUILD):
         return at_step(getattr(dataset, _REBUILD), step)
     if hasattr(dataset, "skip"):
@@ -327,15 +328,3 @@ def _tensorflow_is_installed():
     if "tensorflow" in sys.modules:
         return sys.modules["tensorflow"] is not None
     return importlib.util.find_spec("tensorflow") is not None
-
-
-def _check_int(name, value, least):
-    if not _is_int(value) or value < least:
-        raise ValueError(
-            f"`{name}` must be an integer of at least {least}. "
-            f"Received: {name}={value!r}"
-        )
-
-
-def _is_int(value):
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)

@@ -15,12 +15,12 @@ from keras_rtd.data import holdout
 from keras_rtd.data import storage
 from keras_rtd.data.encoding import default_workers
 from keras_rtd.data.encoding import encode_blocks
-from keras_rtd.data.manifest import check_positive
 from keras_rtd.data.manifest import check_same
 from keras_rtd.data.manifest import preparation_options
 from keras_rtd.data.manifest import write_manifest
 from keras_rtd.data.shards import ShardWriter
 from keras_rtd.utils.remote import is_remote
+from keras_rtd.utils.setting import check_int
 from keras_rtd.utils.targets import plain_name
 from keras_rtd.utils.writing import remove_leftovers
 
@@ -73,7 +73,7 @@ def prepare_corpus(
             process is preparing the same directory.
     """
     if num_workers is not None:
-        check_positive("num_workers", num_workers)
+        check_int("num_workers", num_workers, 1)
     output = os.fspath(output)
     if is_remote(output):
         raise ValueError(

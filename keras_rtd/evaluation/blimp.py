@@ -11,7 +11,7 @@ import pathlib
 
 import numpy as np
 
-from keras_rtd.evaluation.sentence_scoring import scoring_part
+from keras_rtd.evaluation.sentence_scoring import scoring_task
 from keras_rtd.evaluation.sentence_scoring import sentence_scores
 from keras_rtd.evaluation.text_files import read_lines
 
@@ -135,7 +135,7 @@ def evaluate_blimp(
     Raises:
         ValueError: a model that does not fit, no files or a bad line.
     """
-    scoring_part(model, scorer)
+    scoring_task(model, scorer)
     if limit is not None and limit < 1:
         raise ValueError(f"`limit` must be at least 1. Received: {limit}")
     paradigms = [read(path, limit) for path in find_paradigms(directory, files)]

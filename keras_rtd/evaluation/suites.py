@@ -1,16 +1,26 @@
 """Whole suites in one call."""
 
-import importlib
 import os
+from collections.abc import Callable
 
-# Where each suite's function is: reached on demand, because fine-tuning
-# stands above this room.
-SUITES = {
-    "blimp": ("keras_rtd.evaluation.suites", "run_blimp"),
-    "glue": ("keras_rtd.finetuning.suites", "glue"),
-    "tagging": ("keras_rtd.finetuning.suites", "tagging"),
-    "squad": ("keras_rtd.finetuning.suites", "squad"),
-}
+from keras_rtd.evaluation.blimp import evaluate_blimp
+from keras_rtd.evaluation.blimp import find_paradigms
+from keras_rtd.interop.convert import ModelPath
+
+# Name -> function of (model, directory, run_dir, **options). A room above
+# that brings a suite registers it here, as `keras_rtd.finetuning` does.
+SUITES: dict[str, Callable] = {}
+
+
+def register(name, function):
+    """Make a suite known to `evaluate`; an old one of the name is replaced.
+
+    Args:
+        name: str.
+        function: function of (model, directory, run_dir, **options), see
+            `evaluate`, which returns a dict of figures.
+    """
+    SUITES[name] = function
 
 
 def evaluate(model, suite, directory, run_dir=None, **options):
@@ -42,28 +52,24 @@ def evaluate(model, suite, directory, run_dir=None, **options):
         raise ValueError(
             f"`suite` must be one of {', '.join(SUITES)}. Received: {suite!r}"
         )
-    module, name = SUITES[suite]
-    function = getattr(importlib.import_module(module), name)
-    return function(model, directory, run_dir, **options)
+    return SUITES[suite](model, directory, run_dir, **options)
 
 
 def run_blimp(model, directory, run_dir=None, **options):
     """The suite `"blimp"`; `options` are those of `evaluate_blimp`."""
-    from keras_rtd.evaluation.blimp import evaluate_blimp
-    from keras_rtd.evaluation.blimp import find_paradigms
-
     if run_dir is not None:
         raise ValueError("`run_dir` must be None: this suite trains nothing.")
     find_paradigms(directory, options.get("files"))
     return evaluate_blimp(load(model), directory, **options)
 
 
+register("blimp", run_blimp)
+
+
 def load(model):
     """A model, loaded if it is a path; see `evaluate`."""
     if not isinstance(model, (str, os.PathLike)):
         return model
-    from keras_rtd.interop.convert import Place
-
-    path = os.fspath(model)
-    place = Place.parse(path if ":" in path else f"preset:{path}")
-    return place.load()[0]
+    text = os.fspath(model)
+    path = ModelPath.parse(text if ":" in text else f"preset:{text}")
+    return path.load()[0]

@@ -14,7 +14,6 @@ from keras_rtd.finetuning.profile import profile
 from keras_rtd.finetuning.settings import OLD
 from keras_rtd.finetuning.settings import flags
 from keras_rtd.finetuning.settings import resolve
-from keras_rtd.finetuning.table import markdown
 from keras_rtd.pretraining.run import run_safely
 from keras_rtd.pretraining.run_directory import RunDirectory
 from keras_rtd.training import Checkpoint
@@ -267,3 +266,26 @@ class _Progress(keras.callbacks.Callback):
     def show(self, score):
         """Write the last score beside the bar."""
         self._bar.set_postfix_str(f"held out {score:.1f}")
+
+
+def markdown(results):
+    """A Markdown table of medians and spreads.
+
+    Args:
+        results: list of dicts as `finetune` returns them.
+
+    Returns:
+        string, a row for each metric of each.
+    """
+    lines = [
+        "| task | metric | median | lowest | highest | runs |",
+        "|---|---|---|---|---|---|",
+    ]
+    for result in results:
+        for name, median in result["median"].items():
+            values = [run[name] for run in result["runs"]]
+            lines.append(
+                f"| {result['task']} | {name} | {median:.1f} | "
+                f"{min(values):.1f} | {max(values):.1f} | {len(values)} |"
+            )
+    return "\n".join(lines)

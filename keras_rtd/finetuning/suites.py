@@ -18,9 +18,9 @@ from keras_rtd.finetuning.problems import Glue
 from keras_rtd.finetuning.problems import Squad
 from keras_rtd.finetuning.problems import Tagging
 from keras_rtd.finetuning.run import finetune
+from keras_rtd.finetuning.run import markdown
 from keras_rtd.finetuning.settings import flags
 from keras_rtd.finetuning.settings import resolve
-from keras_rtd.finetuning.table import markdown
 from keras_rtd.pretraining.run_directory import RunDirectory
 from keras_rtd.utils.targets import check_folder
 from keras_rtd.utils.targets import has_keys

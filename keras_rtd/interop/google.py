@@ -12,8 +12,8 @@ import pathlib
 
 import numpy as np
 
+from keras_rtd.interop import assembly
 from keras_rtd.interop import google_config
-from keras_rtd.interop import parts
 from keras_rtd.interop import tokenizer_files
 from keras_rtd.interop import weights
 from keras_rtd.models import ElectraBackbone
@@ -62,7 +62,7 @@ def to_variables(model):
     """Weights under the reference's names.
 
     Args:
-        model: `ElectraPretrainer`, or one of its parts.
+        model: `ElectraPretrainer`, or one of its components.
 
     Returns:
         dict of names to float32 arrays; the token table has exactly
@@ -108,7 +108,7 @@ def load(prefix, config=None, vocabulary=None):
         prefix, vocabulary, lowercase=options.get("do_lower_case", True)
     )
     where = f"The checkpoint {prefix}"
-    found = {weights.part_of(name) for name in variables}
+    found = {weights.component_of(name) for name in variables}
     has_generator = found & {"generator", "masked-token head"}
     if has_generator and found & {"discriminator", "detection head"}:
         return _pretrainer(options, variables, where, tokenizer)
@@ -144,7 +144,7 @@ def save(model, path, tokenizer=None):
 
     Args:
         model: `ElectraPretrainer` (with Adam's moments and the step, if its
-            optimiser is ours), or one of its parts.
+            optimiser is ours), or one of its components.
         path: string. Path of the checkpoint, without suffix.
         tokenizer: `ElectraTokenizer` or `None` for the model's own.
 
@@ -156,7 +156,7 @@ def save(model, path, tokenizer=None):
 
     variables = to_variables(model)
     path = pathlib.Path(path)
-    tokenizer = parts.tokenizer_of(model, tokenizer)
+    tokenizer = assembly.tokenizer_of(model, tokenizer)
     _check_targets(path, tokenizer)
     path.parent.mkdir(parents=True, exist_ok=True)
     if isinstance(model, ElectraPretrainer):

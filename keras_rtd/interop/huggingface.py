@@ -10,8 +10,8 @@ import warnings
 
 import numpy as np
 
+from keras_rtd.interop import assembly
 from keras_rtd.interop import huggingface_files
-from keras_rtd.interop import parts
 from keras_rtd.interop import tokenizer_files
 from keras_rtd.interop import weights
 from keras_rtd.models import ElectraBackbone
@@ -120,7 +120,7 @@ def save(model, path, tokenizer=None):
             ElectraForMaskedLM always computes erf-gelu; or a pretrainer
             without generator or detector.
     """
-    tokenizer = parts.tokenizer_of(model, tokenizer)
+    tokenizer = assembly.tokenizer_of(model, tokenizer)
     path = pathlib.Path(path)
     if isinstance(model, ElectraPretrainer):
         tasks = model.objective.tasks()
@@ -186,7 +186,7 @@ def _load_pretrainer(path):
             f"{path}: {DISCRIMINATOR}/ should be an ElectraForPreTraining and "
             f"{GENERATOR}/ an ElectraForMaskedLM."
         )
-    pretrainer, _ = parts.join(detector, generator)
+    pretrainer, _ = assembly.join(detector, generator)
     return pretrainer
 
 

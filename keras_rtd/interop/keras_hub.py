@@ -15,7 +15,7 @@ import warnings
 import keras_hub as hub
 import numpy as np
 
-from keras_rtd.interop import parts
+from keras_rtd.interop import assembly
 from keras_rtd.interop import weights
 from keras_rtd.keras_internals import encoder_block_layers
 from keras_rtd.models import ElectraBackbone
@@ -112,7 +112,7 @@ def save(model, path, tokenizer=None):
     """
     weights.named_variables(model)
     ours = getattr(model, "backbone", model)
-    tokenizer = parts.tokenizer_of(model, tokenizer)
+    tokenizer = assembly.tokenizer_of(model, tokenizer)
     if ours.layer_norm_epsilon != 1e-12:
         raise ValueError(
             "KerasHub's ElectraBackbone has LayerNorm with epsilon 1e-12. "

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from keras_rtd.interop import parts
+from keras_rtd.interop import assembly
 from keras_rtd.interop import weights
 from keras_rtd.models import ElectraPreprocessor
 from keras_rtd.models.electra import conversion
@@ -48,7 +48,7 @@ def change_vocabulary(pretrainer, tokenizer):
     arrays = weights.read(pretrainer)
     for name in arrays.keys() & set(BY_TOKEN):
         arrays[name] = np.stack([arrays[name][ids].mean(0) for ids in pieces])
-    changed = parts.rebuild(
+    changed = assembly.rebuild(
         pretrainer,
         preprocessor=ElectraPreprocessor(
             tokenizer,

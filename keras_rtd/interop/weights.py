@@ -21,8 +21,8 @@ from keras_rtd.models.electra.conversion import add_encoder
 from keras_rtd.models.electra.conversion import add_layer
 from keras_rtd.models.encoders import SEPARATE
 
-# Scopes of the parts, as messages and tables call them.
-PARTS = {
+# Scopes of the components, as messages and tables call them.
+COMPONENTS = {
     "embeddings": f"{EMBEDDINGS}/",
     "discriminator": ("electra/embeddings_project/", "electra/encoder/"),
     "detection head": "discriminator_predictions/",
@@ -37,11 +37,11 @@ TOWERS = {
 }
 
 
-def part_of(name):
-    """The key of `PARTS` that a variable's name belongs to, or `None`."""
-    for part, scopes in PARTS.items():
+def component_of(name):
+    """The key of `COMPONENTS` that a variable's name belongs to, or `None`."""
+    for component, scopes in COMPONENTS.items():
         if name.startswith(scopes):
-            return part
+            return component
     return None
 
 
@@ -218,20 +218,20 @@ def pad(name, array, shape):
 
 
 def summary(names, shapes):
-    """Tensors and parameters by part.
+    """Tensors and parameters by component.
 
     Args:
         names: iterable of the reference's names.
         shapes: dict of these names to shapes.
 
     Returns:
-        dict of part to (tensors, parameters).
+        dict of component to (tensors, parameters).
     """
     counts: dict[str | None, tuple[int, int]] = {}
     for name in names:
-        tensors, parameters = counts.get(part_of(name), (0, 0))
+        tensors, parameters = counts.get(component_of(name), (0, 0))
         size = math.prod(shapes[name])
-        counts[part_of(name)] = (tensors + 1, parameters + size)
+        counts[component_of(name)] = (tensors + 1, parameters + size)
     return counts
 
 

@@ -172,11 +172,11 @@ class MaskedLMHead(keras.layers.Layer):
         Args:
             features: what `features` returned.
             ids: int32 (batch, count), the original tokens.
-            seed: `keras.random.SeedGenerator` of the draw; `None` where the
-                draws are not wanted, which then are no draws.
+            seed: `keras.random.SeedGenerator`; `None` where no samples are
+                wanted, and what stands in their place means nothing.
 
         Returns:
-            (nll, drawn_ids, best_ids), each (batch, count); see
+            (nll, sampled_ids, best_ids), each (batch, count); see
             `kernels.score_vocabulary`.
         """
         shape = ops.shape(ids)

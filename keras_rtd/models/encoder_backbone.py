@@ -9,10 +9,11 @@ from keras_rtd.layers.embedding import ElectraEmbedding
 from keras_rtd.layers.initializers import GlorotUniform
 from keras_rtd.layers.local_attention import AttentionBias
 from keras_rtd.models.encoder_family import EncoderFamily
-from keras_rtd.models.family_type import FamilyType
+from keras_rtd.models.encoder_family import FamilyType
 from keras_rtd.models.preset_files import check_weights
-from keras_rtd.models.stored_dtype import store_plain_dtype
+from keras_rtd.models.preset_files import store_plain_dtype
 from keras_rtd.tokenizers.electra_tokenizer import ElectraTokenizer
+from keras_rtd.utils.setting import check_int
 from keras_rtd.utils.writing import SavesPreset
 
 FORMAT_VERSION = 1
@@ -116,7 +117,8 @@ class RtdBackbone(
         embedding_dim = hidden_dim if embedding_dim is None else embedding_dim
         arguments = locals()
         for name in SIZES:
-            _check_size(name, arguments[name])
+            least = 0 if name == "num_segments" else 1
+            check_int(name, arguments[name], least)
         if hidden_dim % num_heads:
             raise ValueError(
                 "`hidden_dim` must be divisible by `num_heads`. Received: "
@@ -299,13 +301,6 @@ _OPTIONS = (
     "direction",
     "format_version",
 )
-
-
-def _check_size(name, value):
-    least = 0 if name == "num_segments" else 1
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        kind = "an int of at least 0" if least == 0 else "a positive int"
-        raise ValueError(f"`{name}` must be {kind}. Received: {name}={value!r}")
 
 
 # KerasHub finds the tokenizer of a preset by this; see `FamilyType`.

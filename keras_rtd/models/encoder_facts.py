@@ -17,8 +17,6 @@ class EncoderFacts:
         use_bias: bool. Whether kernels and LayerNorms have biases.
         feed_forward_kernels: int. Kernels of a feed-forward layer, each
             `hidden_dim` times `intermediate_dim`.
-        in_papers_count: bool. Whether ELECTRA's paper's own count of FLOPs
-            (`models/electra/paper_flops.py`) is of these layers.
     """
 
     vocabulary_size: int
@@ -33,7 +31,6 @@ class EncoderFacts:
     uses_positions = True
     use_bias = True
     feed_forward_kernels = 2
-    in_papers_count = False
 
     @classmethod
     def of(cls, config):

@@ -5,7 +5,7 @@ import inspect
 import keras
 
 from keras_rtd.models import families
-from keras_rtd.models import foreign
+from keras_rtd.models import other_libraries
 from keras_rtd.models.bundled import DESCRIPTIONS
 from keras_rtd.models.encoder_backbone import RtdBackbone
 from keras_rtd.models.preprocessor import ElectraPreprocessor
@@ -125,7 +125,7 @@ class FineTuningTask(LabelledStep, TaskWeights):
             ValueError: no such preset, or one without weights while
                 `load_weights` is `True`.
         """
-        loaded = foreign.load(preset)
+        loaded = other_libraries.load(preset)
         if loaded is not None:
             backbone, tokenizer = loaded
             if "preprocessor" not in kwargs:

@@ -8,6 +8,7 @@ import numpy as np
 
 from keras_rtd.models.encoder_backbone import RtdBackbone
 from keras_rtd.tokenizers.electra_tokenizer import ElectraTokenizer
+from keras_rtd.utils.setting import check_int
 from keras_rtd.utils.writing import SavesPreset
 
 
@@ -61,11 +62,7 @@ class ElectraPreprocessor(SavesPreset, keras_hub.models.Preprocessor):
 
     @sequence_length.setter
     def sequence_length(self, value):
-        if isinstance(value, bool) or not isinstance(value, int) or value < 3:
-            raise ValueError(
-                "`sequence_length` must be an int of at least 3. "
-                f"Received: {value!r}"
-            )
+        check_int("sequence_length", value, 3)
         self._sequence_length = value
         self._packer = None
 

@@ -156,7 +156,7 @@ class ElectraPretrainer(
         Raises:
             ValueError: an objective without a detector.
         """
-        encoder, head = self._networks("replaced_token_detector", "detector")
+        encoder, head = self._of_task("replaced_token_detector", "detector")
         return ElectraReplacedTokenDetector(
             with_plain_embeddings(encoder), self.preprocessor, head=head
         )
@@ -169,10 +169,10 @@ class ElectraPretrainer(
             ValueError: an objective without a masked language model.
         """
         # Its embeddings have no base: those of a discriminator have one.
-        encoder, head = self._networks("masked_lm", "masked language model")
+        encoder, head = self._of_task("masked_lm", "masked language model")
         return ElectraMaskedLM(encoder, self.preprocessor, head=head)
 
-    def _networks(self, task, words):
+    def _of_task(self, task, words):
         """Encoder and head of one of the objective's `tasks`."""
         names = self.objective.tasks().get(task)
         if names is None:

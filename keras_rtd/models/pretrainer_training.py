@@ -99,16 +99,16 @@ class PretrainerTraining(BuiltWhenMade, TrainStep):
     def evaluate(self, *args, **kwargs):
         """As `keras.Model.evaluate`, on the batches described above.
 
-        The generator draws with a fixed seed, so that evaluating twice gives
+        The generator samples with a fixed seed, so that evaluating twice gives
         the same figures, and training goes on as if it had not happened.
         """
-        with self.fixed_draws():
+        with self.fixed_samples():
             return keras.Model.evaluate(self, *args, **kwargs)
 
     @contextlib.contextmanager
-    def fixed_draws(self):
-        """The generator's draws start from a fixed seed inside, and go on
-        outside as if nothing had been drawn."""
+    def fixed_samples(self):
+        """The generator's samples start from a fixed seed inside, and go on
+        outside as if nothing had been sampled."""
         state = self.sampling_seed.state
         before = np.array(keras.ops.convert_to_numpy(state))
         state.assign(np.zeros_like(before))

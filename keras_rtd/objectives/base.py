@@ -46,7 +46,7 @@ class Objective:
     def __post_init__(self):
         check_settings(self)
 
-    # === Networks ===
+    # === Models ===
 
     @classmethod
     def generator_class(cls, encoder_class: type) -> type | None:
@@ -254,3 +254,14 @@ def real_tokens(batch):
 def masked_slots(batch):
     """float32 (batch, count): how often each slot counts."""
     return ops.cast(batch["mask_weights"], "float32")
+
+
+def masked_lm_head_flops(encoder, width):
+    """One token's prediction from a vector of this width, by a
+    `MaskedLMHead` on the encoder's embeddings."""
+    return 2 * encoder.embedding_dim * (width + encoder.vocabulary_size)
+
+
+def detection_head_flops(encoder):
+    """One token's `DetectionHead`."""
+    return 2 * encoder.hidden_dim * (encoder.hidden_dim + 1)

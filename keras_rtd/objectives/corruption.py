@@ -8,8 +8,8 @@ from keras import ops
 
 from keras_rtd.layers.sampler import sample_replacements
 from keras_rtd.layers.sampler import sample_unigram
-from keras_rtd.objectives import costs
 from keras_rtd.objectives.base import Objective
+from keras_rtd.objectives.base import masked_lm_head_flops
 from keras_rtd.objectives.base import masked_slots
 from keras_rtd.objectives.replacement import corrupted_text
 from keras_rtd.objectives.replacement import given_samples
@@ -83,7 +83,7 @@ class Corruption(Objective):
         cumulative[last:] = 2.0
         self._unigram = cumulative.astype(np.float32)
 
-    # === Networks ===
+    # === Models ===
 
     @classmethod
     def generator_class(cls, encoder_class):
@@ -109,7 +109,7 @@ class Corruption(Objective):
     def generator_flops(self, model, sequence_length, masked_share):
         """One token's forward pass through generator and head."""
         generator = model.generator
-        head = costs.masked_lm_head_flops(generator, generator.hidden_dim)
+        head = masked_lm_head_flops(generator, generator.hidden_dim)
         encoder = generator.flops_per_token(sequence_length)
         return encoder + masked_share * head
 

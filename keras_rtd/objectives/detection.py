@@ -2,8 +2,8 @@
 
 import dataclasses
 
-from keras_rtd.objectives import costs
 from keras_rtd.objectives.base import Objective
+from keras_rtd.objectives.base import detection_head_flops
 from keras_rtd.objectives.base import real_tokens
 from keras_rtd.objectives.losses import detection_bce
 from keras_rtd.objectives.term_metrics import DetectionMetrics
@@ -35,7 +35,7 @@ class Detection(Objective):
         others = super().flops_per_token(
             model, sequence_length, num_predictions, given_samples
         )
-        return others + 3.0 * costs.detection_head_flops(model.backbone)
+        return others + 3.0 * detection_head_flops(model.backbone)
 
     def detection_weights(self, batch):
         """float32 (batch, length): how much each token counts."""

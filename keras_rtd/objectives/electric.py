@@ -6,7 +6,7 @@ from keras import ops
 
 from keras_rtd.layers.heads import gather_positions
 from keras_rtd.layers.two_tower import ElectraTwoTowerGenerator
-from keras_rtd.objectives import costs
+from keras_rtd.objectives.base import masked_lm_head_flops
 from keras_rtd.objectives.base import real_tokens
 from keras_rtd.objectives.corruption import Corruption
 from keras_rtd.objectives.detection import WeightedDetection
@@ -87,7 +87,7 @@ class Electric(WeightedDetection, Corruption):
         # The tokenizer's are read from the tokenizer again.
         return {**super().get_config(), "special_ids": self._given_special_ids}
 
-    # === Networks ===
+    # === Models ===
 
     @classmethod
     def generator_class(cls, encoder_class):
@@ -106,7 +106,7 @@ class Electric(WeightedDetection, Corruption):
         generator = model.generator
         towers = 2 * generator.flops_per_token(sequence_length)
         width = self.generator_width(generator)
-        return towers + costs.masked_lm_head_flops(generator, width)
+        return towers + masked_lm_head_flops(generator, width)
 
     # === Training step ===
 

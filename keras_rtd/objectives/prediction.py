@@ -4,8 +4,8 @@ import dataclasses
 
 from keras import ops
 
-from keras_rtd.objectives import costs
 from keras_rtd.objectives.base import Objective
+from keras_rtd.objectives.base import masked_lm_head_flops
 from keras_rtd.objectives.base import masked_slots
 from keras_rtd.objectives.term_metrics import PredictionMetrics
 from keras_rtd.utils.setting import setting
@@ -37,7 +37,7 @@ class Prediction(Objective):
         )
         share = self.predicted_share(num_predictions / sequence_length)
         encoder = model.backbone
-        head = costs.masked_lm_head_flops(encoder, encoder.hidden_dim)
+        head = masked_lm_head_flops(encoder, encoder.hidden_dim)
         return others + 3.0 * share * head
 
     def predictions(self, model, outputs):

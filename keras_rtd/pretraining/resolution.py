@@ -176,7 +176,7 @@ def _adapt(values, given, of_preset, kind, known):
             values,
         )
         left_out(
-            ["unigram_warmup_steps"], " with --replacements, drawn before", 0
+            ["unigram_warmup_steps"], " with --replacements, sampled before", 0
         )
         _check(
             "replacements",

@@ -134,7 +134,7 @@ def pretrain(settings):
 
 
 def _pretrain(settings, strategy):
-    _check_parts(settings, strategy)
+    _check_micro_batches(settings, strategy)
     run = open_run_directory(settings.run.run_dir)
     run.check()
     before = run.read_settings()
@@ -164,15 +164,15 @@ def _pretrain(settings, strategy):
         run.release()
 
 
-def _check_parts(settings, strategy):
-    parts = settings.devices.accumulate_steps
+def _check_micro_batches(settings, strategy):
+    count = settings.devices.accumulate_steps
     for phase in settings.phases():
         rows = strategy.per_replica(phase.batch_size)
-        if rows % parts:
+        if rows % count:
             raise ConfigError(
                 f"--accumulate_steps must divide the {rows} rows of a "
                 f"device ({phase.batch_size} per step, {strategy.replicas} "
-                f"devices). Received: {parts}"
+                f"devices). Received: {count}"
             )
 
 

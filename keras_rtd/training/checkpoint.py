@@ -10,6 +10,7 @@ import numpy as np
 from keras_rtd.training.checkpoint_files import SUFFIX
 from keras_rtd.training.checkpoint_files import checkpoint_files
 from keras_rtd.training.checkpoint_files import load_checkpoint
+from keras_rtd.utils.setting import check_int
 
 
 class CheckpointError(RuntimeError):
@@ -59,12 +60,8 @@ class Checkpoint(keras.callbacks.Callback):
         writes=True,
     ):
         super().__init__()
-        for name, value in (("every", every), ("keep", keep)):
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(
-                    f"`{name}` must be an int of at least 1. "
-                    f"Received: {name}={value!r}"
-                )
+        check_int("every", every, 1)
+        check_int("keep", keep, 1)
         self.files = checkpoint_files(directory)
         self.directory = self.files.directory
         self.every = every

@@ -6,7 +6,7 @@ import keras
 
 from keras_rtd.keras_internals import loss_of
 from keras_rtd.keras_internals import track_loss
-from keras_rtd.utils.host_memory import keep_freed_memory
+from keras_rtd.utils.hardware import keep_freed_memory
 
 # A mixin of a `keras.Model`, whose attributes it uses.
 _Mixin: Any = object

@@ -159,8 +159,7 @@ class DeviceSettings(DtypeSettings):
     )
     accumulate_steps: int = setting(
         1,
-        "Parts of the batch of a step, computed one after the other to save "
-        "memory.",
+        "Micro-batches of a step, computed one after the other to save memory.",
         at_least=1,
     )
     steps_per_execution: int = setting(

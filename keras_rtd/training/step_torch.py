@@ -5,7 +5,7 @@ import torch
 from keras_rtd.training.batch import unpack
 from keras_rtd.training.step_interface import StepInterface
 from keras_rtd.utils import replicas
-from keras_rtd.utils.host_memory import keep_freed_memory
+from keras_rtd.utils.hardware import keep_freed_memory
 
 
 class TrainStep(StepInterface):

@@ -12,8 +12,6 @@ from keras_rtd.models.encoder_facts import EncoderFacts
 class ElectraFacts(EncoderFacts):
     """BERT's layers: the defaults."""
 
-    in_papers_count = True
-
 
 @keras.saving.register_keras_serializable(package="keras_rtd")
 class ElectraBackbone(ElectraFacts, RtdBackbone):

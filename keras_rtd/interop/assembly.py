@@ -1,4 +1,4 @@
-"""A pretrainer from its parts, and the parts of a model."""
+"""A pretrainer from a discriminator and a generator."""
 
 import warnings
 
@@ -29,7 +29,7 @@ def tokenizer_of(model, tokenizer=None):
 
 
 def join(discriminator, generator=None, tokenizer=None):
-    """An `ElectraPretrainer` with the weights of its parts.
+    """An `ElectraPretrainer` with the weights of two models.
 
     Args:
         discriminator: `ElectraReplacedTokenDetector`, or an
@@ -40,18 +40,18 @@ def join(discriminator, generator=None, tokenizer=None):
         tokenizer: `ElectraTokenizer` or `None` for the discriminator's.
 
     Returns:
-        (pretrainer, fresh): the pretrainer, and the list of its parts that
-        have fresh weights, by the names of `weights.PARTS`.
+        (pretrainer, fresh): the pretrainer, and the list of its components that
+        have fresh weights, by the names of `weights.COMPONENTS`.
 
     Raises:
-        ValueError: parts with different vocabularies or embedding sizes, or
-            parts that are each other's.
+        ValueError: models with different vocabularies or embedding sizes, or
+            each in the place of the other.
     """
-    for part, wrong in (
+    for model, wrong in (
         (discriminator, (ElectraMaskedLM, ElectraPretrainer)),
         (generator, (ElectraReplacedTokenDetector, ElectraPretrainer)),
     ):
-        if isinstance(part, wrong):
+        if isinstance(model, wrong):
             raise ValueError(
                 "A pretrainer is joined from a discriminator and a generator. "
                 f"Received: {type(discriminator).__name__} and "
@@ -78,7 +78,7 @@ def join(discriminator, generator=None, tokenizer=None):
         _warn_untied(found, theirs)
         found = {**theirs, **found}
     arrays = weights.read(pretrainer)
-    fresh = {weights.part_of(name) for name in set(arrays) - set(found)}
+    fresh = {weights.component_of(name) for name in set(arrays) - set(found)}
     weights.assign(pretrainer, {**arrays, **found}, "The joined model")
     return pretrainer, sorted(fresh)
 
@@ -129,7 +129,7 @@ def _as_generator(arrays):
     """Names of an encoder on its own, as a generator's."""
     return {
         name.replace("electra/", "generator/", 1)
-        if weights.part_of(name) == "discriminator"
+        if weights.component_of(name) == "discriminator"
         else name: array
         for name, array in arrays.items()
     }
@@ -152,7 +152,7 @@ def _warn_untied(discriminator, generator):
     largest = max(
         float(np.max(np.abs(array - generator[name])))
         for name, array in discriminator.items()
-        if weights.part_of(name) == "embeddings"
+        if weights.component_of(name) == "embeddings"
     )
     if largest > 1e-6:
         warnings.warn(
