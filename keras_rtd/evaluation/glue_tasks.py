@@ -49,12 +49,12 @@ class GlueTask:
     skip_incomplete: bool = False
 
     @property
-    def is_regression(self):
+    def is_regression(self) -> bool:
         """Whether labels are numbers rather than classes."""
         return not self.classes
 
     @property
-    def num_labels(self):
+    def num_labels(self) -> int:
         """Outputs of a model: classes, or 1 for regression."""
         return len(self.classes) or 1
 
@@ -134,7 +134,7 @@ TASKS = {
 }
 
 
-def get_task(task):
+def get_task(task: str | GlueTask) -> GlueTask:
     """The `GlueTask` of a name; raises `ValueError` for others."""
     if isinstance(task, GlueTask):
         return task

@@ -2,6 +2,9 @@
 
 import importlib
 import os
+from typing import Any
+
+from keras_rtd.utils.types import Path
 
 # Where each suite's function is: reached on demand, because fine-tuning
 # stands above this room.
@@ -13,7 +16,13 @@ SUITES = {
 }
 
 
-def evaluate(model, suite, directory, run_dir=None, **options):
+def evaluate(
+    model: Any,
+    suite: str,
+    directory: Path,
+    run_dir: Path | None = None,
+    **options: Any,
+) -> Any:
     """Runs a suite on a model.
 
     - `"blimp"`: `keras_rtd.evaluation.evaluate_blimp`; nothing is trained.

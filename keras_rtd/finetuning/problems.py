@@ -97,6 +97,7 @@ class Glue(Problem):
             guesses = output.argmax(-1)
             if self.task.is_regression:
                 guesses = output[:, 0] * self.task.high
+            assert data.labels is not None  # No test file.
             found = glue.score(self.task, data.labels, guesses)
             suffix = split.removeprefix("dev")
             scores |= {name + suffix: value for name, value in found.items()}

@@ -8,6 +8,7 @@ import hashlib
 import os
 import pathlib
 import statistics
+from typing import Any
 
 import numpy as np
 
@@ -198,7 +199,7 @@ def _run(suite, problems, model, directory, run_dir, settings, epochs):
         )
         for name in problems
     }
-    results = {
+    results: dict[str, Any] = {
         name: finetune(configs[name], make()) for name, make in problems.items()
     }
     table = markdown(list(results.values()))

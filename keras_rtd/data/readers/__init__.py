@@ -5,6 +5,11 @@ format is a file here with a `read` function, and a line in `FORMATS`; one
 from outside is `register`ed.
 """
 
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Iterator
+from typing import Any
+
 from keras_rtd.data.readers import jsonl
 from keras_rtd.data.readers import text
 from keras_rtd.data.readers.protocol import Format
@@ -48,7 +53,12 @@ _FOREIGN = {
 }
 
 
-def register(name, read, suffixes=(), magic=()):
+def register(
+    name: str,
+    read: Callable[..., Iterator[Piece | None]],
+    suffixes: Iterable[str] = (),
+    magic: Iterable[bytes] = (),
+) -> None:
     """Adds a file format.
 
     Args:
@@ -71,7 +81,13 @@ def register(name, read, suffixes=(), magic=()):
     FORMATS[name] = Format(name, read, tuple(suffixes), tuple(magic))
 
 
-def register_compression(name, open, suffixes=(), magic=(), errors=()):
+def register_compression(
+    name: str,
+    open: Callable[[Any], Any],
+    suffixes: Iterable[str] = (),
+    magic: Iterable[bytes] = (),
+    errors: Iterable[type[BaseException]] = (),
+) -> None:
     """Adds a compression.
 
     Args:
@@ -85,7 +101,7 @@ def register_compression(name, open, suffixes=(), magic=(), errors=()):
     )
 
 
-def format_of(source):
+def format_of(source: Source) -> Format:
     """The `Format` of a file.
 
     Args:
