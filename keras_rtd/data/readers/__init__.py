@@ -18,6 +18,7 @@ from keras_rtd.data.readers.protocol import Reading
 from keras_rtd.data.readers.source import COMPRESSIONS
 from keras_rtd.data.readers.source import Compression
 from keras_rtd.data.readers.source import Source
+from keras_rtd.utils.public_names import listed
 
 __all__ = [
     "COMPRESSIONS",
@@ -31,6 +32,8 @@ __all__ = [
     "register",
     "register_compression",
 ]
+
+__dir__ = listed(__name__)
 
 TEXT = Format("text", text.read, (".txt", ".md"))
 # In this order; what no format knows by content or name is text.
