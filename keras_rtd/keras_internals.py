@@ -258,6 +258,7 @@ class WordPieceTokenizer(keras_hub.tokenizers.ElectraTokenizer):
 
     @property
     def graph_kernel(self) -> Any:
+        """The kernel that `make_graph_kernel` made last."""
         self._maybe_initialized_tf()
         return self._fast_word_piece
 

@@ -133,11 +133,25 @@ def test_documented():
         if not inspect.isfunction(function):
             continue
         text = inspect.getdoc(function)
-        # One line may say it all of one argument.
         for parameter in inspect.signature(function).parameters:
             assert re.search(rf"\b{parameter}\b", text), (name, parameter)
+        # One line may say it all.
         if typing.get_type_hints(function)["return"] is not type(None):
             assert "\n" not in text or "Returns:" in text, name
+
+
+def test_methods_are_documented():
+    for cls in CLASSES.values():
+        # What Keras calls is documented there.
+        theirs = {
+            name
+            for base in inspect.getmro(cls)
+            if not base.__module__.startswith("keras_rtd")
+            for name in vars(base)
+        }
+        for _, name, _ in methods(cls):
+            known = name in theirs or inspect.getdoc(getattr(cls, name))
+            assert known, f"{cls.__name__}.{name}"
 
 
 def test_typed_marker():

@@ -27,7 +27,14 @@ from keras_rtd.utils.types import Path
 def train_vocabulary(
     patterns: Path | Sequence[Path], size: int = 30522, **options: Any
 ) -> list[str]:
-    """The vocabulary of `train_tokenizer`: list of `size` str."""
+    """Trains a tokenizer for its vocabulary alone.
+
+    Args:
+        patterns, size, **options: see `train_tokenizer`.
+
+    Returns:
+        list of `size` str, the tokens by id.
+    """
     return train_tokenizer(patterns, size, **options).get_vocabulary()
 
 

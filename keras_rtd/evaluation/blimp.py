@@ -176,6 +176,9 @@ def pair_accuracy(difference: np.ndarray) -> float:
     Args:
         difference: float (n,), score of the good sentence less that of the
             bad one. 0 counts one half.
+
+    Returns:
+        float from 0 to 100.
     """
     wins = np.sum(difference > 0) + 0.5 * np.sum(difference == 0)
     return float(100.0 * wins / len(difference))

@@ -135,7 +135,17 @@ TASKS = {
 
 
 def get_task(task: str | GlueTask) -> GlueTask:
-    """The `GlueTask` of a name; raises `ValueError` for others."""
+    """The `GlueTask` of a name.
+
+    Args:
+        task: str, a name of `TASKS`, or a `GlueTask`, which is returned.
+
+    Returns:
+        `GlueTask`.
+
+    Raises:
+        ValueError: an unknown name.
+    """
     if isinstance(task, GlueTask):
         return task
     if task not in TASKS:

@@ -144,7 +144,14 @@ def load(
 def load_tokenizer(
     prefix: Path, vocabulary: Path | ElectraTokenizer | None = None
 ) -> ElectraTokenizer | None:
-    """The tokenizer of a checkpoint, or `None`; arguments as for `load`."""
+    """The tokenizer of a checkpoint, or `None`.
+
+    Args:
+        prefix, vocabulary: as for `load`.
+
+    Returns:
+        `ElectraTokenizer`, or `None` where there is no vocabulary.
+    """
     from keras_rtd.interop import tf_checkpoint
 
     return _tokenizer(tf_checkpoint.find(prefix), vocabulary)
@@ -171,7 +178,7 @@ def save(
     """
     from keras_rtd.interop import tf_checkpoint
 
-    variables = to_variables(model)
+    variables: dict[str, Any] = to_variables(model)
     path = pathlib.Path(path)
     tokenizer = parts.tokenizer_of(model, tokenizer)
     _check_targets(path, tokenizer)

@@ -97,10 +97,13 @@ def load(path: Path) -> keras.Model:
 
 
 def load_tokenizer(path: Path) -> Tokenizer | None:
-    """The `ElectraTokenizer` of a directory, or `None`.
+    """The tokenizer of a directory.
 
     Args:
         path: string. A directory; `vocab.txt` alone suffices.
+
+    Returns:
+        `Tokenizer`, or `None` where there is none.
     """
     path = pathlib.Path(path)
     if (path / DISCRIMINATOR).is_dir():
@@ -163,6 +166,10 @@ def spell(name: str, bare: bool = False) -> str:
     Args:
         name: string. The reference's name.
         bare: bool. As in an ElectraModel, which is the encoder alone.
+            Defaults to `False`.
+
+    Returns:
+        string.
     """
     for old, new in RENAMED:
         if name.startswith(old):

@@ -273,7 +273,7 @@ def shares_traces() -> bool:
 
 
 def tensor(value: Tensor) -> Tensor:
-    """A plain tensor of the backend, also of what a variable holds."""
+    """A plain tensor of the backend; `value` may be a variable too."""
     return ops.convert_to_tensor(value)
 
 

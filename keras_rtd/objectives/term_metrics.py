@@ -164,6 +164,7 @@ class ReplacedRate:
     """`replaced_rate`: share of the real tokens that are labelled replaced."""
 
     def sizes(self) -> dict[str, int]:
+        """See `MeanLoss`."""
         return {"real_count": 1, "replaced_count": 1}
 
     def measure(
@@ -173,6 +174,7 @@ class ReplacedRate:
         terms: dict[str, dict[str, Tensor]],
         weights: dict[str, Tensor],
     ) -> dict[str, Tensor]:
+        """See `MeanLoss`."""
         real = ops.cast(batch["padding_mask"], "float32")
         return {
             "real_count": ops.sum(real),
@@ -180,6 +182,7 @@ class ReplacedRate:
         }
 
     def result(self, sums: dict[str, Tensor]) -> dict[str, Tensor]:
+        """See `MeanLoss`."""
         rate = mean(sums["replaced_count"], sums["real_count"])
         return {"replaced_rate": rate}
 

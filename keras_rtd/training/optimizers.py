@@ -21,7 +21,7 @@ def make_optimizer(
     schedule: str = "polynomial",
     decay_power: float = 1.0,
     ema_momentum: float | None = None,
-    optimizer: Any = "adamw",
+    optimizer: str = "adamw",
     phase2_steps: int = 0,
     phase2_learning_rate: float | None = None,
     **kwargs: Any,
@@ -44,6 +44,9 @@ def make_optimizer(
         phase2_learning_rate: float or `None`. Peak rate of these steps; the
             generator's changes in proportion, and so does the warmup.
         **kwargs: for `AdamW`, `Lamb` or `Muon`.
+
+    Returns:
+        `AdamW`, `Lamb` or `Muon`.
 
     Raises:
         ValueError: an unknown optimizer or schedule, or a second phase that

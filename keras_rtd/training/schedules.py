@@ -59,6 +59,7 @@ class _Schedule(keras.optimizers.schedules.LearningRateSchedule):
         return rate * self.decay(step)
 
     def decay(self, step: Tensor) -> Tensor:
+        """The factor of the rate at a step, float32, counted from 1."""
         raise NotImplementedError
 
     def get_config(self) -> dict[str, Any]:

@@ -110,6 +110,9 @@ def format_of(source: Source) -> Format:
     Args:
         source: `Source`.
 
+    Returns:
+        `Format`; that of text where none is recognised.
+
     Raises:
         ValueError: binary content that no format reads.
     """
