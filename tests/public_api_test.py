@@ -1,9 +1,11 @@
 """Public names: they are listed, annotated and documented."""
 
+import ast
 import dataclasses
 import functools
 import importlib
 import inspect
+import operator
 import os
 import pathlib
 import re
@@ -152,6 +154,30 @@ def test_methods_are_documented():
         for _, name, _ in methods(cls):
             known = name in theirs or inspect.getdoc(getattr(cls, name))
             assert known, f"{cls.__name__}.{name}"
+
+
+def test_names_in_the_docs_can_be_had():
+    root = ROOT.parent
+    pages = [root / "README.md", root / "CONTRIBUTING.md"]
+    for page in [*pages, *root.glob("docs/*.md")]:
+        text = page.read_text("utf-8")
+        found = re.findall(r"(?<!-m )\bkeras_rtd((?:\.\w+)+)", text)
+        for path in found:
+            try:
+                operator.attrgetter(path[1:])(keras_rtd)
+            except AttributeError as e:
+                pytest.fail(f"{page.name}, keras_rtd{path}: {e}")
+
+
+def test_code_in_the_docs_imports_what_it_uses():
+    root = ROOT.parent
+    for page in root.glob("docs/*.md"):
+        text = page.read_text("utf-8")
+        for code in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
+            tree = ast.parse(code)
+            used = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)}
+            if "keras_rtd" in used:
+                assert "import keras_rtd\n" in code, page.name
 
 
 def test_typed_marker():

@@ -46,7 +46,7 @@ class BatchOptions:
     seed: int
     split: str
     repeat: bool
-    shard: tuple
+    shard: tuple[int, int]
     segments: str
     masking: MaskingOptions
     packing: bool = False

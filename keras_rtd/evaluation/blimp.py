@@ -35,8 +35,8 @@ class Paradigm:
     name: str
     field: str
     phenomenon: str
-    good: list
-    bad: list
+    good: list[str]
+    bad: list[str]
 
 
 def read(path: Path, limit: int | None = None) -> Paradigm:

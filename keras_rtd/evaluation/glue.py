@@ -26,8 +26,8 @@ class Examples:
         skipped: int. Incomplete rows left out (QQP).
     """
 
-    first: list
-    second: list | None
+    first: list[str]
+    second: list[str] | None
     labels: np.ndarray | None
     skipped: int = 0
 

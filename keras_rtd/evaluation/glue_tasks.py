@@ -35,13 +35,15 @@ class GlueTask:
 
     name: str
     folder: str
-    text_columns: tuple
+    text_columns: tuple[str, ...]
     label_column: str
-    classes: tuple
-    metrics: tuple = ("accuracy",)
+    classes: tuple[str, ...]
+    metrics: tuple[str, ...] = ("accuracy",)
     main_metric: str = "accuracy"
-    files: dict = dataclasses.field(default_factory=lambda: dict(_SPLITS))
-    columns: tuple | None = None
+    files: dict[str, str] = dataclasses.field(
+        default_factory=lambda: dict(_SPLITS)
+    )
+    columns: tuple[str, ...] | None = None
     both_orders: bool = False
     epochs: int = 3
     low: float = 0.0

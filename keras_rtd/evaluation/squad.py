@@ -36,8 +36,8 @@ class Question:
     id: str
     question: str
     context: str
-    answers: tuple = ()
-    starts: tuple = ()
+    answers: tuple[str, ...] = ()
+    starts: tuple[int, ...] = ()
     is_impossible: bool = False
 
 

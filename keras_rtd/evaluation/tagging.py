@@ -28,8 +28,8 @@ class Sentences:
         tags: list of lists of str, of the same lengths.
     """
 
-    words: list
-    tags: list
+    words: list[list[str]]
+    tags: list[list[str]]
 
     def __len__(self) -> int:
         return len(self.words)

@@ -26,11 +26,11 @@ class Problem:
     name: str
     main_metric: str
 
-    def arguments(self) -> dict:
+    def arguments(self) -> dict[str, Any]:
         """Arguments of the model's class, beside the preset."""
         raise NotImplementedError
 
-    def settings(self) -> dict:
+    def settings(self) -> dict[str, Any]:
         """What a continuation must not change, beside the run's settings."""
         return {}
 

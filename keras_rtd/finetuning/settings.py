@@ -233,4 +233,4 @@ def resolve(
 
 
 # What config.json of earlier versions held beside settings.
-OLD: dict = {"backend": lambda value, path: {}}
+OLD: dict[str, Any] = {"backend": lambda value, path: {}}

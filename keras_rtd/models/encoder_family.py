@@ -33,14 +33,14 @@ class EncoderFamily(EncoderFacts):
     """
 
     attention_bias: Any
-    trainable_variables: list
+    trainable_variables: list[Any]
 
     family: str | None = None
     facts_cls = EncoderFacts
     own_arguments: tuple[str, ...] = ()
     bundled_presets: dict[str, str] = {}
     exports_to: tuple[str, ...] = ()
-    tensor_parallel: dict[str, tuple[tuple, tuple | None]] = {
+    tensor_parallel: dict[str, tuple[Any, Any]] = {
         **dict.fromkeys(
             ("query", "key", "value", "intermediate"),
             ((None, "model"), ("model",)),

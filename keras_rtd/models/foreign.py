@@ -3,10 +3,11 @@
 import json
 import os
 import pathlib
+from typing import Any
 
 # Filled by `keras_rtd.interop`, which stands above this room: name of a format
 # -> function of a path that returns (model, tokenizer or `None`).
-LOADERS: dict = {}
+LOADERS: dict[str, Any] = {}
 
 
 def find(preset):

@@ -26,7 +26,7 @@ class Window:
     """
 
     example: int
-    token_ids: list
+    token_ids: list[int]
     passage_start: int
     starts: Any
     ends: Any
@@ -114,7 +114,7 @@ class ElectraQuestionAnswererPreprocessor(ElectraPreprocessor):
         self, questions: Sequence[str], contexts: Sequence[str]
     ) -> list[Window]:
         """The `Window`s of all questions, in order."""
-        encoded: dict[str, tuple] = {}
+        encoded: dict[str, Any] = {}
         found = []
         ids = self.tokenizer.encode_batch(questions)
         for number, (question, context) in enumerate(zip(ids, contexts)):

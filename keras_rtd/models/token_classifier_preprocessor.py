@@ -25,8 +25,8 @@ class WordRow:
 
     sentence: int
     first_word: int
-    token_ids: list
-    word_starts: list
+    token_ids: list[int]
+    word_starts: list[int]
 
 
 @keras.saving.register_keras_serializable(package="keras_rtd")
@@ -84,7 +84,7 @@ class ElectraTokenClassifierPreprocessor(ElectraPreprocessor):
     def rows(self, sentences: Sequence[Sequence[str]]) -> list[WordRow]:
         """The `WordRow`s of sentences, in order; empty ones have none."""
         room = self.sequence_length - 2
-        unknown = [self.tokenizer.unk_token_id]
+        unknown: list[Any] = [self.tokenizer.unk_token_id]
         found = []
         for number, words in enumerate(sentences):
             row = None

@@ -48,7 +48,7 @@ class PretrainSettings:
     optimizer: OptimizerSettings
     run: RunSettings
     devices: DeviceSettings
-    of_preset: dict = dataclasses.field(repr=False, compare=False)
+    of_preset: dict[str, Any] = dataclasses.field(repr=False, compare=False)
 
     def phases(self) -> list[Phase]:
         """list of `Phase`, in order."""

@@ -125,7 +125,7 @@ class Muon(AdamW):
             super().update_all(
                 [g for g, _ in others], [v for _, v in others], learning_rate
             )
-        groups: dict[tuple, list] = {}
+        groups: dict[Any, list[Any]] = {}
         for gradient, variable in pairs:
             if self.is_kernel(variable):
                 key = (

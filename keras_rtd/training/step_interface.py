@@ -64,8 +64,8 @@ class StepInterface:
     jit_compile: Any
     train_function: Any
     _get_state_sharding_spec: Any
-    call: Callable[..., dict]
-    run_objective: Callable[..., dict]
+    call: Callable[..., dict[str, Any]]
+    run_objective: Callable[..., dict[str, Any]]
 
     def best_jit_compile(self) -> bool:
         """Whether XLA makes this backend's step faster on its devices."""

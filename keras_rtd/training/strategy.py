@@ -24,7 +24,7 @@ from keras_rtd.utils.types import Dataset
 # Layer of a Transformer layer -> how the axis "model" of a mesh divides its
 # kernel and its bias. Filled by the families of encoders, which stand above
 # this room; see `RtdBackbone.tensor_parallel`.
-TENSOR_PARALLEL: dict[str, tuple[tuple, tuple | None]] = {}
+TENSOR_PARALLEL: dict[str, tuple[Any, Any]] = {}
 
 # name: class in `strategy_BACKEND.py` for each backend that has it
 _STRATEGIES = {
@@ -205,7 +205,7 @@ class Strategy:
                 f"checkpoint. ({type(e).__name__})"
             ) from e
 
-    lost_errors: tuple = ()
+    lost_errors: tuple[type[BaseException], ...] = ()
 
     def is_loss(self, error: BaseException) -> bool:
         """Whether one of `lost_errors` says that a process is lost."""
