@@ -22,7 +22,7 @@ def evaluate(
     directory: Path,
     run_dir: Path | None = None,
     **options: Any,
-) -> Any:
+) -> dict[str, Any]:
     """Runs a suite on a model.
 
     - `"blimp"`: `keras_rtd.evaluation.evaluate_blimp`; nothing is trained.

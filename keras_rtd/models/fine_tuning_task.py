@@ -216,7 +216,7 @@ class FineTuningTask(LabelledStep, TaskWeights):
             cls.check_new_head(preset, kwargs)
 
     @classmethod
-    def check_new_head(cls, preset: str, kwargs: Any) -> None:
+    def check_new_head(cls, preset: str, kwargs: dict[str, Any]) -> None:
         """Raise where a head that the preset has not lacks an argument."""
 
 

@@ -150,7 +150,7 @@ class ElectraTextClassifier(FineTuningTask, keras_hub.models.TextClassifier):
         return features, y, sample_weight
 
     @classmethod
-    def check_new_head(cls, preset: str, kwargs: Any) -> None:
+    def check_new_head(cls, preset: str, kwargs: dict[str, Any]) -> None:
         classes.check_new_head(cls, preset, kwargs)
 
     def get_config(self) -> dict[str, Any]:

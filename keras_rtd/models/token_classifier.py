@@ -231,7 +231,7 @@ class ElectraTokenClassifier(FineTuningTask, keras_hub.models.Task):
         return found
 
     @classmethod
-    def check_new_head(cls, preset: str, kwargs: Any) -> None:
+    def check_new_head(cls, preset: str, kwargs: dict[str, Any]) -> None:
         classes.check_new_head(cls, preset, kwargs)
 
     def get_config(self) -> dict[str, Any]:

@@ -89,9 +89,9 @@ class ElectraTokenClassifierPreprocessor(ElectraPreprocessor):
         for number, words in enumerate(sentences):
             row = None
             pieces = self.tokenizer.encode_batch(words)
-            for index, ids in enumerate(pieces):
+            for index, piece in enumerate(pieces):
                 # A word of nothing but what the normaliser drops.
-                ids = ids[:room].tolist() or unknown
+                ids = piece[:room].tolist() or unknown
                 if row is None or len(row.token_ids) + len(ids) > room:
                     row = WordRow(number, index, [], [])
                     found.append(row)

@@ -152,7 +152,7 @@ class Tokenizer(SavesPreset, PlainTokenizer):
         """
         raise NotImplementedError
 
-    def encode_batch(self, texts: Iterable[str]) -> list[Any]:
+    def encode_batch(self, texts: Iterable[str]) -> list[np.ndarray]:
         """Ids of many texts, without TensorFlow.
 
         Args:

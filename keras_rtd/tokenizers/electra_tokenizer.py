@@ -10,6 +10,7 @@ from typing import Self
 
 import keras
 import keras_hub
+import numpy as np
 
 from keras_rtd.keras_internals import WordPieceTokenizer
 from keras_rtd.tokenizers import wordpiece_json
@@ -129,7 +130,7 @@ class ElectraTokenizer(WordPieceTokenizer, Tokenizer):
         text = json.dumps(decisive, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
-    def encode_batch(self, texts: Iterable[str]) -> list[Any]:
+    def encode_batch(self, texts: Iterable[str]) -> list[np.ndarray]:
         self.check_vocabulary()
         return [self._encoder.encode(text) for text in texts]
 

@@ -1,7 +1,6 @@
 """The ELECTRA encoder."""
 
 from typing import Any
-from typing import Self
 
 import keras
 
@@ -42,7 +41,7 @@ class ElectraBackbone(ElectraFacts, RtdBackbone):
         return ElectraEncoderBlock(**arguments)
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Self:
+    def from_config(cls, config: dict[str, Any]) -> RtdBackbone:
         """The encoder; of a config of older versions, of the family it had."""
         backbone_cls, config = families.translated(config)
         if backbone_cls not in (None, cls):
