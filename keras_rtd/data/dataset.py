@@ -6,6 +6,7 @@ import functools
 import importlib.util
 import os
 import sys
+from collections.abc import Sequence
 
 import keras
 
@@ -19,9 +20,12 @@ from keras_rtd.data.prepared import PreparedBatches
 from keras_rtd.data.prepared import PreparedCorpus
 from keras_rtd.data.replacements import Replacements
 from keras_rtd.layers.masking import MaskingOptions
+from keras_rtd.tokenizers.base import Tokenizer
 from keras_rtd.utils.hardware import keep_tensorflow_off_gpus
 from keras_rtd.utils.setting import check_int
 from keras_rtd.utils.setting import is_int
+from keras_rtd.utils.types import Dataset
+from keras_rtd.utils.types import Path
 
 _REBUILD = "_keras_rtd_rebuild"
 _BATCHES_AHEAD = 2
@@ -43,7 +47,7 @@ class BatchOptions:
     seed: int
     split: str
     repeat: bool
-    shard: tuple
+    shard: tuple[int, int]
     segments: str
     masking: MaskingOptions
     packing: bool = False
@@ -78,30 +82,30 @@ class BatchOptions:
 
 
 def pretraining_dataset(
-    data,
-    tokenizer=None,
-    sequence_length=128,
-    batch_size=128,
-    seed=0,
-    split="train",
-    repeat=None,
-    start_step=0,
-    shard=(0, 1),
-    mask_rate=0.15,
-    keep_rate=0.15,
-    with_replacement=False,
-    whole_words=False,
-    max_ngram=1,
-    segments="pair",
-    packing=False,
-    documents="blank_line",
-    text_field="text",
-    errors="strict",
-    validation_fraction=0.01,
-    shuffle_buffer=16384,
-    verify=True,
-    replacements=None,
-):
+    data: Path | Sequence[Path],
+    tokenizer: Tokenizer | None = None,
+    sequence_length: int = 128,
+    batch_size: int = 128,
+    seed: int = 0,
+    split: str = "train",
+    repeat: bool | None = None,
+    start_step: int = 0,
+    shard: tuple[int, int] = (0, 1),
+    mask_rate: float = 0.15,
+    keep_rate: float = 0.15,
+    with_replacement: bool = False,
+    whole_words: bool = False,
+    max_ngram: int = 1,
+    segments: str = "pair",
+    packing: bool = False,
+    documents: str = "blank_line",
+    text_field: str = "text",
+    errors: str = "strict",
+    validation_fraction: float = 0.01,
+    shuffle_buffer: int = 16384,
+    verify: bool = True,
+    replacements: Path | None = None,
+) -> Dataset:
     """Returns masked batches of text, the input of `ElectraPretrainer`.
 
     Text files are read, tokenized and shuffled on the fly, in a TensorFlow
@@ -227,7 +231,7 @@ def pretraining_dataset(
     return at_step(rebuild, start_step)
 
 
-def resume_at(dataset, step):
+def resume_at(dataset: Dataset, step: int) -> Dataset:
     """Returns a dataset as it goes on from a step.
 
     Args:

@@ -6,6 +6,9 @@ pseudo-log-likelihood (Salazar et al., 2020): every token masked in turn, the
 sum of the log-probabilities of the true ones.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 import numpy as np
 import tqdm
@@ -24,12 +27,12 @@ _LENGTH_STEP = 4
 
 
 def sentence_scores(
-    model,
-    sentences,
-    scorer="discriminator",
-    batch_tokens=4096,
-    progress=False,
-):
+    model: Any,
+    sentences: Sequence[str],
+    scorer: str = "discriminator",
+    batch_tokens: int = 4096,
+    progress: bool = False,
+) -> np.ndarray:
     """Scores of sentences; higher is more probable.
 
     Sentences with the same tokens have the same score, to the last bit, and

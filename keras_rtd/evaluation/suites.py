@@ -2,14 +2,16 @@
 
 import os
 from collections.abc import Callable
+from typing import Any
 
 from keras_rtd.evaluation.blimp import evaluate_blimp
 from keras_rtd.evaluation.blimp import find_paradigms
 from keras_rtd.interop.convert import ModelPath
+from keras_rtd.utils.types import Path
 
 # Name -> function of (model, directory, run_dir, **options). A room above
 # that brings a suite registers it here, as `keras_rtd.finetuning` does.
-SUITES: dict[str, Callable] = {}
+SUITES: dict[str, Callable[..., dict[str, Any]]] = {}
 
 
 def register(name, function):
@@ -23,7 +25,13 @@ def register(name, function):
     SUITES[name] = function
 
 
-def evaluate(model, suite, directory, run_dir=None, **options):
+def evaluate(
+    model: Any,
+    suite: str,
+    directory: Path,
+    run_dir: Path | None = None,
+    **options: Any,
+) -> dict[str, Any]:
     """Runs a suite on a model.
 
     - `"blimp"`: `keras_rtd.evaluation.evaluate_blimp`; nothing is trained.

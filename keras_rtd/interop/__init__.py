@@ -7,8 +7,11 @@ from keras_rtd.interop import huggingface
 from keras_rtd.interop import keras_hub
 from keras_rtd.interop.convert import ModelPath as _ModelPath
 from keras_rtd.models import other_libraries as _other_libraries
+from keras_rtd.utils.public_names import listed
 
 __all__ = ["google", "huggingface", "keras_hub"]
+
+__dir__ = listed(__name__)
 
 
 def _load(name, path):

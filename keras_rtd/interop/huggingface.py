@@ -7,7 +7,9 @@ and dense kernels transposed.
 
 import pathlib
 import warnings
+from typing import Any
 
+import keras
 import numpy as np
 
 from keras_rtd.interop import assembly
@@ -19,6 +21,8 @@ from keras_rtd.models import ElectraMaskedLM
 from keras_rtd.models import ElectraPretrainer
 from keras_rtd.models import ElectraReplacedTokenDetector
 from keras_rtd.models.electra import conversion
+from keras_rtd.tokenizers.base import Tokenizer
+from keras_rtd.utils.types import Path
 
 DISCRIMINATOR, GENERATOR = "discriminator", "generator"
 
@@ -52,7 +56,7 @@ RENAMED = (
 LEAVES = {"kernel": "weight", "gamma": "weight", "beta": "bias"}
 
 
-def load(path):
+def load(path: Path) -> keras.Model:
     """The model of a directory.
 
     Args:
@@ -92,11 +96,14 @@ def load(path):
     return model
 
 
-def load_tokenizer(path):
-    """The `ElectraTokenizer` of a directory, or `None`.
+def load_tokenizer(path: Path) -> Tokenizer | None:
+    """The tokenizer of a directory.
 
     Args:
         path: string. A directory; `vocab.txt` alone suffices.
+
+    Returns:
+        `Tokenizer`, or `None` where there is none.
     """
     path = pathlib.Path(path)
     if (path / DISCRIMINATOR).is_dir():
@@ -104,7 +111,7 @@ def load_tokenizer(path):
     return huggingface_files.read_tokenizer(path)
 
 
-def save(model, path, tokenizer=None):
+def save(model: Any, path: Path, tokenizer: Tokenizer | None = None) -> None:
     """Write a directory that `transformers` loads.
 
     Args:
@@ -153,12 +160,16 @@ def save(model, path, tokenizer=None):
         )
 
 
-def spell(name, bare=False):
+def spell(name: str, bare: bool = False) -> str:
     """Hugging Face's name of a weight.
 
     Args:
         name: string. The reference's name.
         bare: bool. As in an ElectraModel, which is the encoder alone.
+            Defaults to `False`.
+
+    Returns:
+        string.
     """
     for old, new in RENAMED:
         if name.startswith(old):

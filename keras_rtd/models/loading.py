@@ -3,6 +3,7 @@
 import inspect
 import warnings
 from typing import Any
+from typing import Self
 from typing import Unpack
 
 import keras
@@ -54,7 +55,7 @@ class PretrainerLoading:
         name: str | None = None,
         compile: bool = True,
         **arguments: Unpack[EncoderArguments],
-    ):
+    ) -> Self:
         """The pretrainer of a preset. What is `None` is the preset's.
 
         Args:

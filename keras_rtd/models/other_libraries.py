@@ -3,10 +3,11 @@
 import json
 import os
 import pathlib
+from typing import Any
 
 # Name of a format -> function of a path that returns (model, tokenizer or
 # `None`). `keras_rtd.interop`, which stands above, registers its own here.
-LOADERS: dict = {}
+LOADERS: dict[str, Any] = {}
 
 
 def register(name, loader):

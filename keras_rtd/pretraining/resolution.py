@@ -6,6 +6,7 @@ under those of any other.
 """
 
 import sys
+from typing import Any
 
 from keras_rtd import objectives
 from keras_rtd.data.windows import OLD_SEGMENTS
@@ -22,9 +23,14 @@ from keras_rtd.utils.settings import as_flags
 from keras_rtd.utils.settings import make_group
 from keras_rtd.utils.settings import read_file
 from keras_rtd.utils.settings import typed
+from keras_rtd.utils.types import Path
 
 
-def resolve(defaults=None, config_file=None, given=None):
+def resolve(
+    defaults: dict[str, Any] | None = None,
+    config_file: Path | None = None,
+    given: dict[str, Any] | None = None,
+) -> PretrainSettings:
     """The settings of a run.
 
     Args:

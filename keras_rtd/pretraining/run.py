@@ -4,10 +4,13 @@ import contextlib
 import io
 import os
 import sys
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 
 from keras_rtd import export
+from keras_rtd.models import ElectraPretrainer
 from keras_rtd.pretraining import probe
 from keras_rtd.pretraining.ingredients import build_pretrainer
 from keras_rtd.pretraining.ingredients import datasets
@@ -21,6 +24,7 @@ from keras_rtd.pretraining.resolution import OLD
 from keras_rtd.pretraining.resolution import resolve
 from keras_rtd.pretraining.run_directory import RunDirectoryError
 from keras_rtd.pretraining.samples import as_numpy
+from keras_rtd.pretraining.settings import PretrainSettings
 from keras_rtd.pretraining.settings import flags
 from keras_rtd.pretraining.stop_on_signal import StopOnSignal
 from keras_rtd.pretraining.tensorboard import TensorBoardWriter
@@ -34,7 +38,11 @@ from keras_rtd.utils.setting import ConfigError
 from keras_rtd.utils.step_times import table
 
 
-def main(description, defaults=None, argv=None):
+def main(
+    description: str,
+    defaults: dict[str, Any] | None = None,
+    argv: Sequence[str] | None = None,
+) -> int:
     """A recipe's `main`: the command line, then the run.
 
     Args:
@@ -99,7 +107,7 @@ def run_everywhere(settings):
     return status
 
 
-def pretrain(settings):
+def pretrain(settings: PretrainSettings) -> ElectraPretrainer | None:
     """Run, or continue, a pre-training.
 
     Args:

@@ -22,7 +22,7 @@ class LabelledStep(_Mixin):
 
     if keras.config.backend() == "torch":
 
-        def train_step(self, data):
+        def train_step(self, data: Any) -> Any:
             import torch
 
             x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)

@@ -1,5 +1,7 @@
 """The ELECTRA encoder."""
 
+from typing import Any
+
 import keras
 
 from keras_rtd.models import families
@@ -33,11 +35,11 @@ class ElectraBackbone(ElectraFacts, RtdBackbone):
     bundled_presets = PRESETS
     exports_to = ("google", "huggingface", "keras_hub")
 
-    def make_layer(self, index, **arguments):
+    def make_layer(self, index: int, **arguments: Any) -> keras.layers.Layer:
         return ElectraEncoderBlock(**arguments)
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> RtdBackbone:
         """The encoder; of a config of older versions, of the family it had."""
         backbone_cls, config = families.translated(config)
         if backbone_cls not in (None, cls):
