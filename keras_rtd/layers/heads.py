@@ -5,27 +5,12 @@ from keras import ops
 
 from keras_rtd import kernels
 from keras_rtd.kernels import vocabulary_axis
+from keras_rtd.kernels.gather import gather_positions
 from keras_rtd.layers.basic import Dense
 from keras_rtd.layers.basic import LayerNormalization
 from keras_rtd.layers.embedding import padded_rows
 from keras_rtd.layers.initializers import GlorotUniform
 from keras_rtd.layers.initializers import TruncatedNormal
-
-
-def gather_positions(x, positions):
-    """Rows of `x` at `positions`.
-
-    Args:
-        x: (batch, length, ...).
-        positions: int32 (batch, count).
-
-    Returns:
-        (batch, count, ...).
-    """
-    shape = ops.shape(x)
-    flat = ops.reshape(x, (-1, *x.shape[2:]))
-    starts = ops.arange(shape[0], dtype="int32")[:, None] * shape[1]
-    return ops.take(flat, ops.cast(positions, "int32") + starts, axis=0)
 
 
 def input_scale(head, width):

@@ -4,7 +4,7 @@ import math
 
 from keras import ops
 
-from keras_rtd.layers.heads import gather_positions
+from keras_rtd.kernels.gather import gather_positions
 from keras_rtd.layers.two_tower import ElectraTwoTowerGenerator
 from keras_rtd.objectives import costs
 from keras_rtd.objectives.base import real_tokens
