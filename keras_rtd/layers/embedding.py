@@ -184,10 +184,9 @@ class ElectraEmbedding(keras.layers.Layer):
         if self.num_segments:
             # A product with one-hot rows, because the gradient of a lookup in
             # a table of two rows is a serial sum.
-            segments = ops.one_hot(
-                segment_ids, self.num_segments, dtype=x.dtype
-            )
-            x = x + ops.matmul(segments, tables.pop())
+            numbers = ops.arange(self.num_segments, dtype="int32")
+            segments = ops.equal(ops.expand_dims(segment_ids, -1), numbers)
+            x = x + ops.matmul(ops.cast(segments, x.dtype), tables.pop())
         if self.use_positions:
             x = x + self._positions(tables.pop(), token_ids, document_ids)
         x = self.layer_norm(ops.cast(x, self.compute_dtype))
