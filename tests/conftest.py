@@ -38,7 +38,6 @@ RUN_ONCE = (
     "benchmarks_test.py",
     "imports_test.py",
     "package_test.py",
-    "public_api_test.py",
     "data/*",
     "evaluation/glue_test.py",
     "evaluation/squad_test.py",
@@ -56,6 +55,7 @@ RUN_ONCE = (
     "tokenizers/normalizer_test.py",
     "tokenizers/vocabulary_file_test.py",
     "training/remote_checkpoint_test.py",
+    "utils/host_memory_test.py",
     "utils/writing_test.py",
     "overwriting_test.py",
 )

@@ -23,6 +23,7 @@ __all__ = [
     "project",
     "recomputed",
     "score_vocabulary",
+    "segment_sum",
     "shares_traces",
     "tensor",
     "traced",
@@ -205,6 +206,20 @@ def score_vocabulary(
     """
     logits = ops.cast(ops.matmul(x, ops.transpose(table)), "float32") + bias
     return score_logits(logits, ids, uniform)[:3]
+
+
+def segment_sum(values: Tensor, ids: Tensor, segments: int) -> Tensor:
+    """Sums of the values of each segment.
+
+    Args:
+        values: (count,).
+        ids: int32 (count,), the segment of each value.
+        segments: int. Number of segments.
+
+    Returns:
+        (segments,) in the dtype of `values`.
+    """
+    return ops.segment_sum(values, ids, num_segments=segments)
 
 
 def clip_by_global_norm(gradients: list[Tensor], limit: float) -> list[Tensor]:

@@ -9,6 +9,8 @@ times as long as the generator itself.
 import keras
 from keras import ops
 
+from keras_rtd.kernels.gather import gather_positions
+
 # Tokens of a block; token tables have a multiple of it as rows.
 BLOCK = 64
 # Logit of what cannot be: exp of it is 0.
@@ -101,10 +103,8 @@ def _in_blocks(logits):
 
 def _rows(blocks, chosen):
     """The chosen block of every row: (rows, 64)."""
-    rows, number, _ = ops.shape(blocks)
-    starts = ops.arange(rows, dtype="int32") * number
-    flat = ops.reshape(ops.stop_gradient(blocks), (-1, BLOCK))
-    return ops.take(flat, starts + ops.cast(chosen, "int32"), axis=0)
+    blocks = ops.stop_gradient(blocks)
+    return gather_positions(blocks, chosen[:, None])[:, 0]
 
 
 def _as_index(block, inside):

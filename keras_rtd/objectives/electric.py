@@ -5,7 +5,7 @@ from typing import Any
 
 from keras import ops
 
-from keras_rtd.layers.heads import gather_positions
+from keras_rtd.kernels.gather import gather_positions
 from keras_rtd.layers.two_tower import ElectraTwoTowerGenerator
 from keras_rtd.objectives.base import masked_lm_head_flops
 from keras_rtd.objectives.base import real_tokens

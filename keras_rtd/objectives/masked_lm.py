@@ -4,7 +4,7 @@ from typing import Any
 
 from keras import ops
 
-from keras_rtd.layers.heads import gather_positions
+from keras_rtd.kernels.gather import gather_positions
 from keras_rtd.objectives.base import real_tokens
 from keras_rtd.objectives.corruption import Corruption
 from keras_rtd.objectives.detection import Detection

@@ -2,6 +2,7 @@
 
 from keras import ops
 
+from keras_rtd import kernels
 from keras_rtd.objectives.losses import mean
 from keras_rtd.utils.types import Batch
 from keras_rtd.utils.types import Tensor
@@ -208,10 +209,8 @@ def logit_histogram(logits, labels, weights):
     position = ops.where(ops.isfinite(position), position, 0.0)
     bin_ids = ops.minimum(ops.cast(position * BINS, "int32"), BINS - 1)
     bin_ids = bin_ids + BINS * ops.cast(labels, "int32")
-    return ops.segment_sum(
-        ops.reshape(weights, (-1,)),
-        ops.reshape(bin_ids, (-1,)),
-        num_segments=2 * BINS,
+    return kernels.segment_sum(
+        ops.reshape(weights, (-1,)), ops.reshape(bin_ids, (-1,)), 2 * BINS
     )
 
 

@@ -5,10 +5,10 @@ import scipy.stats
 from keras import ops
 
 from keras_rtd.kernels import attend
+from keras_rtd.kernels.gather import gather_positions
 from keras_rtd.layers.attention import attention_bias
 from keras_rtd.layers.embedding import ElectraEmbedding
 from keras_rtd.layers.embedding import padded_rows
-from keras_rtd.layers.heads import gather_positions
 from keras_rtd.layers.sampler import replace_tokens
 from keras_rtd.layers.sampler import sample_replacements
 from keras_rtd.models.electra.block import ElectraEncoderBlock
