@@ -4,6 +4,8 @@ import json
 import os
 import pathlib
 
+from keras_rtd.models import families
+
 # Filled by `keras_rtd.interop`, which stands above this room: name of a format
 # -> function of a path that returns (model, tokenizer or `None`).
 LOADERS: dict = {}
@@ -42,7 +44,7 @@ def _directory(place):
         content = json.loads(config.read_text("utf-8"))
     except (OSError, ValueError):
         return None
-    if content.get("model_type") == "electra":
+    if content.get("model_type") in families.huggingface_types():
         return "hf", str(place)
     if str(content.get("registered_name", "")).startswith("keras_hub>"):
         return "keras_hub", str(place)

@@ -7,11 +7,10 @@ from keras_rtd.layers.basic import LayerNormalization
 from keras_rtd.layers.local_attention import AttentionBias
 from keras_rtd.models.encoder_backbone import RtdBackbone
 from keras_rtd.models.encoder_facts import EncoderFacts
+from keras_rtd.models.modernbert import huggingface
 from keras_rtd.models.modernbert.block import ElectraModernBlock
+from keras_rtd.models.modernbert.conversion import GLOBAL_EVERY
 from keras_rtd.models.modernbert.presets import PRESETS
-
-# Every third layer, from the first on, attends to all tokens.
-GLOBAL_EVERY = 3
 
 
 class ModernBertFacts(EncoderFacts):
@@ -27,6 +26,10 @@ class ModernBertFacts(EncoderFacts):
     @property
     def scale_input(self):
         return not self.final_norm_scale
+
+    @property
+    def norm_in_heads(self):
+        return self.final_norm_scale
 
     def is_global(self, index):
         """Whether the layer of this number attends to all tokens."""
@@ -111,6 +114,7 @@ class ModernBertBackbone(ModernBertFacts, RtdBackbone):
     family = "modernbert"
     facts_cls = ModernBertFacts
     bundled_presets = PRESETS
+    huggingface = huggingface
     own_arguments = (
         "output_stddev",
         "local_attention_window",
