@@ -16,6 +16,7 @@ backbone's `huggingface` knows, a module with
 
 import pathlib
 import warnings
+from typing import Any
 
 import keras
 import numpy as np
@@ -35,7 +36,7 @@ from keras_rtd.models import stored_tensors
 
 DISCRIMINATOR, GENERATOR = "discriminator", "generator"
 
-TASKS = {
+TASKS: dict[str, Any] = {
     "masked_lm": ElectraMaskedLM,
     "detector": ElectraReplacedTokenDetector,
     "text_classifier": ElectraTextClassifier,
@@ -179,10 +180,11 @@ def _content(model):
             f"family {backbone.family!r}. What can be saved: the encoder, "
             f"{', '.join(k for k in conversion.ARCHITECTURES if k in TASKS)}."
         )
-    if kind == "text_classifier" and model.activation is not linear:
+    activation = getattr(model, "activation", None)
+    if kind == "text_classifier" and activation is not linear:
         raise ValueError(
             "transformers' classifiers give logits. This one has activation="
-            f"{keras.activations.serialize(model.activation)!r}."
+            f"{keras.activations.serialize(activation)!r}."
         )
     config, arrays = conversion.write(kind, model)
     if kind == "encoder":
@@ -251,13 +253,12 @@ def _load_pretrainer(path):
 def _kind(config, conversion, path):
     encoder = conversion.ARCHITECTURES["encoder"]
     name = (config.get("architectures") or [encoder])[0]
-    kinds = [
-        k for k, known in conversion.ARCHITECTURES.items() if known == name
-    ]
+    known = conversion.ARCHITECTURES
+    kinds = [kind for kind in known if known[kind] == name]
     if not kinds:
         raise ValueError(
             f"{path} is an {name}. What can be loaded: "
-            f"{', '.join(sorted(set(conversion.ARCHITECTURES.values())))}."
+            f"{', '.join(sorted(set(known.values())))}."
         )
     if len(kinds) > 1 and _class_names(config) != LABELS:
         kinds.remove("detector")

@@ -100,8 +100,8 @@ def _check_family(model):
         raise ValueError(
             "This format holds ELECTRA's layers only; this encoder is of the "
             f"family {encoder.family!r}. Keep it as a preset (save_to_preset), "
-            "write a Hugging Face directory (`interop.huggingface`), or export a "
-            "SavedModel or an ONNX file."
+            "write a Hugging Face directory (`interop.huggingface`), or export "
+            "a SavedModel or an ONNX file."
         )
 
 
