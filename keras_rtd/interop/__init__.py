@@ -6,7 +6,10 @@ import importlib
 from keras_rtd.interop import google
 from keras_rtd.interop import huggingface
 from keras_rtd.interop import keras_hub
+from keras_rtd.models import ElectraMaskedLM
+from keras_rtd.models import ElectraPretrainer
 from keras_rtd.models import foreign
+from keras_rtd.models.weight_copies import copied
 
 __all__ = ["google", "huggingface", "keras_hub"]
 
@@ -17,5 +20,20 @@ def _load(name, path):
     return convert.Place(name, path).load()
 
 
+def _pretrainer(name, path):
+    # On demand too.
+    model, tokenizer = _load(name, path)
+    if isinstance(model, ElectraPretrainer):
+        return model
+    if isinstance(model, ElectraMaskedLM):
+        # ModernBERT is released so: what it knows is in its encoder.
+        model = copied(model.backbone, name="backbone")
+    joining = importlib.import_module("keras_rtd.interop.parts")
+    pretrainer, fresh = joining.join(model, tokenizer=tokenizer)
+    print(f"note: {name}:{path}: initialised randomly: {', '.join(fresh)}")
+    return pretrainer
+
+
 for _name in ("hf", "keras_hub", "google"):
     foreign.LOADERS[_name] = functools.partial(_load, _name)
+    foreign.PRETRAINERS[_name] = functools.partial(_pretrainer, _name)

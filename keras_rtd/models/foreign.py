@@ -1,14 +1,18 @@
-"""Encoders from checkpoints of other libraries, for `from_preset`."""
+"""Models from checkpoints of other libraries, for `from_preset`."""
 
+import contextlib
 import json
 import os
 import pathlib
+import tempfile
 
 from keras_rtd.models import families
 
 # Filled by `keras_rtd.interop`, which stands above this room: name of a format
 # -> function of a path that returns (model, tokenizer or `None`).
 LOADERS: dict = {}
+# Filled too: name -> function of a path that returns an `ElectraPretrainer`.
+PRETRAINERS: dict = {}
 
 
 def find(preset):
@@ -60,3 +64,24 @@ def load(preset):
     name, path = found
     model, tokenizer = LOADERS[name](path)
     return getattr(model, "backbone", model), tokenizer
+
+
+@contextlib.contextmanager
+def as_preset(preset):
+    """A preset of the pretrainer of a checkpoint; others are left as they are.
+
+    Args:
+        preset: string, as for `find`.
+
+    Yields:
+        string: `preset` itself, or a temporary directory.
+    """
+    found = find(preset)
+    if found is None:
+        yield preset
+        return
+    name, path = found
+    with tempfile.TemporaryDirectory() as folder:
+        directory = os.path.join(folder, "preset")
+        PRETRAINERS[name](path).save_to_preset(directory)
+        yield directory

@@ -387,3 +387,41 @@ def test_a_task_is_stored_with_its_head(tmp_path):
     expected = keras.Model.predict_on_batch(task, inputs)
     found = keras.Model.predict_on_batch(again, inputs)
     np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["ModernBertModel", "ModernBertForMaskedLM", "ElectraForPreTraining"],
+)
+def test_training_goes_on_from_a_released_encoder(tmp_path, capsys, kind):
+    if kind.startswith("Electra"):
+        config = transformers.ElectraConfig(
+            vocab_size=len(tiny.VOCABULARY),
+            embedding_size=16,
+            hidden_size=16,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            intermediate_size=24,
+            max_position_embeddings=32,
+        )
+        model = transformers.ElectraForPreTraining(config)
+    else:
+        model = theirs(kind)
+    model.save_pretrained(tmp_path)
+    tiny.tokenizer().save(tmp_path / "tokenizer.json")
+    inputs = {k: v[:, :16] for k, v in batch().items()}
+    pretrainer = ElectraPretrainer.from_preset(
+        f"hf:{tmp_path}", optimizer_config={"learning_rate": 1e-3}
+    )
+    said = capsys.readouterr().out
+    assert "initialised randomly:" in said and "generator" in said
+    assert pretrainer.generator.hidden_dim == pretrainer.backbone.hidden_dim / 4
+    base = getattr(model, model.base_model_prefix, model)
+    found = output(pretrainer.backbone, inputs)
+    assert_equal(found, output_of(base, inputs), inputs)
+    losses = pretrainer.train_on_batch(tiny.batch(), return_dict=True)
+    # Uniform over the vocabulary.
+    assert losses["generator_loss"] == pytest.approx(
+        np.log(len(tiny.VOCABULARY)), rel=0.1
+    )
+    assert pretrainer.tokenizer.vocabulary_size() == len(tiny.VOCABULARY)
