@@ -1,10 +1,11 @@
-"""Go on pre-training a released ELECTRA on text of your own.
+"""Go on pre-training a released ELECTRA or ModernBERT on text of your own.
 
     python recipes/adapt_domain.py --source=hf:DIR --data="corpus/*.txt" \\
         --vocabulary=vocabulary.txt --run_dir=runs/mine
 
-`--source` is `hf:DIR` (Hugging Face; with discriminator/ and generator/ in
-it, both are taken), `keras_hub:DIR`, `google:PREFIX` or `preset:DIR`;
+`--source`, or `--init_from`, is `hf:DIR` (Hugging Face; with discriminator/
+and generator/ in it, both are taken), `keras_hub:DIR`, `google:PREFIX` or
+`preset:DIR`;
 `--generator` names the generator where it has a place of its own. Heads and
 generator that no place has start afresh.
 
@@ -66,6 +67,8 @@ def adapt(argv=None):
     """Write the preset that training starts from, then train."""
     given = parse(FLAGS, __doc__, DEFAULTS, argv, OLD)
     source, generator = (given.pop(k, None) for k in ("source", "generator"))
+    # The other recipes' flag says the same.
+    source = given.pop("init_from", None) if source is None else source
     if source is None:
         raise ConfigError("--source must be given: FORMAT:PATH")
     run_dir = given.get("run_dir", DEFAULTS["run_dir"])

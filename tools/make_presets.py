@@ -4,7 +4,8 @@
 
 The vocabularies come from `python -m keras_rtd.data.vocabulary`; the commands
 are in docs/presets.md. Sizes and rates are those of google-research/electra,
-configure_pretraining.py; tiny is ours, and so are the layers of rtd_modern.
+configure_pretraining.py; tiny and mini are ours, and the layers of rtd_modern
+are ModernBERT's.
 What is there of a preset is removed, weights too.
 """
 
@@ -23,6 +24,7 @@ from keras_rtd.utils.writing import new_path
 # size: layers, width, heads, embedding, generator's width
 SIZES = {
     "tiny": (4, 128, 2, 128, None),
+    "mini": (6, 256, 4, 256, None),
     "small": (12, 256, 4, 128, 64),
     "base": (12, 768, 12, 768, 256),
     "large": (24, 1024, 16, 1024, 256),
@@ -34,7 +36,7 @@ SCHEDULES = {
     "large": (2e-4, 400_000),
 }
 # Measured, see docs/tuning.md; small and base keep the reference's AdamW.
-OPTIMIZERS_OF_TINY = {
+OPTIMIZERS_OF_OURS = {
     "electra": {"learning_rate": 1e-3},
     "modernbert": {
         "optimizer": "muon",
@@ -42,17 +44,19 @@ OPTIMIZERS_OF_TINY = {
         "weight_decay": 0.05,
     },
 }
-# A quarter of the width, as in the paper; electra_tiny's weights have half.
-GENERATORS_OF_TINY = {"electra": 64, "modernbert": 32}
-# rtd_modern's weights are of the layers that it had first.
-OPTIONS = {"electra": {}, "modernbert": families.OLD_MODERN}
+# (family, size): width of the generator, first standard deviation. A quarter
+# of the width, as in the paper; electra_tiny's weights have half.
+OURS = {
+    ("electra", "tiny"): (64, 0.08),
+    ("modernbert", "tiny"): (32, 0.08),
+    ("modernbert", "mini"): (64, 0.06),
+}
+# The weights of rtd_modern_tiny are of the layers that it had first.
+OLD = "rtd_modern_tiny_uncased_en"
 
 
 def encoder(vocabulary_size, layers, width, heads, embedding, family, **kwargs):
     backbone_cls = families.get(family)
-    options = dict(OPTIONS[family])
-    if options:
-        options["output_stddev"] = kwargs.get("kernel_stddev", 0.02)
     return backbone_cls(
         vocabulary_size=vocabulary_size,
         num_layers=layers,
@@ -60,7 +64,7 @@ def encoder(vocabulary_size, layers, width, heads, embedding, family, **kwargs):
         hidden_dim=width,
         embedding_dim=embedding,
         intermediate_dim=backbone_cls.inner_width(4 * width),
-        **{**options, **kwargs},
+        **kwargs,
     )
 
 
@@ -109,9 +113,14 @@ def main():
             name = f"{prefix}_{size}_uncased_en"
             if name not in (arguments.names or DESCRIPTIONS):
                 continue
-            if size == "tiny":
-                write_tiny(name, arguments.tiny, sizes, family)
+            if (family, size) in OURS:
+                write_ours(name, arguments.tiny, size, family)
                 continue
+            options = {"dropout": 0.1}
+            if family == "modernbert":
+                # As wide as the model, so that it leaves for transformers.
+                sizes = (*sizes[:3], sizes[1], sizes[4])
+                options = {}
             rate, steps = SCHEDULES[size]
             write(
                 name,
@@ -123,27 +132,30 @@ def main():
                     "train_steps": steps,
                 },
                 sequence_length=512,
-                dropout=0.1,
                 family=family,
+                **options,
             )
 
 
-def write_tiny(name, vocabulary, sizes, family):
+def write_ours(name, vocabulary, size, family):
+    generator, stddev = OURS[family, size]
+    old = {}
+    if name == OLD:
+        old = {**families.OLD_MODERN, "output_stddev": stddev}
     write(
         name,
         ElectraTokenizer(vocabulary),
-        (*sizes[:-1], GENERATORS_OF_TINY[family]),
+        (*SIZES[size][:-1], generator),
         {
-            **OPTIMIZERS_OF_TINY[family],
+            **OPTIMIZERS_OF_OURS[family],
             "warmup_steps": 100,
             "train_steps": None,
             # Short runs: without it the first steps are three times too long.
             "bias_correction": True,
         },
         sequence_length=128,
-        dropout=0.0,
-        kernel_stddev=0.08,
         family=family,
+        **{**old, "dropout": 0.0, "kernel_stddev": stddev},
     )
 
 

@@ -3,16 +3,19 @@
 import warnings
 
 import numpy as np
+from keras import ops
 
 from keras_rtd.interop import google_config
 from keras_rtd.interop import tokenizer_files
-from keras_rtd.interop import weights
 from keras_rtd.models import ElectraMaskedLM
 from keras_rtd.models import ElectraPretrainer
 from keras_rtd.models import ElectraReplacedTokenDetector
+from keras_rtd.models.weight_copies import copy_embeddings
+from keras_rtd.models.weight_copies import copy_own_weights
 
 # What generator and discriminator share.
 SHARED = (
+    "family",
     "vocabulary_size",
     "embedding_dim",
     "max_sequence_length",
@@ -40,8 +43,9 @@ def join(discriminator, generator=None, tokenizer=None):
         tokenizer: `ElectraTokenizer` or `None` for the discriminator's.
 
     Returns:
-        (pretrainer, fresh): the pretrainer, and the list of its components that
-        have fresh weights, by the names of `weights.COMPONENTS`.
+        (pretrainer, fresh): the pretrainer, and the list of its components
+        that are initialised randomly: "detection head", "generator",
+        "masked-token head".
 
     Raises:
         ValueError: models with different vocabularies or embedding sizes, or
@@ -72,14 +76,26 @@ def join(discriminator, generator=None, tokenizer=None):
         type(backbone).from_config(config),
         preprocessor=tokenizer_files.preprocessor_of(tokenizer, backbone),
     )
-    found = weights.read(discriminator)
+    source = getattr(discriminator, "backbone", discriminator)
+    copy_embeddings(source.embeddings, pretrainer.backbone.embeddings)
+    theirs = getattr(generator, "backbone", generator)
     if generator is not None:
-        theirs = _as_generator(weights.read(generator))
-        _warn_untied(found, theirs)
-        found = {**theirs, **found}
-    arrays = weights.read(pretrainer)
-    fresh = {weights.component_of(name) for name in set(arrays) - set(found)}
-    weights.assign(pretrainer, {**arrays, **found}, "The joined model")
+        _warn_untied(source.embeddings, theirs.embeddings)
+    copies = {
+        "discriminator": (source, pretrainer.backbone),
+        "detection head": (
+            getattr(discriminator, "detection_head", None),
+            pretrainer.detection_head,
+        ),
+        "generator": (theirs, pretrainer.generator),
+        "masked-token head": (
+            getattr(generator, "masked_lm_head", None),
+            pretrainer.masked_lm_head,
+        ),
+    }
+    fresh = [
+        name for name, pair in copies.items() if not copy_own_weights(*pair)
+    ]
     return pretrainer, sorted(fresh)
 
 
@@ -121,17 +137,7 @@ def fresh_generator_config(backbone, fraction=0.25):
         **backbone.get_config(),
         "hidden_dim": width,
         "num_heads": google_config.heads_of(width),
-        "intermediate_dim": 4 * width,
-    }
-
-
-def _as_generator(arrays):
-    """Names of an encoder on its own, as a generator's."""
-    return {
-        name.replace("electra/", "generator/", 1)
-        if weights.component_of(name) == "discriminator"
-        else name: array
-        for name, array in arrays.items()
+        "intermediate_dim": backbone.inner_width(4 * width),
     }
 
 
@@ -150,9 +156,8 @@ def _check_shared(backbone, generator):
 
 def _warn_untied(discriminator, generator):
     largest = max(
-        float(np.max(np.abs(array - generator[name])))
-        for name, array in discriminator.items()
-        if weights.component_of(name) == "embeddings"
+        float(np.max(np.abs(ours - theirs)))
+        for ours, theirs in zip(_arrays(discriminator), _arrays(generator))
     )
     if largest > 1e-6:
         warnings.warn(
@@ -161,3 +166,8 @@ def _warn_untied(discriminator, generator):
             "the discriminator's are kept.",
             stacklevel=3,
         )
+
+
+def _arrays(embeddings):
+    norm = embeddings.layer_norm.weights
+    return [ops.convert_to_numpy(v) for v in (*embeddings.tables(), *norm)]

@@ -10,6 +10,7 @@ their list and exit status 2.
 
 import argparse
 import dataclasses
+import math
 import os
 import pathlib
 import sys
@@ -22,12 +23,12 @@ from keras_rtd.interop import google
 from keras_rtd.interop import huggingface
 from keras_rtd.interop import keras_hub
 from keras_rtd.interop import tokenizer_files
-from keras_rtd.interop import weights
 from keras_rtd.models import ElectraMaskedLM
 from keras_rtd.models import ElectraPretrainer
 from keras_rtd.models import ElectraReplacedTokenDetector
 from keras_rtd.models import RtdBackbone
 from keras_rtd.models.presets import read_task_name
+from keras_rtd.models.weight_copies import own_weights
 from keras_rtd.tokenizers.factory import holds_tokenizer
 from keras_rtd.utils.targets import check_inputs
 
@@ -71,6 +72,17 @@ FORMATS: dict[str, Any] = {
     "keras_hub": keras_hub,
     "google": google,
     "preset": Preset,
+}
+
+
+# Attributes of models beside the encoder -> what the table calls them.
+LAYERS = {
+    "detection_head": "detection head",
+    "generator": "generator",
+    "masked_lm_head": "masked-token head",
+    "encoder_lm_head": "masked-token head",
+    "prediction_head": "prediction head",
+    "output_dense": "classifier",
 }
 
 
@@ -146,12 +158,13 @@ def convert(source, target, config=None, vocabulary=None):
 
 
 def _rows(model, tokenizer, target):
-    shapes = {name: a.shape for name, a in weights.read(model).items()}
     encoder = (
         "generator" if isinstance(model, ElectraMaskedLM) else "discriminator"
     )
     rows = []
-    for component, (tensors, size) in weights.summary(shapes, shapes).items():
+    for component, variables in _components(model, encoder).items():
+        tensors = len(variables)
+        size = sum(math.prod(v.shape) for v in variables)
         remark = "carried over"
         if target.format == "keras_hub" and component not in (
             encoder,
@@ -171,6 +184,20 @@ def _rows(model, tokenizer, target):
             remark = "carried over"
         rows.append(("optimizer", 0, 0, f"{remark}, at step {steps:,}"))
     return rows
+
+
+def _components(model, encoder):
+    """Variables of a model by the names of its components."""
+    backbone = getattr(model, "backbone", model)
+    found = {
+        "embeddings": backbone.embeddings.weights,
+        encoder: own_weights(backbone),
+    }
+    for name, part in LAYERS.items():
+        layer = getattr(model, name, None)
+        if layer is not None:
+            found[part] = own_weights(layer)
+    return found
 
 
 def _steps(model):

@@ -1,8 +1,17 @@
-"""Hugging Face Transformers: ELECTRA directories, in both directions.
+"""Hugging Face Transformers: directories of all families, both ways.
 
-`transformers` itself is not needed. Its names and layout are those of
-models/electra/modeling_electra.py: the reference's, with points for slashes
-and dense kernels transposed.
+`transformers` itself is not needed. What a family's directories hold, its
+backbone's `huggingface` knows, a module with
+
+- `MODEL_TYPE`, `ARCHITECTURES` (kind of model, a key of `TASKS` -> class
+  there), `PREFIX` of the encoder's names, `TOKEN_TABLE`, `TIED` and `BUFFERS`
+  (copies and tensors that are no weights), `SPECIAL_IDS` (key of `config.json`
+  -> attribute of the tokenizer),
+- `arguments(config, kind)` of the encoder's class and `task_arguments(config,
+  kind)` of a classifier's,
+- `tensors(kind, model)`, the `StoredTensor`s by name, and `write(kind, model)`,
+  config and arrays,
+- `stays_behind(model)`, why a part of a pretrainer cannot leave, or `None`.
 """
 
 import pathlib
@@ -11,49 +20,34 @@ from typing import Any
 
 import keras
 import numpy as np
+from keras.activations import linear
 
 from keras_rtd.interop import assembly
 from keras_rtd.interop import huggingface_files
 from keras_rtd.interop import tokenizer_files
-from keras_rtd.interop import weights
-from keras_rtd.models import ElectraBackbone
 from keras_rtd.models import ElectraMaskedLM
 from keras_rtd.models import ElectraPretrainer
 from keras_rtd.models import ElectraReplacedTokenDetector
-from keras_rtd.models.electra import conversion
+from keras_rtd.models import ElectraTextClassifier
+from keras_rtd.models import ElectraTokenClassifier
+from keras_rtd.models import RtdBackbone
+from keras_rtd.models import families
+from keras_rtd.models import stored_tensors
 from keras_rtd.tokenizers.base import Tokenizer
 from keras_rtd.utils.types import Path
 
 DISCRIMINATOR, GENERATOR = "discriminator", "generator"
 
-ARCHITECTURES = {
-    "ElectraForPreTraining": ElectraReplacedTokenDetector,
-    "ElectraForMaskedLM": ElectraMaskedLM,
-    "ElectraModel": ElectraBackbone,
+TASKS: dict[str, Any] = {
+    "masked_lm": ElectraMaskedLM,
+    "detector": ElectraReplacedTokenDetector,
+    "text_classifier": ElectraTextClassifier,
+    "token_classifier": ElectraTokenClassifier,
 }
+CLASSIFIERS = ("text_classifier", "token_classifier")
 
-# Names of gelu there, and ours.
-ACTIVATIONS = {
-    "gelu": "gelu",
-    "gelu_python": "gelu",
-    "gelu_new": "gelu_approximate",
-    "gelu_fast": "gelu_approximate",
-    "gelu_pytorch_tanh": "gelu_approximate",
-}
-
-# A tied copy of the token table, and a buffer of older versions.
-TIED = "generator_lm_head.weight"
-BUFFERS = ("embeddings.position_ids", "embeddings.token_type_ids")
-
-RENAMED = (
-    ("generator/", "electra/"),
-    (
-        "discriminator_predictions/dense_1/",
-        "discriminator_predictions/dense_prediction/",
-    ),
-    ("generator_predictions/output_bias", "generator_lm_head/bias"),
-)
-LEAVES = {"kernel": "weight", "gamma": "weight", "beta": "bias"}
+# A detector where `transformers` has token classification only.
+LABELS = ["ORIGINAL", "REPLACED"]
 
 
 def load(path: Path) -> keras.Model:
@@ -61,43 +55,45 @@ def load(path: Path) -> keras.Model:
 
     Args:
         path: string. A directory with `config.json`, `model.safetensors` and
-            `vocab.txt` or `tokenizer.json`; or one with two such directories,
+            the tokenizer's files; or one with two such directories,
             `discriminator/` and `generator/`.
 
     Returns:
-        `ElectraReplacedTokenDetector` of an ElectraForPreTraining,
-        `ElectraMaskedLM` of an ElectraForMaskedLM, `ElectraBackbone` of an
-        ElectraModel; `ElectraPretrainer` of two directories, the generator's
-        embeddings tied to the discriminator's.
+        the encoder, of its family's class, of an ElectraModel or
+        ModernBertModel; `ElectraReplacedTokenDetector` of an
+        ElectraForPreTraining, or of a ModernBertForTokenClassification with
+        the labels ORIGINAL and REPLACED; `ElectraMaskedLM` of a …ForMaskedLM;
+        `ElectraTextClassifier` and `ElectraTokenClassifier` of a
+        ModernBertForSequenceClassification and …ForTokenClassification;
+        `ElectraPretrainer` of two directories, the generator's embeddings
+        tied to the discriminator's. Where there is no `generator/`, what
+        `discriminator/` holds.
 
     Raises:
         ValueError: no such directory, another model, weights that are
             missing or misshapen (lists all), or weights only as a pickle.
     """
     path = pathlib.Path(path)
-    if (path / GENERATOR).is_dir() and (path / DISCRIMINATOR).is_dir():
-        return _load_pretrainer(path)
+    if (path / DISCRIMINATOR).is_dir():
+        if (path / GENERATOR).is_dir():
+            return _load_pretrainer(path)
+        path = path / DISCRIMINATOR
     config = huggingface_files.read_config(path)
-    kind = _architecture(config, path)
-    backbone = ElectraBackbone(**_encoder_arguments(config, path))
-    preprocessor = None
-    if kind is not ElectraBackbone:
-        preprocessor = tokenizer_files.preprocessor_of(
-            load_tokenizer(path), backbone
-        )
-    model = {
-        ElectraBackbone: lambda: backbone,
-        ElectraMaskedLM: lambda: ElectraMaskedLM(backbone, preprocessor),
-        ElectraReplacedTokenDetector: lambda: ElectraReplacedTokenDetector(
-            backbone, preprocessor
-        ),
-    }[kind]()
-    _assign(model, huggingface_files.read_weights(path), path)
+    backbone_cls = families.of_huggingface(config.get("model_type"), path)
+    kind = _kind(config, backbone_cls.huggingface, path)
+    try:
+        arguments = backbone_cls.huggingface.arguments(config, kind)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    if kind == "masked_lm":
+        arguments["name"] = "generator"
+    model = _model(kind, backbone_cls(**arguments), config, path)
+    _assign(model, kind, huggingface_files.read_weights(path), path)
     return model
 
 
 def load_tokenizer(path: Path) -> Tokenizer | None:
-    """The tokenizer of a directory.
+    """The tokenizer of a directory, or `None`.
 
     Args:
         path: string. A directory; `vocab.txt` alone suffices.
@@ -115,78 +111,135 @@ def save(model: Any, path: Path, tokenizer: Tokenizer | None = None) -> None:
     """Write a directory that `transformers` loads.
 
     Args:
-        model: `ElectraReplacedTokenDetector`, `ElectraMaskedLM`,
-            `ElectraBackbone`, or an `ElectraPretrainer`, which becomes
-            `discriminator/` and `generator/`.
+        model: an encoder, `ElectraReplacedTokenDetector`, `ElectraMaskedLM`,
+            or, with ModernBERT's layers, `ElectraTextClassifier` or
+            `ElectraTokenClassifier`; or an `ElectraPretrainer`, which becomes
+            `discriminator/` and `generator/`. A warning names a part of a
+            pretrainer that `transformers` has no model for, which stays
+            behind.
         path: string. The directory; made if absent.
-        tokenizer: `ElectraTokenizer` or `None` for the model's own. Without
-            one, no tokenizer files are written.
+        tokenizer: `keras_rtd.tokenizers.Tokenizer` or `None` for the model's
+            own. Without one, no tokenizer files are written.
 
     Raises:
-        ValueError: a generator with tanh-gelu: Transformers' head of
-            ElectraForMaskedLM always computes erf-gelu; or a pretrainer
-            without generator or detector.
+        ValueError: a model that `transformers` cannot hold, naming why; or a
+            pretrainer without generator or detector.
     """
     tokenizer = assembly.tokenizer_of(model, tokenizer)
     path = pathlib.Path(path)
     if isinstance(model, ElectraPretrainer):
-        tasks = model.objective.tasks()
-        kept = {encoder for encoder, _ in tasks.values()}
-        if len(tasks) < 2 or kept != {"backbone", "generator"}:
-            raise ValueError(
-                "Of a pretrainer a detector and a masked language model are "
-                f"saved, which the objective {model.objective.name!r} has not "
-                "both: pass the pretrainer's `discriminator`, `masked_lm()` "
-                "or `replaced_token_detector()`."
-            )
-        _check_generator(model.generator)
-        save(model.replaced_token_detector(), path / DISCRIMINATOR, tokenizer)
-        save(model.masked_lm(), path / GENERATOR, tokenizer)
-        return
-    arrays = weights.read(model)
-    backbone = getattr(model, "backbone", model)
-    if isinstance(model, ElectraMaskedLM):
-        _check_generator(backbone)
-    bare = isinstance(model, ElectraBackbone)
-    tensors = {
-        spell(name, bare): _turn(name, array) for name, array in arrays.items()
-    }
-    huggingface_files.write_model(
-        path, _config(model, backbone, tokenizer), tensors
-    )
-    if tokenizer is not None:
-        huggingface_files.write_tokenizer(
-            tokenizer, path, backbone.max_sequence_length
-        )
-
-
-def spell(name: str, bare: bool = False) -> str:
-    """Hugging Face's name of a weight.
-
-    Args:
-        name: string. The reference's name.
-        bare: bool. As in an ElectraModel, which is the encoder alone.
-            Defaults to `False`.
-
-    Returns:
-        string.
-    """
-    for old, new in RENAMED:
-        if name.startswith(old):
-            name = new + name[len(old) :]
-    name = name.replace("/layer_", "/layer/")
-    scope, _, leaf = name.rpartition("/")
-    if leaf.endswith("_embeddings"):
-        name += "/weight"
+        models = _parts_of(model)
     else:
-        name = f"{scope}/{LEAVES.get(leaf, leaf)}"
-    name = name.replace("/", ".")
-    return name.removeprefix("electra.") if bare else name
+        models = {"": model}
+    # What cannot be written shows before anything is.
+    content = {name: _content(part) for name, part in models.items()}
+    for name, part in models.items():
+        kind, config, arrays = content[name]
+        _write(part, kind, config, arrays, path / name, tokenizer)
 
 
-def _turn(name, array):
-    # Dense kernels are (inputs, outputs) here and the other way round there.
-    return array.T if name.endswith("/kernel") else array
+def _parts_of(pretrainer):
+    """The models of a pretrainer that can leave, by folder."""
+    tasks = pretrainer.objective.tasks()
+    kept = {encoder for encoder, _ in tasks.values()}
+    if len(tasks) < 2 or kept != {"backbone", "generator"}:
+        raise ValueError(
+            "Of a pretrainer a detector and a masked language model are "
+            f"saved, which the objective {pretrainer.objective.name!r} has "
+            "not both: pass the pretrainer's `discriminator`, `masked_lm()` "
+            "or `replaced_token_detector()`."
+        )
+    models = {
+        DISCRIMINATOR: pretrainer.replaced_token_detector(),
+        GENERATOR: pretrainer.masked_lm(),
+    }
+    conversion = _conversion(pretrainer.backbone)
+    for name, model in list(models.items()):
+        reason = conversion.stays_behind(model)
+        if reason is None:
+            continue
+        if name == GENERATOR:
+            warnings.warn(f"The generator stays behind: {reason}", stacklevel=3)
+            del models[name]
+        else:
+            warnings.warn(
+                f"The detection head stays behind: {reason}", stacklevel=3
+            )
+            models[name] = model.backbone
+    return models
+
+
+def _content(model):
+    """(kind, config, arrays) of a model's directory."""
+    backbone = getattr(model, "backbone", model)
+    conversion = _conversion(backbone)
+    kind = next(
+        (name for name, cls in TASKS.items() if isinstance(model, cls)),
+        "encoder",
+    )
+    if kind not in conversion.ARCHITECTURES or not isinstance(
+        model, (RtdBackbone, *TASKS.values())
+    ):
+        raise ValueError(
+            f"transformers has no {type(model).__name__} with layers of the "
+            f"family {backbone.family!r}. What can be saved: the encoder, "
+            f"{', '.join(k for k in conversion.ARCHITECTURES if k in TASKS)}."
+        )
+    activation = getattr(model, "activation", None)
+    if kind == "text_classifier" and activation is not linear:
+        raise ValueError(
+            "transformers' classifiers give logits. This one has activation="
+            f"{keras.activations.serialize(activation)!r}."
+        )
+    config, arrays = conversion.write(kind, model)
+    if kind == "encoder":
+        arrays = {
+            name.removeprefix(conversion.PREFIX): array
+            for name, array in arrays.items()
+        }
+    return kind, config, arrays
+
+
+def _write(model, kind, config, arrays, path, tokenizer):
+    backbone = getattr(model, "backbone", model)
+    conversion = _conversion(backbone)
+    special = dict.fromkeys(conversion.SPECIAL_IDS)
+    special["pad_token_id"] = 0
+    if tokenizer is not None:
+        for key, name in conversion.SPECIAL_IDS.items():
+            special[key] = getattr(tokenizer, name)
+    architecture = conversion.ARCHITECTURES[kind]
+    config = {
+        "architectures": [architecture],
+        "model_type": conversion.MODEL_TYPE,
+        **config,
+        **special,
+        **_labels(model, kind, architecture),
+        "dtype": "float32",
+    }
+    huggingface_files.write_model(path, config, arrays)
+    if tokenizer is None:
+        return
+    length = backbone.max_sequence_length
+    huggingface_files.write_tokenizer(
+        tokenizer, path, length, backbone.uses_segments
+    )
+    if kind in ("encoder", "detector"):
+        huggingface_files.write_pooling(path, backbone.hidden_dim, length)
+
+
+def _labels(model, kind, architecture):
+    if kind == "detector" and architecture.endswith("TokenClassification"):
+        names = LABELS
+    elif kind in CLASSIFIERS:
+        numbers = [f"LABEL_{i}" for i in range(model.num_classes)]
+        names = model.class_names or numbers
+    else:
+        return {}
+    return {
+        "id2label": {str(i): name for i, name in enumerate(names)},
+        "label2id": {name: i for i, name in enumerate(names)},
+    }
 
 
 def _load_pretrainer(path):
@@ -194,127 +247,92 @@ def _load_pretrainer(path):
     kinds = (ElectraReplacedTokenDetector, ElectraMaskedLM)
     if (type(detector), type(generator)) != kinds:
         raise ValueError(
-            f"{path}: {DISCRIMINATOR}/ should be an ElectraForPreTraining and "
-            f"{GENERATOR}/ an ElectraForMaskedLM."
+            f"{path}: {DISCRIMINATOR}/ should be a detector "
+            f"(ElectraForPreTraining) and {GENERATOR}/ a masked language model "
+            "(ElectraForMaskedLM)."
         )
     pretrainer, _ = assembly.join(detector, generator)
     return pretrainer
 
 
-def _assign(model, tensors, path):
-    bare = not any(name.startswith("electra.") for name in tensors)
-    arrays = weights.read(model)
-    names = {spell(name, bare): name for name in arrays}
-    shapes = {
-        there: _turn(name, arrays[name]).shape for there, name in names.items()
-    }
-    weights.check_shapes(shapes, tensors, str(path))
-    table = spell(conversion.TOKEN_TABLE, bare)
-    if TIED in tensors and not np.array_equal(tensors[TIED], tensors[table]):
+def _kind(config, conversion, path):
+    encoder = conversion.ARCHITECTURES["encoder"]
+    name = (config.get("architectures") or [encoder])[0]
+    known = conversion.ARCHITECTURES
+    kinds = [kind for kind in known if known[kind] == name]
+    if not kinds:
         raise ValueError(
-            f"{path} has an output table of its own ({TIED}): ELECTRA's is "
-            "the token table."
+            f"{path} is an {name}. What can be loaded: "
+            f"{', '.join(sorted(set(known.values())))}."
+        )
+    if len(kinds) > 1 and _class_names(config) != LABELS:
+        kinds.remove("detector")
+    return kinds[0]
+
+
+def _class_names(config):
+    # As transformers' own default, two classes without names.
+    labels = config.get("id2label") or {"0": "LABEL_0", "1": "LABEL_1"}
+    return [labels[key] for key in sorted(labels, key=int)]
+
+
+def _model(kind, backbone, config, path):
+    """A model of a kind, with random weights."""
+    if kind == "encoder":
+        return backbone
+    task = TASKS[kind]
+    preprocessor = tokenizer_files.preprocessor_of(
+        load_tokenizer(path), backbone, task.preprocessor_cls
+    )
+    arguments = {}
+    if kind in CLASSIFIERS:
+        names = _class_names(config)
+        numbered = names == [f"LABEL_{i}" for i in range(len(names))]
+        arguments = {
+            "num_classes": len(names),
+            "class_names": None if numbered else names,
+            **backbone.huggingface.task_arguments(config, kind),
+        }
+    return task(backbone, preprocessor=preprocessor, **arguments)
+
+
+def _assign(model, kind, arrays, path):
+    conversion = _conversion(getattr(model, "backbone", model))
+    tensors = conversion.tensors(kind, model)
+    prefix = conversion.PREFIX
+    bare = not any(name.startswith(prefix) for name in arrays)
+    if bare:
+        tensors = {k.removeprefix(prefix): v for k, v in tensors.items()}
+    stored_tensors.assign(tensors, arrays, str(path))
+    table = conversion.TOKEN_TABLE
+    table = table.removeprefix(prefix) if bare else table
+    tied = conversion.TIED
+    if tied in arrays and not np.array_equal(arrays[tied], arrays[table]):
+        raise ValueError(
+            f"{path} has an output table of its own ({tied}): here it is the "
+            "token table."
         )
     unused = [
         name
-        for name in tensors
-        if name not in names and name != TIED and not name.endswith(BUFFERS)
+        for name in arrays
+        if name not in tensors
+        and name != tied
+        and not name.endswith(conversion.BUFFERS)
     ]
     if unused:
         warnings.warn(
-            f"{path} has weights that ELECTRA has no place for: "
+            f"{path} has weights that this model has no place for: "
             f"{', '.join(sorted(unused))}",
             stacklevel=3,
         )
-    found = {name: _turn(name, tensors[there]) for there, name in names.items()}
-    weights.assign(model, found, str(path))
 
 
-def _architecture(config, path):
-    names = config.get("architectures") or ["ElectraModel"]
-    if names[0] not in ARCHITECTURES:
+def _conversion(backbone):
+    found = getattr(backbone, "huggingface", None)
+    if found is None:
         raise ValueError(
-            f"{path} is an {names[0]}. What can be loaded: "
-            f"{', '.join(ARCHITECTURES)}."
+            "transformers has no layers of the family "
+            f"{getattr(backbone, 'family', type(backbone).__name__)!r}. Keep "
+            "the model as a preset (save_to_preset)."
         )
-    return ARCHITECTURES[names[0]]
-
-
-def _encoder_arguments(config, path):
-    activation = config.get("hidden_act", "gelu")
-    if activation not in ACTIVATIONS:
-        raise ValueError(
-            f"{path} has hidden_act={activation!r}. Known: "
-            f"{', '.join(ACTIVATIONS)}."
-        )
-    kind = config.get("position_embedding_type", "absolute")
-    if kind != "absolute":
-        raise ValueError(
-            f"{path} has position_embedding_type={kind!r}; ELECTRA's "
-            "positions are absolute."
-        )
-    dropout = config.get("hidden_dropout_prob", 0.1)
-    if config.get("attention_probs_dropout_prob", 0.1) != dropout:
-        warnings.warn(
-            f"{path}: hidden_dropout_prob and attention_probs_dropout_prob "
-            f"differ; keras_rtd has one rate for both: {dropout}",
-            stacklevel=3,
-        )
-    # Absent ones have the defaults of transformers' ElectraConfig.
-    arguments = {
-        "vocabulary_size": config.get("vocab_size", 30522),
-        "num_layers": config.get("num_hidden_layers", 12),
-        "num_heads": config.get("num_attention_heads", 4),
-        "hidden_dim": config.get("hidden_size", 256),
-        "embedding_dim": config.get("embedding_size", 128),
-        "intermediate_dim": config.get("intermediate_size", 1024),
-        "max_sequence_length": config.get("max_position_embeddings", 512),
-        "num_segments": config.get("type_vocab_size", 2),
-        "layer_norm_epsilon": config.get("layer_norm_eps", 1e-12),
-        "dropout": dropout,
-        "activation": ACTIVATIONS[activation],
-    }
-    if config.get("architectures") == ["ElectraForMaskedLM"]:
-        arguments["name"] = "generator"
-        if arguments["activation"] != "gelu":
-            raise ValueError(
-                f"{path} is a generator whose encoder has "
-                f"hidden_act={activation!r} while its head has erf-gelu; "
-                "keras_rtd has one for both."
-            )
-    return arguments
-
-
-def _config(model, backbone, tokenizer):
-    kinds = {kind: name for name, kind in ARCHITECTURES.items()}
-    tanh = backbone.activation == "gelu_approximate"
-    return {
-        "architectures": [kinds[type(model)]],
-        "model_type": "electra",
-        "vocab_size": backbone.vocabulary_size,
-        "embedding_size": backbone.embedding_dim,
-        "hidden_size": backbone.hidden_dim,
-        "num_hidden_layers": backbone.num_layers,
-        "num_attention_heads": backbone.num_heads,
-        "intermediate_size": backbone.intermediate_dim,
-        "hidden_act": "gelu_new" if tanh else "gelu",
-        "hidden_dropout_prob": backbone.dropout,
-        "attention_probs_dropout_prob": backbone.dropout,
-        "max_position_embeddings": backbone.max_sequence_length,
-        "type_vocab_size": backbone.num_segments,
-        "initializer_range": 0.02,
-        "layer_norm_eps": backbone.layer_norm_epsilon,
-        "pad_token_id": 0 if tokenizer is None else tokenizer.pad_token_id,
-        "tie_word_embeddings": True,
-        "dtype": "float32",
-    }
-
-
-def _check_generator(generator):
-    if generator.activation != "gelu":
-        raise ValueError(
-            "This generator has tanh-gelu (activation="
-            f"{generator.activation!r}), but Transformers' ElectraForMaskedLM "
-            "computes erf-gelu in its head whatever the config says. Save "
-            "`pretrainer.replaced_token_detector()` alone."
-        )
+    return found

@@ -20,8 +20,13 @@ PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 TOKENIZER = "tokenizer.json"
 TOKENIZER_CONFIG = "tokenizer_config.json"
 SPECIAL_TOKENS_MAP = "special_tokens_map.json"
+# sentence-transformers'.
+MODULES, SENTENCES = "modules.json", "sentence_bert_config.json"
+POOLING = "1_Pooling"
 NAMES = (
     CONFIG,
+    MODULES,
+    SENTENCES,
     WEIGHTS,
     TOKENIZER,
     TOKENIZER_CONFIG,
@@ -31,10 +36,10 @@ NAMES = (
 
 
 def read_config(directory):
-    """`config.json` of an ELECTRA directory.
+    """`config.json` of a directory.
 
     Raises:
-        ValueError: no directory, no such file, or another kind of model.
+        ValueError: no directory, or no such file.
     """
     path = pathlib.Path(directory) / CONFIG
     if not path.is_file():
@@ -42,13 +47,7 @@ def read_config(directory):
             f"{directory} is no Hugging Face directory: there is no {CONFIG}. "
             "A pretrainer's has the folders discriminator/ and generator/."
         )
-    config = json.loads(path.read_text("utf-8"))
-    if config.get("model_type") != "electra":
-        raise ValueError(
-            f"{path} is of a model of type {config.get('model_type')!r}, not "
-            "'electra'."
-        )
-    return config
+    return json.loads(path.read_text("utf-8"))
 
 
 def read_weights(directory):
@@ -121,7 +120,7 @@ def read_tokenizer(directory):
     return tokenizers.load(directory)
 
 
-def write_tokenizer(tokenizer, directory, sequence_length):
+def write_tokenizer(tokenizer, directory, sequence_length, segments=True):
     """Write `tokenizer.json`, `tokenizer_config.json` and, where the kind has
     one, the text file of its vocabulary.
 
@@ -129,6 +128,7 @@ def write_tokenizer(tokenizer, directory, sequence_length):
         tokenizer: `keras_rtd.tokenizers.Tokenizer`.
         directory: an existing folder.
         sequence_length: int. The model's positions.
+        segments: bool. Whether the model takes segments. Defaults to `True`.
     """
     directory = pathlib.Path(directory)
     tokenizer.save(directory / TOKENIZER)
@@ -143,7 +143,7 @@ def write_tokenizer(tokenizer, directory, sequence_length):
             "tokenizer_class": "PreTrainedTokenizerFast",
             "model_input_names": [
                 "input_ids",
-                "token_type_ids",
+                *(["token_type_ids"] if segments else []),
                 "attention_mask",
             ],
             "model_max_length": sequence_length,
@@ -152,6 +152,52 @@ def write_tokenizer(tokenizer, directory, sequence_length):
         },
     )
     write_json(directory / SPECIAL_TOKENS_MAP, special)
+
+
+def write_pooling(directory, width, sequence_length):
+    """Write what sentence-transformers reads: the mean over the tokens.
+
+    Args:
+        directory: an existing folder with the model.
+        width: int. The encoder's.
+        sequence_length: int. The model's positions.
+
+    Raises:
+        ValueError: files of these names are there, and are not such ones.
+    """
+    folder = pathlib.Path(directory) / POOLING
+    check_folder(
+        folder,
+        (CONFIG,),
+        lambda f: "pooling_mode_mean_tokens" in read_json(f / CONFIG),
+        "a pooling layer of sentence-transformers",
+    )
+    folder.mkdir(exist_ok=True)
+    modes = ("cls_token", "mean_tokens", "max_tokens", "mean_sqrt_len_tokens")
+    write_json(
+        folder / CONFIG,
+        {
+            "word_embedding_dimension": width,
+            **{f"pooling_mode_{m}": m == "mean_tokens" for m in modes},
+        },
+    )
+    write_json(
+        pathlib.Path(directory) / SENTENCES,
+        {"max_seq_length": sequence_length, "do_lower_case": False},
+    )
+    kinds = (("", "Transformer"), (POOLING, "Pooling"))
+    write_json(
+        pathlib.Path(directory) / MODULES,
+        [
+            {
+                "idx": number,
+                "name": str(number),
+                "path": path,
+                "type": f"sentence_transformers.models.{kind}",
+            }
+            for number, (path, kind) in enumerate(kinds)
+        ],
+    )
 
 
 def _safetensors():

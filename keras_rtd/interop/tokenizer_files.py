@@ -22,11 +22,20 @@ def tokenizer_of(vocabulary, **options):
     return load(vocabulary, **options)
 
 
-def preprocessor_of(tokenizer, backbone):
+# Rows of an encoder without a table of positions, which knows no limit.
+LENGTH = 512
+
+
+def preprocessor_of(tokenizer, backbone, kind=ElectraPreprocessor):
     """A preprocessor around a tokenizer, checked against the encoder.
 
+    Args:
+        tokenizer: `Tokenizer` or `None`.
+        backbone: the encoder.
+        kind: class of the preprocessor. Defaults to `ElectraPreprocessor`.
+
     Returns:
-        `ElectraPreprocessor`, or `None` without a tokenizer.
+        The preprocessor, or `None` without a tokenizer.
 
     Raises:
         ValueError: a vocabulary of another size than the encoder's.
@@ -39,6 +48,7 @@ def preprocessor_of(tokenizer, backbone):
             f"The vocabulary has {size} tokens, the weights have "
             f"{backbone.vocabulary_size}: they do not belong together."
         )
-    return ElectraPreprocessor(
-        tokenizer, sequence_length=backbone.max_sequence_length
-    )
+    length = backbone.max_sequence_length
+    if not backbone.uses_positions:
+        length = min(length, LENGTH)
+    return kind(tokenizer, sequence_length=length)

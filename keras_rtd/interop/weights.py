@@ -4,8 +4,6 @@ The encoder's names are its family's, `models/electra/conversion.py`; here are
 those of generator, heads and pretrainer.
 """
 
-import math
-
 import keras
 import numpy as np
 
@@ -20,6 +18,7 @@ from keras_rtd.models.electra.conversion import add_embeddings
 from keras_rtd.models.electra.conversion import add_encoder
 from keras_rtd.models.electra.conversion import add_layer
 from keras_rtd.models.encoders import SEPARATE
+from keras_rtd.models.stored_tensors import check_shapes
 
 # Scopes of the components, as messages and tables call them.
 COMPONENTS = {
@@ -101,7 +100,8 @@ def _check_family(model):
         raise ValueError(
             "This format holds ELECTRA's layers only; this encoder is of the "
             f"family {encoder.family!r}. Keep it as a preset (save_to_preset), "
-            "or export a SavedModel or an ONNX file."
+            "write a Hugging Face directory (`interop.huggingface`), or export "
+            "a SavedModel or an ONNX file."
         )
 
 
@@ -171,37 +171,6 @@ def assign(model, arrays, where):
         variable.assign(pad(name, np.asarray(arrays[name]), variable.shape))
 
 
-def check_shapes(expected, arrays, where, spell=str):
-    """Compare names and shapes.
-
-    Args:
-        expected: dict of names to shapes.
-        arrays: dict of names to arrays or shapes.
-        where: string. Names the source in the message.
-        spell: function of a name that gives it as the source spells it.
-
-    Raises:
-        ValueError: listing every missing name with the shape it should have,
-            and every wrong shape.
-    """
-    lines = []
-    for name, shape in expected.items():
-        if name not in arrays:
-            lines.append(f"  missing: {spell(name)} {list(shape)}")
-            continue
-        found = tuple(getattr(arrays[name], "shape", arrays[name]))
-        if found != tuple(shape):
-            lines.append(
-                f"  wrong shape: {spell(name)} is {list(found)}, "
-                f"should be {list(shape)}"
-            )
-    if lines:
-        raise ValueError(
-            f"{where} is not a whole model of this configuration, "
-            f"{len(lines)} weights are wrong:\n" + "\n".join(lines)
-        )
-
-
 def crop(name, array, vocabulary_size):
     """The token table, or its Adam slot, without its padding rows."""
     if name.startswith(TOKEN_TABLE):
@@ -215,24 +184,6 @@ def pad(name, array, shape):
         return array
     extra = shape[0] - array.shape[0]
     return np.pad(array, ((0, extra), (0, 0)))
-
-
-def summary(names, shapes):
-    """Tensors and parameters by component.
-
-    Args:
-        names: iterable of the reference's names.
-        shapes: dict of these names to shapes.
-
-    Returns:
-        dict of component to (tensors, parameters).
-    """
-    counts: dict[str | None, tuple[int, int]] = {}
-    for name in names:
-        tensors, parameters = counts.get(component_of(name), (0, 0))
-        size = math.prod(shapes[name])
-        counts[component_of(name)] = (tensors + 1, parameters + size)
-    return counts
 
 
 def _embeddings(model):

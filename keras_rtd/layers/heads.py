@@ -45,6 +45,7 @@ class MaskedLMHead(keras.layers.Layer):
         kernel_stddev: float. Defaults to 0.02.
         scale_input: bool. A learned factor for each input channel, as
             an encoder may want it. Defaults to `False`.
+        norm_bias: bool. Whether the LayerNorm has a bias. Defaults to `True`.
 
     Call arguments:
         sequence_output: (batch, length, hidden_dim).
@@ -63,6 +64,7 @@ class MaskedLMHead(keras.layers.Layer):
         layer_norm_epsilon=1e-12,
         kernel_stddev=0.02,
         scale_input=False,
+        norm_bias=True,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -79,6 +81,7 @@ class MaskedLMHead(keras.layers.Layer):
         )
         self.layer_norm = LayerNormalization(
             epsilon=layer_norm_epsilon,
+            center=norm_bias,
             dtype=self.dtype_policy,
             name="layer_norm",
         )
@@ -99,6 +102,7 @@ class MaskedLMHead(keras.layers.Layer):
             layer_norm_epsilon=encoder.layer_norm_epsilon,
             kernel_stddev=encoder.kernel_stddev,
             scale_input=encoder.scale_input,
+            norm_bias=not encoder.norm_in_heads,
             dtype=encoder.dtype_policy,
             name=name,
         )
@@ -208,6 +212,8 @@ class DetectionHead(keras.layers.Layer):
         kernel_stddev: float. Defaults to 0.02.
         scale_input: bool. A learned factor for each input channel, as
             an encoder may want it. Defaults to `False`.
+        layer_norm_epsilon: float or `None`. With one, a LayerNorm without bias
+            stands before the last kernel. Defaults to `None`.
 
     Call arguments:
         sequence_output: (batch, length, hidden_dim).
@@ -221,12 +227,14 @@ class DetectionHead(keras.layers.Layer):
         activation="gelu",
         kernel_stddev=0.02,
         scale_input=False,
+        layer_norm_epsilon=None,
         **kwargs,
     ):
         super().__init__(**kwargs)
         self.activation = activation
         self.kernel_stddev = kernel_stddev
         self.scale_input = scale_input
+        self.layer_norm_epsilon = layer_norm_epsilon
 
     @classmethod
     def of(cls, encoder):
@@ -235,6 +243,9 @@ class DetectionHead(keras.layers.Layer):
             activation=encoder.activation,
             kernel_stddev=encoder.kernel_stddev,
             scale_input=encoder.scale_input,
+            layer_norm_epsilon=(
+                encoder.layer_norm_epsilon if encoder.norm_in_heads else None
+            ),
             dtype=encoder.dtype_policy,
             name="detection_head",
         )
@@ -250,6 +261,15 @@ class DetectionHead(keras.layers.Layer):
             name="dense",
         )
         self.dense.build(input_shape)
+        self.layer_norm = None
+        if self.layer_norm_epsilon is not None:
+            self.layer_norm = LayerNormalization(
+                epsilon=self.layer_norm_epsilon,
+                center=False,
+                dtype=self.dtype_policy,
+                name="layer_norm",
+            )
+            self.layer_norm.build(input_shape)
         self.logits = Dense(
             1,
             kernel_initializer=GlorotUniform(),
@@ -264,6 +284,8 @@ class DetectionHead(keras.layers.Layer):
             self.dense(scaled(sequence_output, self.gamma)),
             approximate=self.activation == "gelu_approximate",
         )
+        if self.layer_norm is not None:
+            x = self.layer_norm(x)
         return ops.cast(ops.squeeze(self.logits(x), axis=-1), "float32")
 
     def compute_output_spec(self, sequence_output):
@@ -275,6 +297,7 @@ class DetectionHead(keras.layers.Layer):
             "activation": self.activation,
             "kernel_stddev": self.kernel_stddev,
             "scale_input": self.scale_input,
+            "layer_norm_epsilon": self.layer_norm_epsilon,
         }
 
 

@@ -48,6 +48,12 @@ class EncoderFacts:
         return False
 
     @property
+    def norm_in_heads(self) -> bool:
+        """Whether heads are ModernBERT's: dense -> gelu -> LayerNorm without
+        bias -> logits."""
+        return False
+
+    @property
     def uses_segments(self) -> bool:
         """Whether `segment_ids` change the outputs."""
         return self.num_segments > 0

@@ -6,6 +6,7 @@ import keras
 
 from keras_rtd.layers.heads import DetectionHead
 from keras_rtd.layers.heads import MaskedLMHead
+from keras_rtd.layers.prediction_head import PredictionHead
 from keras_rtd.models.encoder_facts import EncoderFacts
 from keras_rtd.utils.types import Tensor
 
@@ -44,8 +45,9 @@ class EncoderFamily(EncoderFacts):
         own_arguments: names of the arguments beyond `RtdBackbone`'s.
         bundled_presets: dict of names to descriptions.
         exports_to: names of the formats of other libraries that hold these
-            layers, "google", "huggingface", "keras_hub"; see the family's
-            conversion.py.
+            layers, "google", "keras_hub"; see the family's conversion.py.
+        huggingface: module that knows the family's directories of
+            `transformers`, or `None`; see `keras_rtd.interop.huggingface`.
         tensor_parallel: dict of a layer's kernels to how the axis "model" of
             a mesh divides them: (axes of the kernel, axes of the bias). Heads
             and inner units are divided in the first kernel of each pair and
@@ -54,6 +56,10 @@ class EncoderFamily(EncoderFacts):
     """
 
     attention_bias: Any
+    activation: str
+    layer_norm_epsilon: float
+    kernel_stddev: float
+    dtype_policy: Any
     trainable_variables: list[Any]
 
     family: str | None = None
@@ -61,6 +67,7 @@ class EncoderFamily(EncoderFacts):
     own_arguments: tuple[str, ...] = ()
     bundled_presets: dict[str, str] = {}
     exports_to: tuple[str, ...] = ()
+    huggingface: Any = None
     tensor_parallel: dict[str, tuple[Any, Any]] = {
         **dict.fromkeys(
             ("query", "key", "value", "intermediate"),
@@ -114,6 +121,23 @@ class EncoderFamily(EncoderFacts):
     def make_detection_head(self) -> DetectionHead:
         """A built `DetectionHead` for this encoder."""
         return DetectionHead.of(self)
+
+    def make_prediction_head(self, dtype=None):
+        """The layer before the last one of a task, or `None`.
+
+        Args:
+            dtype: dtype policy; `None` takes the encoder's.
+        """
+        if not self.norm_in_heads:
+            return None
+        return PredictionHead(
+            self.hidden_dim,
+            activation=self.activation,
+            layer_norm_epsilon=self.layer_norm_epsilon,
+            kernel_stddev=self.kernel_stddev,
+            dtype=dtype or self.dtype_policy,
+            name="prediction_head",
+        )
 
     @property
     def muon_kernels(self) -> list[keras.Variable]:

@@ -102,6 +102,34 @@ def get(name):
     return FAMILIES[name_of(name)]
 
 
+def of_huggingface(model_type, where="The directory"):
+    """The backbone class of a `model_type` of `transformers`.
+
+    Args:
+        model_type: string, as in `config.json`.
+        where: names the source in the message.
+
+    Raises:
+        ValueError: no registered family has it.
+    """
+    known = huggingface_types()
+    if model_type not in known:
+        raise ValueError(
+            f"{where} is of a model of type {model_type!r}. Known: "
+            f"{', '.join(known)}."
+        )
+    return known[model_type]
+
+
+def huggingface_types():
+    """dict of `transformers`' model types to backbone classes."""
+    return {
+        backbone_cls.huggingface.MODEL_TYPE: backbone_cls
+        for backbone_cls in FAMILIES.values()
+        if backbone_cls.huggingface is not None
+    }
+
+
 def translated(config):
     """An encoder's config as this version writes it.
 

@@ -10,6 +10,7 @@ import keras
 
 from keras_rtd import objectives
 from keras_rtd.models import families
+from keras_rtd.models import other_libraries
 from keras_rtd.models.bundled import DESCRIPTIONS
 from keras_rtd.models.encoder_arguments import GENERATOR
 from keras_rtd.models.encoder_arguments import EncoderArguments
@@ -60,8 +61,12 @@ class PretrainerLoading:
 
         Args:
             preset: string. A bundled name (`electra_tiny_uncased_en`,
-                `electra_small_uncased_en`, …) or a directory written by
-                `save_to_preset`.
+                `electra_small_uncased_en`, …), a directory written by
+                `save_to_preset`, or a checkpoint of another library
+                (`"hf:DIR"`, `"keras_hub:DIR"`, `"google:PREFIX"`, or the path
+                alone, where it tells what it is). A generator and heads that
+                a checkpoint has not are initialised randomly, and a line
+                names them.
             load_weights: bool. Bundled presets without weights give randomly
                 initialised ones either way. Defaults to `True`.
             objective: string. An objective other than the preset's gets the
@@ -106,6 +111,20 @@ class PretrainerLoading:
             "name": name,
         }
         given = {k: v for k, v in given.items() if v is not None}
+        with other_libraries.as_preset(preset) as directory:
+            return cls._from_directory(
+                directory,
+                load_weights,
+                frozen_generator,
+                compile,
+                given,
+                arguments,
+            )
+
+    @classmethod
+    def _from_directory(
+        cls, preset, load_weights, frozen_generator, compile, given, arguments
+    ):
         settings = read_task(cls, preset)["config"]
         others = [*inspect.signature(cls.from_preset).parameters][2:-1]
         family = families.take_family(arguments)
@@ -203,7 +222,7 @@ def _loads_weights(cls, preset, load_weights, resized, generator, family):
         warnings.warn(
             f"The weights of {preset!r} do not fit other sizes, layers or "
             f"vocabulary ({', '.join(resized)}): starting from fresh ones.",
-            stacklevel=4,
+            stacklevel=5,
         )
         return False
     if "family" in resized:
@@ -252,7 +271,7 @@ def _merge_options(preset, settings, given, tokenizer):
         warnings.warn(
             f"The preset {preset!r} was trained with the optimizer options "
             f"{', '.join(removed)}, which were removed: going on without.",
-            stacklevel=4,
+            stacklevel=5,
         )
     chosen = given.get("optimizer_config", {})
     kept = own.get("optimizer", "adamw")

@@ -1,18 +1,25 @@
-"""Encoders from checkpoints of other libraries, for `from_preset`."""
+"""Models from checkpoints of other libraries, for `from_preset`."""
 
+import contextlib
 import json
 import os
 import pathlib
+import tempfile
 from typing import Any
+
+from keras_rtd.models import families
 
 # Name of a format -> function of a path that returns (model, tokenizer or
 # `None`). `keras_rtd.interop`, which stands above, registers its own here.
 LOADERS: dict[str, Any] = {}
+# Name -> function of a path that returns an `ElectraPretrainer`.
+PRETRAINERS: dict[str, Any] = {}
 
 
-def register(name, loader):
-    """Let `from_preset` read `NAME:PATH` by a loader, see `LOADERS`."""
+def register(name, loader, pretrainer):
+    """Let `from_preset` read `NAME:PATH`, see `LOADERS` and `PRETRAINERS`."""
     LOADERS[name] = loader
+    PRETRAINERS[name] = pretrainer
 
 
 def find(preset):
@@ -48,7 +55,7 @@ def _directory(path):
         content = json.loads(config.read_text("utf-8"))
     except (OSError, ValueError):
         return None
-    if content.get("model_type") == "electra":
+    if content.get("model_type") in families.huggingface_types():
         return "hf", str(path)
     if str(content.get("registered_name", "")).startswith("keras_hub>"):
         return "keras_hub", str(path)
@@ -64,3 +71,24 @@ def load(preset):
     name, path = found
     model, tokenizer = LOADERS[name](path)
     return getattr(model, "backbone", model), tokenizer
+
+
+@contextlib.contextmanager
+def as_preset(preset):
+    """A preset of the pretrainer of a checkpoint; others are left as they are.
+
+    Args:
+        preset: string, as for `find`.
+
+    Yields:
+        string: `preset` itself, or a temporary directory.
+    """
+    found = find(preset)
+    if found is None:
+        yield preset
+        return
+    name, path = found
+    with tempfile.TemporaryDirectory() as folder:
+        directory = os.path.join(folder, "preset")
+        PRETRAINERS[name](path).save_to_preset(directory)
+        yield directory

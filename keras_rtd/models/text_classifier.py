@@ -27,7 +27,8 @@ class ElectraTextClassifier(FineTuningTask, keras_hub.models.TextClassifier):
     [CLS] -> dropout -> dense, as google-research/electra fine-tunes GLUE
     (finetune/classification/classification_tasks.py). With `pooling="mean"`
     the mean over the tokens takes [CLS]'s place, which is better where a
-    sentence's form is judged (CoLA, docs/finetuning.md).
+    sentence's form is judged (CoLA, docs/finetuning.md). ModernBERT's tasks
+    have dense -> gelu -> LayerNorm before the dropout.
 
     `fit` takes strings, or a tuple of two lists of strings, and int labels;
     with `num_classes=1` labels are float and the loss is the squared error
@@ -96,6 +97,9 @@ class ElectraTextClassifier(FineTuningTask, keras_hub.models.TextClassifier):
                 backbone.output["sequence_output"],
                 backbone.input["padding_mask"],
             )
+        self.prediction_head = backbone.make_prediction_head("float32")
+        if self.prediction_head is not None:
+            x = self.prediction_head(x)
         outputs = self.output_dense(self.output_dropout(x))
         self.num_classes = num_classes
         self.class_names = class_names

@@ -31,7 +31,8 @@ class ElectraTokenClassifier(FineTuningTask, keras_hub.models.Task):
     """Gives each word a class: named entities, chunks, parts of speech.
 
     First token of the word -> dropout -> dense, as google-research/electra
-    fine-tunes tagging (finetune/tagging/tagging_tasks.py).
+    fine-tunes tagging (finetune/tagging/tagging_tasks.py). ModernBERT's tasks
+    have dense -> gelu -> LayerNorm before the dropout.
 
     `fit` takes sentences as lists of words, and for each a list of class
     names or numbers. `predict` of such sentences gives lists of class names;
@@ -83,8 +84,11 @@ class ElectraTokenClassifier(FineTuningTask, keras_hub.models.Task):
             dtype="float32",
             name="logits",
         )
-        x = self.output_dropout(backbone.output["sequence_output"])
-        outputs = self.output_dense(x)
+        x = backbone.output["sequence_output"]
+        self.prediction_head = backbone.make_prediction_head()
+        if self.prediction_head is not None:
+            x = self.prediction_head(x)
+        outputs = self.output_dense(self.output_dropout(x))
         self.num_classes = num_classes
         self.class_names = class_names or [str(i) for i in range(num_classes)]
         self.dropout = dropout

@@ -130,6 +130,9 @@ def parameter_count(sizes):
         total += width
     if generator.scale_input:
         total += generator.hidden_dim
+    if backbone.norm_in_heads:
+        # A scale in the detection head; none of the other norm's biases.
+        total += width - embedding
     return total + backbone.vocabulary_size
 
 

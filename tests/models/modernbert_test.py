@@ -165,5 +165,5 @@ def test_missing_weights_are_named():
     backbone, arrays = ours(theirs())
     del arrays["final_norm.weight"]
     arrays["layers.2.attn.Wo.weight"] = np.zeros((3, 3))
-    with pytest.raises(ValueError, match=r"(?s)Wo.weight: \(3, 3\).*missing"):
+    with pytest.raises(ValueError, match=r"(?s)Wo.weight is \[3, 3\].*missing"):
         conversion.assign(backbone, arrays)

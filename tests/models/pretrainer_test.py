@@ -269,8 +269,12 @@ def test_bundled_presets_have_the_published_sizes():
     # Its tiny's generator is a quarter as wide as its discriminator.
     published["tiny, modern"] = (4, 128, 2, 128, 8192, 4, 32, 1)
     names["rtd_modern_tiny_uncased_en"] = "tiny, modern"
-    for size in ("small", "base"):
-        names[f"rtd_modern_{size}_uncased_en"] = size
+    # ModernBERT's embeddings are as wide as the model.
+    published["mini"] = (6, 256, 4, 256, 8192, 6, 64, 1)
+    published["small, modern"] = (12, 256, 4, 256, 30522, 12, 64, 1)
+    names["rtd_modern_mini_uncased_en"] = "mini"
+    names["rtd_modern_small_uncased_en"] = "small, modern"
+    names["rtd_modern_base_uncased_en"] = "base"
     for name, size in names.items():
         expected = published[size]
         config = read_task(ElectraPretrainer, name)["config"]

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 
 from keras_rtd.models import families
+from keras_rtd.models.electra import huggingface
 from keras_rtd.models.electra.block import ElectraEncoderBlock
 from keras_rtd.models.electra.presets import PRESETS
 from keras_rtd.models.encoder_backbone import RtdBackbone
@@ -33,7 +34,8 @@ class ElectraBackbone(ElectraFacts, RtdBackbone):
     family = "electra"
     facts_cls = ElectraFacts
     bundled_presets = PRESETS
-    exports_to = ("google", "huggingface", "keras_hub")
+    exports_to = ("google", "keras_hub")
+    huggingface = huggingface
 
     def make_layer(self, index: int, **arguments: Any) -> keras.layers.Layer:
         return ElectraEncoderBlock(**arguments)

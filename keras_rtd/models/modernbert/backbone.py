@@ -9,12 +9,11 @@ from keras_rtd.layers.basic import LayerNormalization
 from keras_rtd.layers.local_attention import AttentionBias
 from keras_rtd.models.encoder_backbone import RtdBackbone
 from keras_rtd.models.encoder_facts import EncoderFacts
+from keras_rtd.models.modernbert import huggingface
 from keras_rtd.models.modernbert.block import ElectraModernBlock
+from keras_rtd.models.modernbert.conversion import GLOBAL_EVERY
 from keras_rtd.models.modernbert.presets import PRESETS
 from keras_rtd.utils.types import Tensor
-
-# Every third layer, from the first on, attends to all tokens.
-GLOBAL_EVERY = 3
 
 
 class ModernBertFacts(EncoderFacts):
@@ -30,6 +29,10 @@ class ModernBertFacts(EncoderFacts):
     @property
     def scale_input(self) -> bool:
         return not self.final_norm_scale
+
+    @property
+    def norm_in_heads(self) -> bool:
+        return self.final_norm_scale
 
     def is_global(self, index: int) -> bool:
         """Whether the layer of this number attends to all tokens."""
@@ -114,6 +117,7 @@ class ModernBertBackbone(ModernBertFacts, RtdBackbone):
     family = "modernbert"
     facts_cls = ModernBertFacts
     bundled_presets = PRESETS
+    huggingface = huggingface
     own_arguments = (
         "output_stddev",
         "local_attention_window",

@@ -4,8 +4,47 @@
 and value are one matrix, and so are gate and inner kernel.
 """
 
-import numpy as np
-from keras import ops
+from keras_rtd.models import stored_tensors
+from keras_rtd.models.stored_tensors import kernel
+from keras_rtd.models.stored_tensors import plain
+
+# Every third layer, from the first on, attends to all tokens.
+GLOBAL_EVERY = 3
+FULL, SLIDING = "full_attention", "sliding_attention"
+ROPE_BASES = {FULL: 160_000.0, SLIDING: 10_000.0}
+
+# Ours -> theirs.
+SIZES = {
+    "vocabulary_size": "vocab_size",
+    "num_layers": "num_hidden_layers",
+    "num_heads": "num_attention_heads",
+    "hidden_dim": "hidden_size",
+    "intermediate_dim": "intermediate_size",
+    "max_sequence_length": "max_position_embeddings",
+    "layer_norm_epsilon": "norm_eps",
+    "kernel_stddev": "initializer_range",
+}
+# transformers' ModernBertConfig's, for what a config.json leaves out.
+DEFAULTS = {
+    "vocab_size": 50368,
+    "num_hidden_layers": 22,
+    "num_attention_heads": 12,
+    "hidden_size": 768,
+    "intermediate_size": 1152,
+    "max_position_embeddings": 8192,
+    "norm_eps": 1e-5,
+    "initializer_range": 0.02,
+    "hidden_activation": "gelu",
+    "local_attention": 128,
+}
+# Names of gelu there, and ours.
+ACTIVATIONS = {
+    "gelu": "gelu",
+    "gelu_python": "gelu",
+    "gelu_new": "gelu_approximate",
+    "gelu_fast": "gelu_approximate",
+    "gelu_pytorch_tanh": "gelu_approximate",
+}
 
 TOKEN_TABLE = "embeddings.tok_embeddings.weight"
 
@@ -48,19 +87,26 @@ def check(backbone):
         )
 
 
-def _variables(backbone):
-    """(name there, our variables that it joins) of each weight, in order."""
-    yield TOKEN_TABLE, [backbone.embeddings.token_table]
-    yield "embeddings.norm.weight", [backbone.embeddings.layer_norm.gamma]
+def tensors(backbone):
+    """The weights under `ModernBertModel`'s names, by `StoredTensor`."""
+    embeddings = backbone.embeddings
+    named = {
+        TOKEN_TABLE: stored_tensors.table(
+            embeddings.token_table, backbone.vocabulary_size
+        ),
+        "embeddings.norm.weight": plain(embeddings.layer_norm.gamma),
+    }
     for i, block in enumerate(backbone.transformer_layers):
         for name, ours in NORMS.items():
             norm = getattr(block, ours)
             if norm is not None:
-                yield f"layers.{i}.{name}.weight", [norm.gamma]
+                named[f"layers.{i}.{name}.weight"] = plain(norm.gamma)
         for name, parts in KERNELS.items():
             kernels = [getattr(block, part).kernel for part in parts]
-            yield f"layers.{i}.{name}.weight", kernels
-    yield "final_norm.weight", [backbone.final_norm.gamma]
+            named[f"layers.{i}.{name}.weight"] = kernel(*kernels)
+    if backbone.final_norm_scale:
+        named["final_norm.weight"] = plain(backbone.final_norm.gamma)
+    return named
 
 
 def state_dict(backbone):
@@ -77,16 +123,7 @@ def state_dict(backbone):
         ValueError: an encoder that `ModernBertModel` cannot hold.
     """
     check(backbone)
-    arrays = {}
-    for name, variables in _variables(backbone):
-        values = [np.array(ops.convert_to_numpy(v)) for v in variables]
-        if name == TOKEN_TABLE:
-            arrays[name] = values[0][: backbone.vocabulary_size]
-        elif values[0].ndim == 2:
-            arrays[name] = np.concatenate(values, axis=1).T
-        else:
-            arrays[name] = values[0]
-    return {k: np.ascontiguousarray(v, "float32") for k, v in arrays.items()}
+    return stored_tensors.read(tensors(backbone))
 
 
 def assign(backbone, arrays, where="The state dict"):
@@ -101,44 +138,29 @@ def assign(backbone, arrays, where="The state dict"):
         ValueError: weights that are missing or of another shape, all of them.
             Nothing is written then.
     """
-    wrong = []
-    for name, array in state_dict(backbone).items():
-        found = np.shape(arrays[name]) if name in arrays else "missing"
-        if found != array.shape:
-            wrong.append(f"{name}: {found}, should be {array.shape}")
-    if wrong:
-        raise ValueError(
-            f"{where} is not of this configuration:\n" + "\n".join(wrong)
-        )
-    for name, variables in _variables(backbone):
-        array = np.asarray(arrays[name], "float32")
-        if name == TOKEN_TABLE:
-            extra = variables[0].shape[0] - len(array)
-            array = np.pad(array, ((0, extra), (0, 0))).T
-        parts = np.split(array.T, len(variables), axis=-1)
-        for variable, part in zip(variables, parts):
-            variable.assign(part)
+    check(backbone)
+    stored_tensors.assign(tensors(backbone), arrays, where)
 
 
 def arguments(config):
     """Arguments of `ModernBertBackbone` for a `ModernBertConfig`.
 
     Args:
-        config: dict, as in `config.json`.
+        config: dict, as in `config.json`, of any version of `transformers`.
 
     Raises:
         ValueError: options that `ModernBertBackbone` has not.
     """
+    config = {**DEFAULTS, **config}
     layers = config["num_hidden_layers"]
-    every = config.get("global_attn_every_n_layers", 3)
-    expected = [
-        "sliding_attention" if i % 3 else "full_attention"
-        for i in range(layers)
-    ]
+    every = config.get("global_attn_every_n_layers", GLOBAL_EVERY)
     types = config.get("layer_types") or [
-        "sliding_attention" if i % every else "full_attention"
-        for i in range(layers)
+        SLIDING if i % every else FULL for i in range(layers)
     ]
+    window = config["local_attention"]
+    # All layers full is an encoder without a window.
+    if types == layer_types(layers, None):
+        window = None
     dropouts = {
         config.get(f"{name}_dropout", 0.0)
         for name in ("embedding", "attention", "mlp")
@@ -148,33 +170,69 @@ def arguments(config):
         for name in ("attention_bias", "mlp_bias", "norm_bias")
         if config.get(name)
     ]
-    if types != expected:
+    if types != layer_types(layers, window):
         refused.append("full attention in other layers than every third")
-    if config.get("hidden_activation", "gelu") != "gelu":
-        refused.append(f"hidden_activation={config['hidden_activation']!r}")
+    activation = config["hidden_activation"]
+    if activation not in ACTIVATIONS:
+        refused.append(f"hidden_activation={activation!r}")
     if len(dropouts) > 1:
         refused.append("dropouts that differ")
+    bases = []
+    for kind, old in ((FULL, "global"), (SLIDING, "local")):
+        rope = (config.get("rope_parameters") or {}).get(kind) or {}
+        if rope.get("rope_type", "default") != "default":
+            refused.append(f"rope_type={rope['rope_type']!r}")
+        default = config.get(f"{old}_rope_theta") or ROPE_BASES[kind]
+        bases.append(float(rope.get("rope_theta", default)))
+    if config.get("rope_scaling"):
+        refused.append("rope_scaling")
     if refused:
         raise ValueError(f"ModernBertBackbone has no {', '.join(refused)}.")
-    rope = config.get("rope_parameters") or {}
-    bases = [
-        rope.get(kind, {}).get("rope_theta", config.get(old, default))
-        for kind, old, default in (
-            ("full_attention", "global_rope_theta", 160_000.0),
-            ("sliding_attention", "local_rope_theta", 10_000.0),
-        )
-    ]
     return {
-        "vocabulary_size": config["vocab_size"],
-        "num_layers": layers,
-        "num_heads": config["num_attention_heads"],
-        "hidden_dim": config["hidden_size"],
-        "intermediate_dim": config["intermediate_size"],
-        "max_sequence_length": config["max_position_embeddings"],
-        "layer_norm_epsilon": config.get("norm_eps", 1e-5),
-        "kernel_stddev": config.get("initializer_range", 0.02),
-        "local_attention_window": config.get("local_attention", 128),
-        "global_rope_base": float(bases[0]),
-        "local_rope_base": float(bases[1]),
+        **{ours: config[theirs] for ours, theirs in SIZES.items()},
+        "activation": ACTIVATIONS[activation],
+        "local_attention_window": window,
+        "global_rope_base": bases[0],
+        "local_rope_base": bases[1],
         "dropout": dropouts.pop(),
     }
+
+
+def config(backbone):
+    """The part of `config.json` that is the encoder's.
+
+    Args:
+        backbone: `ModernBertBackbone`.
+
+    Returns:
+        dict, as `transformers` 5 writes it.
+    """
+    window = backbone.local_attention_window
+    tanh = backbone.activation == "gelu_approximate"
+    activation = "gelu_pytorch_tanh" if tanh else "gelu"
+    bases = (backbone.global_rope_base, backbone.local_rope_base)
+    dropout = backbone.dropout
+    return {
+        **{theirs: getattr(backbone, ours) for ours, theirs in SIZES.items()},
+        "hidden_activation": activation,
+        "classifier_activation": activation,
+        "layer_types": layer_types(backbone.num_layers, window),
+        "local_attention": window or DEFAULTS["local_attention"],
+        "rope_parameters": {
+            kind: {"rope_theta": float(base), "rope_type": "default"}
+            for kind, base in zip((FULL, SLIDING), bases)
+        },
+        **{f"{n}_dropout": dropout for n in ("embedding", "attention", "mlp")},
+        "attention_bias": False,
+        "mlp_bias": False,
+        "norm_bias": False,
+        "tie_word_embeddings": True,
+    }
+
+
+def layer_types(layers, window):
+    """transformers' name of the attention of each layer, a list."""
+    return [
+        SLIDING if window is not None and i % GLOBAL_EVERY else FULL
+        for i in range(layers)
+    ]

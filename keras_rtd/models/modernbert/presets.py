@@ -2,11 +2,16 @@
 
 PRESETS = {
     "rtd_modern_tiny_uncased_en": (
-        "electra_tiny_uncased_en with ModernBERT's layers. Trained on 35 M "
-        "words."
+        "electra_tiny_uncased_en with layers like ModernBERT's. Trained on "
+        "35 M words."
+    ),
+    "rtd_modern_mini_uncased_en": (
+        "ModernBERT of 6 layers x 256 with tiny's vocabulary, 7 M weights."
     ),
     "rtd_modern_small_uncased_en": (
-        "electra_small's sizes, ModernBERT's layers."
+        "ModernBERT with electra_small's layers and width."
     ),
-    "rtd_modern_base_uncased_en": "electra_base's sizes, ModernBERT's layers.",
+    "rtd_modern_base_uncased_en": (
+        "ModernBERT with electra_base's layers and width."
+    ),
 }
