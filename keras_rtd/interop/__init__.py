@@ -6,10 +6,7 @@ import importlib
 from keras_rtd.interop import google
 from keras_rtd.interop import huggingface
 from keras_rtd.interop import keras_hub
-from keras_rtd.models import ElectraMaskedLM
-from keras_rtd.models import ElectraPretrainer
 from keras_rtd.models import foreign
-from keras_rtd.models.weight_copies import copied
 
 __all__ = ["google", "huggingface", "keras_hub"]
 
@@ -23,14 +20,10 @@ def _load(name, path):
 def _pretrainer(name, path):
     # On demand too.
     model, tokenizer = _load(name, path)
-    if isinstance(model, ElectraPretrainer):
-        return model
-    if isinstance(model, ElectraMaskedLM):
-        # ModernBERT is released so: what it knows is in its encoder.
-        model = copied(model.backbone, name="backbone")
     joining = importlib.import_module("keras_rtd.interop.parts")
-    pretrainer, fresh = joining.join(model, tokenizer=tokenizer)
-    print(f"note: {name}:{path}: initialised randomly: {', '.join(fresh)}")
+    pretrainer, fresh = joining.complete(model, tokenizer)
+    if fresh:
+        print(f"note: {name}:{path}: initialised randomly: {', '.join(fresh)}")
     return pretrainer
 
 
