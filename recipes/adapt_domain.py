@@ -23,7 +23,6 @@ from keras_rtd import tokenizers
 from keras_rtd.interop import assembly
 from keras_rtd.interop.convert import ModelPath
 from keras_rtd.interop.vocabulary import change_vocabulary
-from keras_rtd.models import ElectraPretrainer
 from keras_rtd.pretraining import resolve
 from keras_rtd.pretraining.resolution import OLD
 from keras_rtd.pretraining.run import run_everywhere
@@ -114,10 +113,11 @@ def load(source, generator=None):
         raise ValueError(
             f"{source} has no vocabulary: put its vocab.txt there."
         )
-    if isinstance(model, ElectraPretrainer) and generator is None:
-        return model
-    other = generator and ModelPath.parse(generator).load()[0]
-    pretrainer, fresh = assembly.join(model, other, tokenizer=tokenizer)
+    if generator is None:
+        pretrainer, fresh = assembly.complete(model, tokenizer)
+    else:
+        other = ModelPath.parse(generator).load()[0]
+        pretrainer, fresh = assembly.join(model, other, tokenizer=tokenizer)
     print(f"starting afresh: {', '.join(fresh) or 'nothing'}")
     return pretrainer
 

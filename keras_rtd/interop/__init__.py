@@ -5,12 +5,9 @@ import functools
 from keras_rtd.interop import google
 from keras_rtd.interop import huggingface
 from keras_rtd.interop import keras_hub
-from keras_rtd.interop.assembly import join as _join
+from keras_rtd.interop.assembly import complete as _complete
 from keras_rtd.interop.convert import ModelPath as _ModelPath
-from keras_rtd.models import ElectraMaskedLM as _ElectraMaskedLM
-from keras_rtd.models import ElectraPretrainer as _ElectraPretrainer
 from keras_rtd.models import other_libraries as _other_libraries
-from keras_rtd.models.weight_copies import copied as _copied
 from keras_rtd.utils.public_names import listed
 
 __all__ = ["google", "huggingface", "keras_hub"]
@@ -24,13 +21,9 @@ def _load(name, path):
 
 def _pretrainer(name, path):
     model, tokenizer = _load(name, path)
-    if isinstance(model, _ElectraPretrainer):
-        return model
-    if isinstance(model, _ElectraMaskedLM):
-        # ModernBERT is released so: what it knows is in its encoder.
-        model = _copied(model.backbone, name="backbone")
-    pretrainer, fresh = _join(model, tokenizer=tokenizer)
-    print(f"note: {name}:{path}: initialised randomly: {', '.join(fresh)}")
+    pretrainer, fresh = _complete(model, tokenizer)
+    if fresh:
+        print(f"note: {name}:{path}: initialised randomly: {', '.join(fresh)}")
     return pretrainer
 
 

@@ -10,6 +10,7 @@ from keras_rtd.interop import tokenizer_files
 from keras_rtd.models import ElectraMaskedLM
 from keras_rtd.models import ElectraPretrainer
 from keras_rtd.models import ElectraReplacedTokenDetector
+from keras_rtd.models.weight_copies import copied
 from keras_rtd.models.weight_copies import copy_embeddings
 from keras_rtd.models.weight_copies import copy_own_weights
 
@@ -97,6 +98,26 @@ def join(discriminator, generator=None, tokenizer=None):
         name for name, pair in copies.items() if not copy_own_weights(*pair)
     ]
     return pretrainer, sorted(fresh)
+
+
+def complete(model, tokenizer=None):
+    """An `ElectraPretrainer` of whatever a checkpoint holds.
+
+    Args:
+        model: a pretrainer, which is returned as it is; an encoder or a task,
+            whose encoder becomes the discriminator's. ModernBERT is released
+            as a masked language model.
+        tokenizer: as for `join`.
+
+    Returns:
+        (pretrainer, fresh), as `join`.
+    """
+    if isinstance(model, ElectraPretrainer):
+        return model, []
+    tokenizer = tokenizer_of(model, tokenizer)
+    if not isinstance(model, ElectraReplacedTokenDetector):
+        model = copied(getattr(model, "backbone", model), name="backbone")
+    return join(model, tokenizer=tokenizer)
 
 
 def rebuild(pretrainer, preprocessor, **sizes):

@@ -1,20 +1,15 @@
 """A pretrained model with another vocabulary."""
 
 import numpy as np
+from keras import ops
 
 from keras_rtd.interop import assembly
-from keras_rtd.interop import weights
 from keras_rtd.models import ElectraPreprocessor
-from keras_rtd.models.electra import conversion
+from keras_rtd.models.encoders import SHARED
+from keras_rtd.models.weight_copies import copy_own_weights
+from keras_rtd.models.weight_copies import own_weights
 
 SPECIAL = ("cls", "sep", "pad", "mask", "unk")
-
-# Rows are tokens in these.
-BY_TOKEN = (
-    conversion.TOKEN_TABLE,
-    "generator_predictions/output_bias",
-    "cloze_predictions/output_bias",
-)
 
 
 def change_vocabulary(pretrainer, tokenizer):
@@ -36,8 +31,14 @@ def change_vocabulary(pretrainer, tokenizer):
         number of tokens that are `kept`, `split` and `unknown`.
 
     Raises:
-        ValueError: a pretrainer without tokenizer.
+        ValueError: a pretrainer without tokenizer, or whose encoders do not
+            share their embeddings.
     """
+    if pretrainer.embedding_sharing != SHARED:
+        raise ValueError(
+            "The vocabulary of encoders that share their embeddings can be "
+            f"changed. Received: {pretrainer.embedding_sharing!r}"
+        )
     old = pretrainer.tokenizer
     if old is None:
         raise ValueError(
@@ -45,9 +46,6 @@ def change_vocabulary(pretrainer, tokenizer):
             "its vectors are whose. Load it with its vocabulary."
         )
     pieces, counts = old_pieces(old, tokenizer)
-    arrays = weights.read(pretrainer)
-    for name in arrays.keys() & set(BY_TOKEN):
-        arrays[name] = np.stack([arrays[name][ids].mean(0) for ids in pieces])
     changed = assembly.rebuild(
         pretrainer,
         preprocessor=ElectraPreprocessor(
@@ -57,8 +55,31 @@ def change_vocabulary(pretrainer, tokenizer):
         ),
         vocabulary_size=tokenizer.vocabulary_size(),
     )
-    weights.assign(changed, arrays, "The changed model")
+    _copy_weights(pretrainer, changed, pieces)
     return changed, counts
+
+
+def _copy_weights(old, new, pieces):
+    def by_token(array, rows):
+        values = np.stack([array[ids].mean(0) for ids in pieces])
+        extra = [(0, rows - len(values))] + [(0, 0)] * (values.ndim - 1)
+        return np.pad(values, extra)
+
+    ours, theirs = new.backbone.embeddings, old.backbone.embeddings
+    copy_own_weights(theirs.layer_norm, ours.layer_norm)
+    tables = [ops.convert_to_numpy(t) for t in theirs.tables()]
+    tables[0] = by_token(tables[0], ours.token_table.shape[0])
+    ours.assign_tables(tables)
+    for name in ("backbone", "generator", *old.head_names):
+        layers = [getattr(model, name) for model in (old, new)]
+        if layers[0] is None:
+            continue
+        bias = getattr(layers[0], "bias", None)
+        for source, target in zip(*map(own_weights, layers), strict=True):
+            value = ops.convert_to_numpy(source)
+            if source is bias:
+                value = by_token(value, target.shape[0])
+            target.assign(value)
 
 
 def old_pieces(old, new):

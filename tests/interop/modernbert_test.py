@@ -10,11 +10,13 @@ from keras import ops
 
 from keras_rtd.interop import convert
 from keras_rtd.interop import huggingface
+from keras_rtd.interop import vocabulary
 from keras_rtd.models import ElectraMaskedLM
 from keras_rtd.models import ElectraPretrainer
 from keras_rtd.models import ElectraReplacedTokenDetector
 from keras_rtd.models import ElectraTextClassifier
 from keras_rtd.models import ElectraTokenClassifier
+from keras_rtd.models import ElectraTokenizer
 from keras_rtd.models import ModernBertBackbone
 from keras_rtd.models import families
 
@@ -425,3 +427,26 @@ def test_training_goes_on_from_a_released_encoder(tmp_path, capsys, kind):
         np.log(len(tiny.VOCABULARY)), rel=0.1
     )
     assert pretrainer.tokenizer.vocabulary_size() == len(tiny.VOCABULARY)
+
+
+def test_another_vocabulary_keeps_known_tokens(tmp_path):
+    model = pretrainer({"num_layers": 2})
+    words = [*tiny.VOCABULARY[:5], *tiny.VOCABULARY[:4:-1], "zebra"]
+    changed, counts = vocabulary.change_vocabulary(
+        model, ElectraTokenizer(words)
+    )
+    assert counts == {
+        "kept": len(tiny.VOCABULARY),
+        "split": 0,
+        "unknown": 1,
+    }
+    inputs = batch()
+    new = np.array([words.index(token) for token in tiny.VOCABULARY])
+    moved = {**inputs, "token_ids": new[inputs["token_ids"]].astype("int32")}
+    for old, again in (
+        (model.replaced_token_detector(), changed.replaced_token_detector()),
+        (model.backbone, changed.backbone),
+    ):
+        assert_equal(output(again, moved), output(old, inputs), inputs)
+    found = output(changed.masked_lm(), moved)[..., new]
+    assert_equal(found, output(model.masked_lm(), inputs), inputs)
