@@ -13,7 +13,7 @@ class Case:
     `variant` says how a peer was run: `masked_head` or `full_head`, `eager`
     or `compile`, joined by `+`. Ours is empty, `accumulate_steps=N`, `remat`,
     `family=modernbert` (of about the same size), `frozen_generator`,
-    `replacements` (its draws come with the batch) or `muon`.
+    `replacements` (its samples come with the batch) or `muon`.
     """
 
     implementation: str

@@ -1,5 +1,7 @@
 """Pre-train ELECTRA text encoders by replaced token detection, on Keras 3."""
 
+from typing import TYPE_CHECKING
+
 from keras_rtd.utils import tpu as _tpu
 
 _tpu.choose_backend()  # Before Keras is imported.
@@ -8,21 +10,39 @@ _tpu.choose_backend()  # Before Keras is imported.
 from keras_rtd import data
 from keras_rtd import evaluation
 from keras_rtd import export
+from keras_rtd import finetuning
 from keras_rtd import interop
 from keras_rtd import models
 from keras_rtd import objectives
 from keras_rtd import tokenizers
 from keras_rtd import training
+from keras_rtd.utils.public_names import listed
+from keras_rtd.utils.public_names import on_use
 
+if TYPE_CHECKING:
+    from keras_rtd import finetuning
+    from keras_rtd import pretraining
+else:
+    __getattr__ = on_use(
+        __name__,
+        {
+            "finetuning": "keras_rtd.finetuning",
+            "pretraining": "keras_rtd.pretraining",
+        },
+    )
+
+__dir__ = listed(__name__)
 __version__ = "0.1.0"
 
 __all__ = [
     "data",
     "evaluation",
     "export",
+    "finetuning",
     "interop",
     "models",
     "objectives",
+    "pretraining",
     "tokenizers",
     "training",
 ]

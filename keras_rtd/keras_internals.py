@@ -7,6 +7,8 @@ bounds in pyproject.toml keep untested versions out.
 """
 
 import inspect
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import keras_hub
@@ -15,6 +17,8 @@ from keras.src.backend.common.variables import AutocastScope
 from keras.src.models.functional import Functional
 from keras.src.optimizers.base_optimizer import clip_by_global_norm
 from keras_hub.src.utils import preset_utils
+
+from keras_rtd.utils.types import Tensor
 
 __all__ = [
     "AutocastScope",
@@ -45,16 +49,21 @@ __all__ = [
 class Optimizer(keras.optimizers.Optimizer):
     """`keras.optimizers.Optimizer` whose inner steps may be replaced."""
 
-    def clip_all(self, gradients):
+    def clip_all(self, gradients: list[Tensor]) -> list[Tensor]:
         """The list of all gradients, clipped. Keras's own, unless replaced."""
         return super()._clip_gradients(gradients)
 
-    def update_all(self, gradients, variables, learning_rate):
+    def update_all(
+        self,
+        gradients: list[Tensor],
+        variables: list[keras.Variable],
+        learning_rate: Tensor,
+    ) -> None:
         """One update of all variables. Keras's own, unless replaced: it calls
         `update_step` with each of them."""
         super()._backend_update_step(gradients, variables, learning_rate)
 
-    def index_of(self, variable):
+    def index_of(self, variable: keras.Variable) -> int:
         """Place of a variable among those that the optimizer was built with,
         also of the `tf.Variable` below it: an int."""
         return self._get_variable_index(variable)
@@ -210,14 +219,14 @@ def load_backbone_weights(preset, backbone):
 class PlainTokenizer(keras_hub.tokenizers.Tokenizer):
     """KerasHub's tokenizer with a vocabulary of one's own making."""
 
-    def add_special_token(self, token, name):
+    def add_special_token(self, token: str, name: str) -> None:
         """Say which token is `name`, before the vocabulary is known.
 
         Gives the attributes `name` and, with the vocabulary, `name + "_id"`.
         """
         self._add_special_token(token, name)
 
-    def use_vocabulary(self, tokens):
+    def use_vocabulary(self, tokens: Sequence[str] | None) -> None:
         """Take a list of tokens, or `None` for none.
 
         Raises:
@@ -230,7 +239,7 @@ class PlainTokenizer(keras_hub.tokenizers.Tokenizer):
             self._update_special_token_ids()
 
     @property
-    def ids_by_token(self):
+    def ids_by_token(self) -> dict[str, int] | None:
         """dict of str to int, or `None` without a vocabulary."""
         return self._token_to_id_map
 
@@ -243,16 +252,17 @@ class WordPieceTokenizer(keras_hub.tokenizers.ElectraTokenizer):
             graph needs it: `make_graph_kernel` makes it then.
     """
 
-    def forget_graph_kernel(self):
+    def forget_graph_kernel(self) -> None:
         """Make the kernel again when a graph next needs it."""
         self._fast_word_piece = None
 
     @property
-    def graph_kernel(self):
+    def graph_kernel(self) -> Any:
+        """The kernel that `make_graph_kernel` made last."""
         self._maybe_initialized_tf()
         return self._fast_word_piece
 
-    def make_graph_kernel(self):
+    def make_graph_kernel(self) -> Any:
         """The kernel, made of `vocabulary`: a subclass says how."""
         raise NotImplementedError
 

@@ -20,8 +20,8 @@ import pathlib
 import sys
 
 from keras_rtd import tokenizers
-from keras_rtd.interop import parts
-from keras_rtd.interop.convert import Place
+from keras_rtd.interop import assembly
+from keras_rtd.interop.convert import ModelPath
 from keras_rtd.interop.vocabulary import change_vocabulary
 from keras_rtd.pretraining import resolve
 from keras_rtd.pretraining.resolution import OLD
@@ -108,16 +108,16 @@ def prepare(source, generator, model, path):
 
 def load(source, generator=None):
     """The `ElectraPretrainer` of one or two places."""
-    model, tokenizer = Place.parse(source).load()
+    model, tokenizer = ModelPath.parse(source).load()
     if tokenizer is None:
         raise ValueError(
             f"{source} has no vocabulary: put its vocab.txt there."
         )
     if generator is None:
-        pretrainer, fresh = parts.complete(model, tokenizer)
+        pretrainer, fresh = assembly.complete(model, tokenizer)
     else:
-        other = Place.parse(generator).load()[0]
-        pretrainer, fresh = parts.join(model, other, tokenizer=tokenizer)
+        other = ModelPath.parse(generator).load()[0]
+        pretrainer, fresh = assembly.join(model, other, tokenizer=tokenizer)
     print(f"starting afresh: {', '.join(fresh) or 'nothing'}")
     return pretrainer
 

@@ -38,6 +38,7 @@ RUN_ONCE = (
     "benchmarks_test.py",
     "imports_test.py",
     "package_test.py",
+    "public_api_test.py",
     "data/*",
     "evaluation/glue_test.py",
     "evaluation/squad_test.py",

@@ -4,7 +4,7 @@
 
 Options: strategy, objective, optimizer, model_devices, devices (virtual CPUs
 of this process, which pass for TPUs under JAX's "tpu"), steps, dropout,
-given_draws (the generator's draws come with the batch), dtype, jit_compile,
+given_samples (the generator's samples come with the batch), dtype, jit_compile,
 overflow (step at which the last row alone gives NaN), accumulate_steps,
 checkpoint (a directory to resume from and save to), kill_at (step at which the
 process of `kill_worker` kills itself).
@@ -24,7 +24,7 @@ OPTIONS = {
     "devices": 1,
     "steps": 20,
     "dropout": 0.0,
-    "given_draws": True,
+    "given_samples": True,
     "dtype": "float32",
     "model_devices": None,
     "overflow": None,
@@ -109,7 +109,7 @@ def main(options, path):
 
     def batch(step):
         result = tiny.batch(step, rows=ROWS)
-        if options["given_draws"]:
+        if options["given_samples"]:
             result["sampled_ids"] = result["mask_ids"][:, ::-1].copy()
         if step == options["overflow"]:
             # inf / inf in this row, number / inf in the others.
@@ -154,7 +154,7 @@ def main(options, path):
     with model.averaged_weights(), strategy.alone():
         if strategy.is_chief:
             model.save_weights(f"{path}.weights.h5")
-    draws = replica_draws(strategy, model, tiny.batch(0, rows=2))
+    samples = replica_samples(strategy, model, tiny.batch(0, rows=2))
     if strategy.is_chief:
         scaled = hasattr(model.optimizer, "dynamic_scale")
         np.savez(
@@ -166,7 +166,7 @@ def main(options, path):
             **{f"average/{i}": v for i, v in enumerate(averages)},
             updates=number(model.optimizer.iterations),
             scale=number(model.optimizer.dynamic_scale) if scaled else 1.0,
-            draws=draws,
+            samples=samples,
         )
     strategy.close()
 
@@ -187,9 +187,9 @@ def weights(model):
     ]
 
 
-def replica_draws(strategy, model, batch):
+def replica_samples(strategy, model, batch):
     """(replicas, 2, length): detection logits of one batch with dropout, and
-    (replicas, 2, count) draws, flat; empty where the compiler hides them."""
+    (replicas, 2, count) samples, flat; empty where the compiler hides them."""
     import keras
     import numpy as np
 
@@ -228,4 +228,4 @@ def replica_draws(strategy, model, batch):
 if __name__ == "__main__":
     from keras_rtd.pretraining.run import run_safely
 
-    sys.exit(run_safely(lambda arguments: main(*arguments), sys.argv[1:]))
+    sys.exit(run_safely(lambda: main(*sys.argv[1:])))

@@ -146,7 +146,7 @@ def test_devices_equal_one(case, one_device, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", CASES[:1], ids=NAMES[:1])
-def test_parts_on_many_devices_equal_one(case, one_device, tmp_path):
+def test_micro_batches_on_many_devices_equal_one(case, one_device, tmp_path):
     many = train(tmp_path, "many", accumulate_steps=2, **case)
     assert_same_training(one_device, many)
 
@@ -165,15 +165,15 @@ def test_mirrored_replicas_compiled_by_xla_equal_plain_ones(tmp_path):
 
 @slow_on_tensorflow
 @pytest.mark.parametrize("case", CASES[:1], ids=NAMES[:1])
-def test_a_run_repeats_and_replicas_draw_their_own(case, tmp_path):
-    options = {"dropout": 0.1, "given_draws": False, "steps": 5, **case}
+def test_a_run_repeats_and_replicas_sample_their_own(case, tmp_path):
+    options = {"dropout": 0.1, "given_samples": False, "steps": 5, **case}
     first = train(tmp_path, "first", **options)
     second = train(tmp_path, "second", **options)
     for name in first:
         np.testing.assert_array_equal(first[name], second[name], err_msg=name)
     if BACKEND != "jax":
-        # One batch, the same weights: dropout and draws make the difference.
-        mine, other = first["draws"]
+        # One batch, the same weights: dropout and samples make the difference.
+        mine, other = first["samples"]
         assert np.abs(mine - other).max() > 1e-3
 
 
@@ -209,7 +209,7 @@ def test_a_killed_worker_stops_the_others_and_all_continue(tmp_path):
         }[BACKEND],
         "processes": 2,
         "dropout": 0.1,
-        "given_draws": False,
+        "given_samples": False,
     }
     whole = train(tmp_path, "whole", **case)
     case["checkpoint"] = str(tmp_path / "checkpoints")

@@ -43,7 +43,7 @@ class Network(make_trace.Network):
         return self.cloze_logits(batch)[at, batch["mask_positions"]]
 
     def labels(self, batch):
-        """Noise is what was masked, whatever was drawn."""
+        """Noise is what was masked, whatever was sampled."""
         labels = np.zeros_like(batch["token_ids"])
         for row, slot in zip(*np.nonzero(batch["mask_weights"])):
             labels[row, batch["mask_positions"][row, slot]] = 1
@@ -62,8 +62,8 @@ def losses(network, batch):
     cloze = (nll * candidates).sum() / (candidates.sum() + 1e-6)
     at = torch.arange(len(ids))[:, None]
     weights = batch["mask_weights"].double()
-    drawn = (nll[at, batch["mask_positions"]] * weights).sum()
-    drawn = drawn / (weights.sum() + 1e-6)
+    sampled = (nll[at, batch["mask_positions"]] * weights).sum()
+    sampled = sampled / (weights.sum() + 1e-6)
     shown = batch["corrupted_token_ids"][..., None]
     log_q = logits.gather(-1, shown)[..., 0].detach()
     rate = CONFIG["mask_prob"]
@@ -72,7 +72,7 @@ def losses(network, batch):
     discriminator = make_trace.detection_loss(network, batch, detection)
     total = CONFIG["gen_weight"] * cloze + CONFIG["disc_weight"] * discriminator
     return (
-        drawn,
+        sampled,
         discriminator,
         total,
         network.generator_logits(batch),

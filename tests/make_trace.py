@@ -223,7 +223,7 @@ def masked_batch(rng):
 
 
 def corrupt(batch, logits, rng):
-    """Draw the replacements; a position drawn twice gets the average id."""
+    """Sample the replacements; a position sampled twice gets the average id."""
     logits = logits / CONFIG["temperature"]
     np.put_along_axis(
         logits,
@@ -276,7 +276,7 @@ def record(path, config, rng, initial, network, losses):
     Args:
         path: string. The file to write.
         config: dict, the reference's options.
-        rng: `numpy.random.Generator` of text, masks and draws.
+        rng: `numpy.random.Generator` of text, masks and samples.
         initial: dict of float32 weights.
         network: class of the networks, made of a dict of weights.
         losses: function of (network, batch), see `losses`.

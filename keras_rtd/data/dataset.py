@@ -6,9 +6,9 @@ import functools
 import importlib.util
 import os
 import sys
+from collections.abc import Sequence
 
 import keras
-import numpy as np
 
 from keras_rtd.data import corpus
 from keras_rtd.data import holdout
@@ -20,7 +20,12 @@ from keras_rtd.data.prepared import PreparedBatches
 from keras_rtd.data.prepared import PreparedCorpus
 from keras_rtd.data.replacements import Replacements
 from keras_rtd.layers.masking import MaskingOptions
+from keras_rtd.tokenizers.base import Tokenizer
 from keras_rtd.utils.hardware import keep_tensorflow_off_gpus
+from keras_rtd.utils.setting import check_int
+from keras_rtd.utils.setting import is_int
+from keras_rtd.utils.types import Dataset
+from keras_rtd.utils.types import Path
 
 _REBUILD = "_keras_rtd_rebuild"
 _BATCHES_AHEAD = 2
@@ -42,15 +47,15 @@ class BatchOptions:
     seed: int
     split: str
     repeat: bool
-    shard: tuple
+    shard: tuple[int, int]
     segments: str
     masking: MaskingOptions
     packing: bool = False
 
     def __post_init__(self):
-        _check_int("sequence_length", self.sequence_length, 8)
-        _check_int("batch_size", self.batch_size, 1)
-        _check_int("seed", self.seed, 0)
+        check_int("sequence_length", self.sequence_length, 8)
+        check_int("batch_size", self.batch_size, 1)
+        check_int("seed", self.seed, 0)
         if self.seed >= 1 << 63:
             raise ValueError(
                 f"`seed` must be below 2**63. Received: {self.seed}"
@@ -66,7 +71,7 @@ class BatchOptions:
         valid = (
             isinstance(self.shard, (tuple, list))
             and len(self.shard) == 2
-            and all(map(_is_int, self.shard))
+            and all(map(is_int, self.shard))
             and 0 <= self.shard[0] < self.shard[1]
         )
         if not valid:
@@ -77,30 +82,30 @@ class BatchOptions:
 
 
 def pretraining_dataset(
-    data,
-    tokenizer=None,
-    sequence_length=128,
-    batch_size=128,
-    seed=0,
-    split="train",
-    repeat=None,
-    start_step=0,
-    shard=(0, 1),
-    mask_rate=0.15,
-    keep_rate=0.15,
-    with_replacement=False,
-    whole_words=False,
-    max_ngram=1,
-    segments="pair",
-    packing=False,
-    documents="blank_line",
-    text_field="text",
-    errors="strict",
-    validation_fraction=0.01,
-    shuffle_buffer=16384,
-    verify=True,
-    replacements=None,
-):
+    data: Path | Sequence[Path],
+    tokenizer: Tokenizer | None = None,
+    sequence_length: int = 128,
+    batch_size: int = 128,
+    seed: int = 0,
+    split: str = "train",
+    repeat: bool | None = None,
+    start_step: int = 0,
+    shard: tuple[int, int] = (0, 1),
+    mask_rate: float = 0.15,
+    keep_rate: float = 0.15,
+    with_replacement: bool = False,
+    whole_words: bool = False,
+    max_ngram: int = 1,
+    segments: str = "pair",
+    packing: bool = False,
+    documents: str = "blank_line",
+    text_field: str = "text",
+    errors: str = "strict",
+    validation_fraction: float = 0.01,
+    shuffle_buffer: int = 16384,
+    verify: bool = True,
+    replacements: Path | None = None,
+) -> Dataset:
     """Returns masked batches of text, the input of `ElectraPretrainer`.
 
     Text files are read, tokenized and shuffled on the fly, in a TensorFlow
@@ -181,7 +186,7 @@ def pretraining_dataset(
             mask_rate, keep_rate, with_replacement, whole_words, max_ngram
         ),
     )
-    _check_int("start_step", start_step, 0)
+    check_int("start_step", start_step, 0)
     directory = _prepared_directory(data)
     if replacements is not None and (directory is None or split != "train"):
         raise ValueError(
@@ -191,14 +196,14 @@ def pretraining_dataset(
         )
     if directory is not None:
         prepared = PreparedCorpus(directory, tokenizer, verify)
-        drawn = None if replacements is None else Replacements(replacements)
-        batches = PreparedBatches(prepared, options, drawn)
+        sampled = None if replacements is None else Replacements(replacements)
+        batches = PreparedBatches(prepared, options, sampled)
         if _tensorflow_is_installed():
             rebuild = functools.partial(_graph_dataset, batches)
         else:
             rebuild = functools.partial(PreparedDataset, batches)
     else:
-        _check_int("shuffle_buffer", shuffle_buffer, 1)
+        check_int("shuffle_buffer", shuffle_buffer, 1)
         corpus.check_reading(documents, text_field, errors)
         holdout.check_validation_fraction(validation_fraction)
         if not _tensorflow_is_installed():
@@ -226,7 +231,7 @@ def pretraining_dataset(
     return at_step(rebuild, start_step)
 
 
-def resume_at(dataset, step):
+def resume_at(dataset: Dataset, step: int) -> Dataset:
     """Returns a dataset as it goes on from a step.
 
     Args:
@@ -241,7 +246,7 @@ def resume_at(dataset, step):
     Raises:
         TypeError: The dataset is of another kind.
     """
-    _check_int("step", step, 0)
+    check_int("step", step, 0)
     if hasattr(dataset, _REBUILD):
         return at_step(getattr(dataset, _REBUILD), step)
     if hasattr(dataset, "skip"):
@@ -327,15 +332,3 @@ def _tensorflow_is_installed():
     if "tensorflow" in sys.modules:
         return sys.modules["tensorflow"] is not None
     return importlib.util.find_spec("tensorflow") is not None
-
-
-def _check_int(name, value, least):
-    if not _is_int(value) or value < least:
-        raise ValueError(
-            f"`{name}` must be an integer of at least {least}. "
-            f"Received: {name}={value!r}"
-        )
-
-
-def _is_int(value):
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)

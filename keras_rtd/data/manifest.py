@@ -11,6 +11,7 @@ from keras_rtd.data import storage
 from keras_rtd.data.files import file_facts
 from keras_rtd.data.files import resolve_files
 from keras_rtd.utils.remote import is_remote
+from keras_rtd.utils.setting import check_int
 
 
 def preparation_options(
@@ -31,7 +32,7 @@ def preparation_options(
     Raises:
         ValueError: A bad argument, no files, or a binary one.
     """
-    check_positive("shard_tokens", shard_tokens)
+    check_int("shard_tokens", shard_tokens, 1)
     corpus.check_reading(documents, text_field, errors)
     holdout.check_validation_fraction(validation_fraction)
     files = resolve_files(patterns)
@@ -55,14 +56,6 @@ def preparation_options(
         ],
     }
     return options, [modified for _, modified in facts]
-
-
-def check_positive(name, value):
-    """Raises ValueError unless it is an int of at least 1."""
-    if not isinstance(value, int) or value < 1:
-        raise ValueError(
-            f"`{name}` must be a positive integer. Received: {name}={value!r}"
-        )
 
 
 def write_manifest(output, tokenizer, options, shards, unigrams):

@@ -6,6 +6,8 @@ same, bit for bit, as those of an uninterrupted run.
 
 import fcntl
 import os
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import tqdm
@@ -15,28 +17,30 @@ from keras_rtd.data import holdout
 from keras_rtd.data import storage
 from keras_rtd.data.encoding import default_workers
 from keras_rtd.data.encoding import encode_blocks
-from keras_rtd.data.manifest import check_positive
 from keras_rtd.data.manifest import check_same
 from keras_rtd.data.manifest import preparation_options
 from keras_rtd.data.manifest import write_manifest
 from keras_rtd.data.shards import ShardWriter
+from keras_rtd.tokenizers.base import Tokenizer
 from keras_rtd.utils.remote import is_remote
+from keras_rtd.utils.setting import check_int
 from keras_rtd.utils.targets import plain_name
+from keras_rtd.utils.types import Path
 from keras_rtd.utils.writing import remove_leftovers
 
 
 def prepare_corpus(
-    patterns,
-    output,
-    tokenizer,
-    documents="blank_line",
-    text_field="text",
-    errors="strict",
-    validation_fraction=0.01,
-    shard_tokens=1 << 25,
-    num_workers=None,
-    progress=False,
-):
+    patterns: Path | Sequence[Path],
+    output: Path,
+    tokenizer: Tokenizer,
+    documents: str = "blank_line",
+    text_field: str = "text",
+    errors: str = "strict",
+    validation_fraction: float = 0.01,
+    shard_tokens: int = 1 << 25,
+    num_workers: int | None = None,
+    progress: bool = False,
+) -> dict[str, Any]:
     """Writes a corpus as token shards with a manifest.
 
     Needs no TensorFlow.
@@ -73,7 +77,7 @@ def prepare_corpus(
             process is preparing the same directory.
     """
     if num_workers is not None:
-        check_positive("num_workers", num_workers)
+        check_int("num_workers", num_workers, 1)
     output = os.fspath(output)
     if is_remote(output):
         raise ValueError(

@@ -1,4 +1,4 @@
-"""Replacements drawn beforehand: ids for the masked positions of examples.
+"""Replacements sampled beforehand: ids for the masked positions of examples.
 
 Prepared data is one endless list of examples, in an order and with masks that
 are functions of the seed. Here is what a generator drew for the first of them,
@@ -30,11 +30,11 @@ PROGRESS = "replacements_progress.json"
 # What is written into a directory.
 NAMES = (MANIFEST, PROGRESS, "replacements-[0-9]*.npy")
 
-# Examples a file; a file is what an interrupted drawing loses at most.
+# Examples a file; a file is what an interrupted sampling loses at most.
 FILE_EXAMPLES = 1 << 14
 
 # Number of the random stream, beside those of `keras_rtd.data.prepared`.
-_DRAWS = 3
+_SAMPLES = 3
 
 
 class Replacements:
@@ -68,14 +68,14 @@ class Replacements:
             raise ValueError(
                 f"{self.directory} has format version "
                 f"{manifest['format_version']}; this version of keras_rtd "
-                f"reads {FORMAT_VERSION}. Draw the replacements again."
+                f"reads {FORMAT_VERSION}. Sample the replacements again."
             )
         self.examples = manifest["examples"]
         self.settings = _in_new_names(manifest["settings"])
         for entry in manifest["files"]:
             plain_name(entry["file"], f"{self.directory}/{MANIFEST}")
             storage.check_file(
-                self.directory, entry, True, "Draw the replacements again."
+                self.directory, entry, True, "Sample the replacements again."
             )
         self._files = [
             np.load(os.path.join(self.directory, entry["file"]), mmap_mode="r")
@@ -83,7 +83,7 @@ class Replacements:
         ]
 
     def check(self, settings):
-        """Refuse replacements that were drawn for something else.
+        """Refuse replacements that were sampled for something else.
 
         Args:
             settings: dict, some of the settings that they must have.
@@ -95,14 +95,14 @@ class Replacements:
             found = self.settings.get(name)
             if found != value:
                 raise ValueError(
-                    f"The replacements in {self.directory} were drawn for "
+                    f"The replacements in {self.directory} were sampled for "
                     f"another {name}: {_short(found)} there, {_short(value)} "
-                    f"here. Draw them again with `{COMMAND}`, or use the "
-                    "settings they were drawn for."
+                    f"here. Sample them again with `{COMMAND}`, or use the "
+                    "settings they were sampled for."
                 )
 
     def rows(self, example):
-        """Returns the ids drawn for examples.
+        """Returns the ids sampled for examples.
 
         Args:
             example: (B,) ints below `examples`.
@@ -141,23 +141,23 @@ def data_settings(corpus, options):
 
 
 def uniform_of(seed, example, slots):
-    """The random numbers of examples' draws: (B * slots, 2) float32."""
-    key = counter_random.stream_key(seed, _DRAWS)
+    """The random numbers of examples' samples: (B * slots, 2) float32."""
+    key = counter_random.stream_key(seed, _SAMPLES)
     return counter_random.uniform(key, example, 2 * slots).reshape(-1, 2)
 
 
 def write_replacements(
-    directory, settings, examples, slots, vocabulary_size, draw
+    directory, settings, examples, slots, vocabulary_size, sample
 ):
-    """Draws and writes replacements; continues what was interrupted.
+    """Samples and writes replacements; continues what was interrupted.
 
     Args:
         directory: str or path.
-        settings: dict, everything that the draws depend on.
+        settings: dict, everything that the samples depend on.
         examples: int, how many.
         slots: int, ids an example.
         vocabulary_size: int.
-        draw: function of the first example and the number of examples that
+        sample: function of the first example and the number of examples that
             returns (number, slots) ids.
 
     Raises:
@@ -191,7 +191,7 @@ def write_replacements(
     for number in range(len(files), -(-examples // FILE_EXAMPLES)):
         first = number * FILE_EXAMPLES
         count = min(FILE_EXAMPLES, examples - first)
-        ids = np.asarray(draw(first, count), dtype).reshape(count, slots)
+        ids = np.asarray(sample(first, count), dtype).reshape(count, slots)
         name = f"replacements-{number:05d}.npy"
         files.append(storage.save_array(directory, name, ids))
         storage.save_json(directory, PROGRESS, {**wanted, "files": files})

@@ -12,6 +12,8 @@ import argparse
 import os
 import tempfile
 import time
+from collections.abc import Sequence
+from typing import Any
 
 from keras_rtd.data import corpus
 from keras_rtd.data.files import resolve_files
@@ -19,10 +21,20 @@ from keras_rtd.tokenizers import TOKENIZERS
 from keras_rtd.tokenizers.vocabulary_file import file_kind
 from keras_rtd.tokenizers.wordpiece_training import SPECIAL_TOKENS
 from keras_rtd.utils.targets import check_target
+from keras_rtd.utils.types import Path
 
 
-def train_vocabulary(patterns, size=30522, **options):
-    """The vocabulary of `train_tokenizer`: list of `size` str."""
+def train_vocabulary(
+    patterns: Path | Sequence[Path], size: int = 30522, **options: Any
+) -> list[str]:
+    """Trains a tokenizer for its vocabulary alone.
+
+    Args:
+        patterns, size, **options: see `train_tokenizer`.
+
+    Returns:
+        list of `size` str, the tokens by id.
+    """
     return train_tokenizer(patterns, size, **options).get_vocabulary()
 
 

@@ -127,7 +127,7 @@ def assemble(
     """Adds special tokens and chooses where the second segment begins.
 
     With `segments="pair"` nine windows in ten are `[CLS] A [SEP] B [SEP]`,
-    and B begins at the line start nearest to a point drawn from the middle
+    and B begins at the line start nearest to a point sampled from the middle
     half of the window; without a line start inside at the nearest word
     start, else at the point itself. The others, and all windows with
     `segments="single"`, are `[CLS] A [SEP]`.

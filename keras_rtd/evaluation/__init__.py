@@ -8,6 +8,7 @@ from keras_rtd.evaluation.blimp import evaluate_blimp
 from keras_rtd.evaluation.sentence_scoring import sentence_scores
 from keras_rtd.evaluation.suites import SUITES
 from keras_rtd.evaluation.suites import evaluate
+from keras_rtd.utils.public_names import listed
 
 __all__ = [
     "SUITES",
@@ -19,3 +20,5 @@ __all__ = [
     "squad",
     "tagging",
 ]
+
+__dir__ = listed(__name__)

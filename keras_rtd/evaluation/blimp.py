@@ -8,12 +8,15 @@ probable, see `keras_rtd.evaluation.sentence_scores`.
 import dataclasses
 import json
 import pathlib
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
-from keras_rtd.evaluation.sentence_scoring import scoring_part
+from keras_rtd.evaluation.sentence_scoring import scoring_task
 from keras_rtd.evaluation.sentence_scoring import sentence_scores
 from keras_rtd.evaluation.text_files import read_lines
+from keras_rtd.utils.types import Path
 
 _SUFFIXES = (".jsonl", ".jsonl.gz")
 
@@ -32,11 +35,11 @@ class Paradigm:
     name: str
     field: str
     phenomenon: str
-    good: list
-    bad: list
+    good: list[str]
+    bad: list[str]
 
 
-def read(path, limit=None):
+def read(path: Path, limit: int | None = None) -> Paradigm:
     """Reads a file of pairs.
 
     Args:
@@ -72,7 +75,9 @@ def read(path, limit=None):
     return Paradigm(name, *groups, good, bad)
 
 
-def find_paradigms(directory, files=None):
+def find_paradigms(
+    directory: Path, files: Sequence[str] | None = None
+) -> list[pathlib.Path]:
     """Paths of BLiMP's files.
 
     Args:
@@ -104,14 +109,14 @@ def find_paradigms(directory, files=None):
 
 
 def evaluate_blimp(
-    model,
-    directory,
-    scorer="discriminator",
-    files=None,
-    limit=None,
-    batch_tokens=4096,
-    progress=False,
-):
+    model: Any,
+    directory: Path,
+    scorer: str = "discriminator",
+    files: Sequence[str] | None = None,
+    limit: int | None = None,
+    batch_tokens: int = 4096,
+    progress: bool = False,
+) -> dict[str, Any]:
     """Scores a model on BLiMP.
 
     Args:
@@ -135,7 +140,7 @@ def evaluate_blimp(
     Raises:
         ValueError: a model that does not fit, no files or a bad line.
     """
-    scoring_part(model, scorer)
+    scoring_task(model, scorer)
     if limit is not None and limit < 1:
         raise ValueError(f"`limit` must be at least 1. Received: {limit}")
     paradigms = [read(path, limit) for path in find_paradigms(directory, files)]
@@ -165,12 +170,15 @@ def evaluate_blimp(
     }
 
 
-def pair_accuracy(difference):
+def pair_accuracy(difference: np.ndarray) -> float:
     """Share of pairs whose good sentence scores higher, times 100.
 
     Args:
         difference: float (n,), score of the good sentence less that of the
             bad one. 0 counts one half.
+
+    Returns:
+        float from 0 to 100.
     """
     wins = np.sum(difference > 0) + 0.5 * np.sum(difference == 0)
     return float(100.0 * wins / len(difference))
@@ -188,7 +196,7 @@ def _mean(rows):
     return float(np.mean([row["accuracy"] for row in rows]))
 
 
-def table(result):
+def table(result: dict[str, Any]) -> str:
     """The result of `evaluate_blimp` as lines of text: groups, then files."""
     rows = [("overall", result["overall"], "")]
     for name, accuracy in result["phenomena"].items():

@@ -9,6 +9,7 @@ from keras_rtd.evaluation.glue_tasks import GlueTask
 from keras_rtd.evaluation.glue_tasks import get_task
 from keras_rtd.evaluation.text_files import find_file
 from keras_rtd.evaluation.text_files import read_lines
+from keras_rtd.utils.types import Path
 
 __all__ = ["TASKS", "Examples", "GlueTask", "get_task", "read", "score"]
 
@@ -25,16 +26,16 @@ class Examples:
         skipped: int. Incomplete rows left out (QQP).
     """
 
-    first: list
-    second: list | None
+    first: list[str]
+    second: list[str] | None
     labels: np.ndarray | None
     skipped: int = 0
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.first)
 
 
-def read(task, directory, split):
+def read(task: str | GlueTask, directory: Path, split: str) -> Examples:
     """Reads a split of a task in GLUE's own format.
 
     Args:
@@ -66,7 +67,7 @@ def read(task, directory, split):
     start = 0 if headless else 1
     if len(lines) <= start:
         raise ValueError(f"{path} holds no rows.")
-    columns = list(task.columns) if headless else lines[0].split("\t")
+    columns = list(task.columns or ()) if headless else lines[0].split("\t")
     wanted = [*task.text_columns, *([task.label_column] if has_labels else [])]
     missing = [name for name in wanted if name not in columns]
     if missing:
@@ -118,7 +119,9 @@ def _label(task, text, path, number):
     return value
 
 
-def score(task, labels, predictions):
+def score(
+    task: str | GlueTask, labels: np.ndarray, predictions: np.ndarray
+) -> dict[str, float]:
     """The task's metrics as GLUE's scorer gives them, times 100.
 
     Args:

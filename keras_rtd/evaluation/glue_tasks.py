@@ -35,13 +35,15 @@ class GlueTask:
 
     name: str
     folder: str
-    text_columns: tuple
+    text_columns: tuple[str, ...]
     label_column: str
-    classes: tuple
-    metrics: tuple = ("accuracy",)
+    classes: tuple[str, ...]
+    metrics: tuple[str, ...] = ("accuracy",)
     main_metric: str = "accuracy"
-    files: dict = dataclasses.field(default_factory=lambda: dict(_SPLITS))
-    columns: tuple | None = None
+    files: dict[str, str] = dataclasses.field(
+        default_factory=lambda: dict(_SPLITS)
+    )
+    columns: tuple[str, ...] | None = None
     both_orders: bool = False
     epochs: int = 3
     low: float = 0.0
@@ -49,12 +51,12 @@ class GlueTask:
     skip_incomplete: bool = False
 
     @property
-    def is_regression(self):
+    def is_regression(self) -> bool:
         """Whether labels are numbers rather than classes."""
         return not self.classes
 
     @property
-    def num_labels(self):
+    def num_labels(self) -> int:
         """Outputs of a model: classes, or 1 for regression."""
         return len(self.classes) or 1
 
@@ -134,8 +136,18 @@ TASKS = {
 }
 
 
-def get_task(task):
-    """The `GlueTask` of a name; raises `ValueError` for others."""
+def get_task(task: str | GlueTask) -> GlueTask:
+    """The `GlueTask` of a name.
+
+    Args:
+        task: str, a name of `TASKS`, or a `GlueTask`, which is returned.
+
+    Returns:
+        `GlueTask`.
+
+    Raises:
+        ValueError: an unknown name.
+    """
     if isinstance(task, GlueTask):
         return task
     if task not in TASKS:

@@ -6,12 +6,15 @@ pseudo-log-likelihood (Salazar et al., 2020): every token masked in turn, the
 sum of the log-probabilities of the true ones.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 import numpy as np
 import tqdm
 from keras import ops
 
-from keras_rtd.interop.parts import tokenizer_of
+from keras_rtd.interop.assembly import tokenizer_of
 from keras_rtd.models import ElectraMaskedLM
 from keras_rtd.models import ElectraPretrainer
 from keras_rtd.models import ElectraReplacedTokenDetector
@@ -24,12 +27,12 @@ _LENGTH_STEP = 4
 
 
 def sentence_scores(
-    model,
-    sentences,
-    scorer="discriminator",
-    batch_tokens=4096,
-    progress=False,
-):
+    model: Any,
+    sentences: Sequence[str],
+    scorer: str = "discriminator",
+    batch_tokens: int = 4096,
+    progress: bool = False,
+) -> np.ndarray:
     """Scores of sentences; higher is more probable.
 
     Sentences with the same tokens have the same score, to the last bit, and
@@ -53,10 +56,10 @@ def sentence_scores(
         ValueError: a model that does not fit the scorer, or a sentence that
             has no tokens or is too long for it.
     """
-    part = scoring_part(model, scorer)
+    task = scoring_task(model, scorer)
     tokenizer = tokenizer_of(model)
     encoded = [tuple(ids.tolist()) for ids in tokenizer.encode_batch(sentences)]
-    limit = part.backbone.max_sequence_length
+    limit = task.backbone.max_sequence_length
     for sentence, ids in zip(sentences, encoded):
         if not 0 < len(ids) <= limit - 2:
             raise ValueError(
@@ -66,9 +69,9 @@ def sentence_scores(
     # Each once, and in an order of their own.
     unique = sorted(set(encoded), key=lambda ids: (len(ids), ids))
     scores = _score_unique(
-        _GeneratorRows(part, tokenizer)
+        _GeneratorRows(task, tokenizer)
         if scorer == "generator"
-        else _DiscriminatorRows(part, tokenizer),
+        else _DiscriminatorRows(task, tokenizer),
         unique,
         limit,
         batch_tokens,
@@ -78,7 +81,7 @@ def sentence_scores(
     return scores[[index[ids] for ids in encoded]]
 
 
-def scoring_part(model, scorer):
+def scoring_task(model, scorer):
     """The task of `model` that a scorer calls; see `sentence_scores`."""
     if scorer not in SCORERS:
         raise ValueError(
@@ -88,23 +91,23 @@ def scoring_part(model, scorer):
     kind = ElectraReplacedTokenDetector
     if scorer == "generator":
         kind = ElectraMaskedLM
-    part = model
+    task = model
     if isinstance(model, ElectraPretrainer):
-        part = (
+        task = (
             model.masked_lm()
             if scorer == "generator"
             else model.replaced_token_detector()
         )
-    if not isinstance(part, kind):
+    if not isinstance(task, kind):
         raise ValueError(
             f"scorer={scorer!r} needs an {kind.__name__} or an "
             f"ElectraPretrainer. Received: {type(model).__name__}"
         )
-    if tokenizer_of(part) is None:
+    if tokenizer_of(task) is None:
         raise ValueError(
             "The model has no tokenizer: give it a `preprocessor` with one."
         )
-    return part
+    return task
 
 
 def _score_unique(rows, unique, limit, batch_tokens, progress):
@@ -147,9 +150,9 @@ def _batch_size(count, largest):
 class _Rows(keras.Model):
     """One number for every row of a batch, with all shapes static."""
 
-    def __init__(self, part, tokenizer):
+    def __init__(self, task, tokenizer):
         super().__init__(name="rows")
-        self.part = part
+        self.task = task
         self.pad_id = tokenizer.pad_token_id
         self.cls_id = tokenizer.cls_token_id
         self.sep_id = tokenizer.sep_token_id
@@ -199,7 +202,7 @@ class _DiscriminatorRows(_Rows):
     def call(self, inputs):
         inputs = dict(inputs)
         weights = inputs.pop("token_weights")
-        logits = self.part(inputs)["discriminator_logits"]
+        logits = self.task(inputs)["discriminator_logits"]
         # log(1 - sigmoid(x)) = -log(1 + exp(x))
         return -ops.sum(ops.softplus(logits) * weights, axis=-1)
 
@@ -229,6 +232,6 @@ class _GeneratorRows(_Rows):
     def call(self, inputs):
         inputs = dict(inputs)
         targets = inputs.pop("targets")
-        logits = self.part(inputs)[:, 0]
+        logits = self.task(inputs)[:, 0]
         right = ops.take_along_axis(logits, targets, axis=-1)[:, 0]
         return right - ops.logsumexp(logits, axis=-1)

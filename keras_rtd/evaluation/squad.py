@@ -10,8 +10,11 @@ import json
 import re
 import string
 import warnings
+from collections.abc import Mapping
+from collections.abc import Sequence
 
 from keras_rtd.evaluation.text_files import read_text
+from keras_rtd.utils.types import Path
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
@@ -33,12 +36,12 @@ class Question:
     id: str
     question: str
     context: str
-    answers: tuple = ()
-    starts: tuple = ()
+    answers: tuple[str, ...] = ()
+    starts: tuple[int, ...] = ()
     is_impossible: bool = False
 
 
-def read(path, for_training=False):
+def read(path: Path, for_training: bool = False) -> list[Question]:
     """Reads a file of SQuAD 1.1 or 2.0.
 
     Args:
@@ -149,13 +152,17 @@ def _nearest(context, text, start):
     return min(places, key=lambda p: abs(p - start), default=None)
 
 
-def normalize_answer(text):
-    """Lower case, no punctuation, no articles, single spaces."""
+def normalize_answer(text: str) -> str:
+    """`text` in lower case, no punctuation, no articles, single spaces."""
     text = text.lower().translate(_PUNCTUATION)
     return " ".join(_ARTICLES.sub(" ", text).split())
 
 
-def score(questions, predictions, no_answer_probability=None):
+def score(
+    questions: Sequence[Question],
+    predictions: Mapping[str, str],
+    no_answer_probability: Mapping[str, float] | None = None,
+) -> dict[str, float]:
     """The official scores.
 
     Where some question is impossible the rules are those of 2.0, else those of

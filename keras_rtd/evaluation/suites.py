@@ -1,19 +1,37 @@
 """Whole suites in one call."""
 
-import importlib
 import os
+from collections.abc import Callable
+from typing import Any
 
-# Where each suite's function is: reached on demand, because fine-tuning
-# stands above this room.
-SUITES = {
-    "blimp": ("keras_rtd.evaluation.suites", "run_blimp"),
-    "glue": ("keras_rtd.finetuning.suites", "glue"),
-    "tagging": ("keras_rtd.finetuning.suites", "tagging"),
-    "squad": ("keras_rtd.finetuning.suites", "squad"),
-}
+from keras_rtd.evaluation.blimp import evaluate_blimp
+from keras_rtd.evaluation.blimp import find_paradigms
+from keras_rtd.interop.convert import ModelPath
+from keras_rtd.utils.types import Path
+
+# Name -> function of (model, directory, run_dir, **options). A room above
+# that brings a suite registers it here, as `keras_rtd.finetuning` does.
+SUITES: dict[str, Callable[..., dict[str, Any]]] = {}
 
 
-def evaluate(model, suite, directory, run_dir=None, **options):
+def register(name, function):
+    """Make a suite known to `evaluate`; an old one of the name is replaced.
+
+    Args:
+        name: str.
+        function: function of (model, directory, run_dir, **options), see
+            `evaluate`, which returns a dict of figures.
+    """
+    SUITES[name] = function
+
+
+def evaluate(
+    model: Any,
+    suite: str,
+    directory: Path,
+    run_dir: Path | None = None,
+    **options: Any,
+) -> dict[str, Any]:
     """Runs a suite on a model.
 
     - `"blimp"`: `keras_rtd.evaluation.evaluate_blimp`; nothing is trained.
@@ -42,28 +60,24 @@ def evaluate(model, suite, directory, run_dir=None, **options):
         raise ValueError(
             f"`suite` must be one of {', '.join(SUITES)}. Received: {suite!r}"
         )
-    module, name = SUITES[suite]
-    function = getattr(importlib.import_module(module), name)
-    return function(model, directory, run_dir, **options)
+    return SUITES[suite](model, directory, run_dir, **options)
 
 
 def run_blimp(model, directory, run_dir=None, **options):
     """The suite `"blimp"`; `options` are those of `evaluate_blimp`."""
-    from keras_rtd.evaluation.blimp import evaluate_blimp
-    from keras_rtd.evaluation.blimp import find_paradigms
-
     if run_dir is not None:
         raise ValueError("`run_dir` must be None: this suite trains nothing.")
     find_paradigms(directory, options.get("files"))
     return evaluate_blimp(load(model), directory, **options)
 
 
+register("blimp", run_blimp)
+
+
 def load(model):
     """A model, loaded if it is a path; see `evaluate`."""
     if not isinstance(model, (str, os.PathLike)):
         return model
-    from keras_rtd.interop.convert import Place
-
-    path = os.fspath(model)
-    place = Place.parse(path if ":" in path else f"preset:{path}")
-    return place.load()[0]
+    text = os.fspath(model)
+    path = ModelPath.parse(text if ":" in text else f"preset:{text}")
+    return path.load()[0]

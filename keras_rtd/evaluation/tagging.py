@@ -5,10 +5,12 @@ with B; BIOES ends those of several words with E and marks the others with S.
 """
 
 import dataclasses
+from collections.abc import Sequence
 
 from keras_rtd.evaluation.text_files import read_lines
 from keras_rtd.utils.tag_chunks import chunks
 from keras_rtd.utils.tag_chunks import is_tag
+from keras_rtd.utils.types import Path
 
 # Files of the training and of the scored sentences, as they are distributed.
 TASKS = {
@@ -26,20 +28,20 @@ class Sentences:
         tags: list of lists of str, of the same lengths.
     """
 
-    words: list
-    tags: list
+    words: list[list[str]]
+    tags: list[list[str]]
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.words)
 
     @property
-    def types(self):
+    def types(self) -> list[str]:
         """Sorted types of the chunks, such as `NP`."""
         every = {tag for tags in self.tags for tag in tags}
         return sorted({tag[2:] for tag in every if tag != "O"})
 
 
-def read(path):
+def read(path: Path) -> Sentences:
     """Reads a file of the CoNLL kind.
 
     A word a line, the word in the first column and the tag in the last; tabs
@@ -87,7 +89,7 @@ def read(path):
     return Sentences(words, tags)
 
 
-def to_bioes(tags):
+def to_bioes(tags: Sequence[str]) -> list[str]:
     """Tags of either scheme, valid or not, as valid BIOES.
 
     Args:
@@ -107,7 +109,7 @@ def to_bioes(tags):
     return result
 
 
-def to_bio(tags):
+def to_bio(tags: Sequence[str]) -> list[str]:
     """Tags of either scheme, valid or not, as valid BIO.
 
     Args:
@@ -123,7 +125,9 @@ def to_bio(tags):
     return result
 
 
-def score(true, predicted):
+def score(
+    true: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]]
+) -> dict[str, float]:
     """What conlleval prints: chunks found whole, and tags that are right.
 
     Source: the CoNLL-2000 shared task's `conlleval`.

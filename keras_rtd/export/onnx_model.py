@@ -19,6 +19,7 @@ from keras_rtd.models.presets import has_detector
 from keras_rtd.models.presets import read_task_name
 from keras_rtd.utils.targets import Kind
 from keras_rtd.utils.targets import check_target
+from keras_rtd.utils.types import Path
 from keras_rtd.utils.writing import new_path
 
 MODULE = "keras_rtd.export.onnx_model"
@@ -35,7 +36,7 @@ CLASSIFIERS = (
 )
 
 
-def onnx(preset, path, quantize=None):
+def onnx(preset: str, path: Path, quantize: str | None = None) -> Path:
     """Export a preset as an ONNX file.
 
     Inputs: `token_ids`, `segment_ids`, `padding_mask`, int32 (batch, length),

@@ -13,12 +13,13 @@ from keras_rtd.models.presets import has_detector
 from keras_rtd.models.presets import read_task_name
 from keras_rtd.utils.targets import SAVED_MODEL
 from keras_rtd.utils.targets import check_target
+from keras_rtd.utils.types import Path
 from keras_rtd.utils.writing import new_path
 
 MODULE = "keras_rtd.export.tensorflow_saved_model"
 
 
-def saved_model(preset, path):
+def saved_model(preset: str, path: Path) -> Path:
     """Export a preset as a SavedModel that needs no keras_rtd to serve.
 
     The graph holds the tokenizer; loading it takes `tensorflow` and `import

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-# Batches that are sorted by length together, before their order is drawn.
+# Batches that are sorted by length together, before they are shuffled.
 POOL = 64
 
 

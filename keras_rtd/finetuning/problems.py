@@ -26,11 +26,11 @@ class Problem:
     name: str
     main_metric: str
 
-    def arguments(self) -> dict:
+    def arguments(self) -> dict[str, Any]:
         """Arguments of the model's class, beside the preset."""
         raise NotImplementedError
 
-    def settings(self) -> dict:
+    def settings(self) -> dict[str, Any]:
         """What a continuation must not change, beside the run's settings."""
         return {}
 
@@ -97,6 +97,7 @@ class Glue(Problem):
             guesses = output.argmax(-1)
             if self.task.is_regression:
                 guesses = output[:, 0] * self.task.high
+            assert data.labels is not None  # No test file.
             found = glue.score(self.task, data.labels, guesses)
             suffix = split.removeprefix("dev")
             scores |= {name + suffix: value for name, value in found.items()}

@@ -4,17 +4,21 @@ import itertools
 import pathlib
 import signal
 import statistics
+from collections.abc import Callable
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
 import tqdm
 
 from keras_rtd.finetuning.batches import Batches
+from keras_rtd.finetuning.problems import Problem
 from keras_rtd.finetuning.profile import profile
 from keras_rtd.finetuning.settings import OLD
+from keras_rtd.finetuning.settings import FineTuneSettings
 from keras_rtd.finetuning.settings import flags
 from keras_rtd.finetuning.settings import resolve
-from keras_rtd.finetuning.table import markdown
 from keras_rtd.pretraining.run import run_safely
 from keras_rtd.pretraining.run_directory import RunDirectory
 from keras_rtd.training import Checkpoint
@@ -27,7 +31,13 @@ class Stopped(Exception):
     """The run was asked to stop, and has saved what it had."""
 
 
-def main(description, make_problem, task=None, defaults=None, argv=None):
+def main(
+    description: str,
+    make_problem: Callable[[FineTuneSettings], Problem],
+    task: type | None = None,
+    defaults: dict[str, Any] | Callable[..., dict[str, Any]] | None = None,
+    argv: Sequence[str] | None = None,
+) -> int:
     """A recipe's `main`: the command line, then the runs.
 
     Args:
@@ -54,7 +64,9 @@ def main(description, make_problem, task=None, defaults=None, argv=None):
     return run_safely(work)
 
 
-def finetune(settings, problem):
+def finetune(
+    settings: FineTuneSettings, problem: Problem
+) -> dict[str, Any] | None:
     """Fine-tune and score, once for each seed.
 
     An interrupted run goes on where its last checkpoint was; finished seeds
@@ -92,7 +104,10 @@ def finetune(settings, problem):
         if settings.run.profile:
             _profile(settings, problem, run)
             return None
-        results = {"task": problem.name, "metric": problem.main_metric}
+        results: dict[str, Any] = {
+            "task": problem.name,
+            "metric": problem.main_metric,
+        }
         first = settings.run.seed
         results["runs"] = [
             _one_seed(settings, problem, run, first + i, binding)
@@ -267,3 +282,26 @@ class _Progress(keras.callbacks.Callback):
     def show(self, score):
         """Write the last score beside the bar."""
         self._bar.set_postfix_str(f"held out {score:.1f}")
+
+
+def markdown(results):
+    """A Markdown table of medians and spreads.
+
+    Args:
+        results: list of dicts as `finetune` returns them.
+
+    Returns:
+        string, a row for each metric of each.
+    """
+    lines = [
+        "| task | metric | median | lowest | highest | runs |",
+        "|---|---|---|---|---|---|",
+    ]
+    for result in results:
+        for name, median in result["median"].items():
+            values = [run[name] for run in result["runs"]]
+            lines.append(
+                f"| {result['task']} | {name} | {median:.1f} | "
+                f"{min(values):.1f} | {max(values):.1f} | {len(values)} |"
+            )
+    return "\n".join(lines)

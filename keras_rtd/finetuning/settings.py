@@ -1,7 +1,9 @@
 """The settings of a fine-tuning, resolved once."""
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
+from typing import Self
 
 from keras_rtd.training.settings import DtypeSettings
 from keras_rtd.utils.setting import ConfigError
@@ -15,6 +17,7 @@ from keras_rtd.utils.settings import flags_of
 from keras_rtd.utils.settings import make_group
 from keras_rtd.utils.settings import read_file
 from keras_rtd.utils.settings import typed
+from keras_rtd.utils.types import Path
 
 
 @dataclasses.dataclass(frozen=True)
@@ -153,7 +156,7 @@ class FineTuneSettings:
     devices: DtypeSettings
     task: Any = None
 
-    def on_devices(self, stored=None):
+    def on_devices(self, stored: dict[str, Any] | None = None) -> Self:
         """These settings with a dtype in place of `"auto"`.
 
         Args:
@@ -162,7 +165,7 @@ class FineTuneSettings:
         dtype = (stored or {}).get("dtype")
         return dataclasses.replace(self, devices=self.devices.resolved(dtype))
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, dict[str, Any]]:
         """The settings by group, as `config.json` and `--config` hold them."""
         return {
             group: {k: as_json(v) for k, v in vars(part).items()}
@@ -170,7 +173,7 @@ class FineTuneSettings:
             if part is not None
         }
 
-    def binding(self):
+    def binding(self) -> dict[str, Any]:
         """What a continuation must not change: flat dict."""
         return {
             name: as_json(getattr(getattr(self, flag.group), name))
@@ -191,7 +194,12 @@ def flags(task=None):
     return flags_of(groups)
 
 
-def resolve(given=None, config_file=None, defaults=None, task=None):
+def resolve(
+    given: dict[str, Any] | None = None,
+    config_file: Path | None = None,
+    defaults: dict[str, Any] | Callable[..., dict[str, Any]] | None = None,
+    task: type | None = None,
+) -> FineTuneSettings:
     """The settings of a fine-tuning.
 
     Args:
@@ -225,4 +233,4 @@ def resolve(given=None, config_file=None, defaults=None, task=None):
 
 
 # What config.json of earlier versions held beside settings.
-OLD: dict = {"backend": lambda value, path: {}}
+OLD: dict[str, Any] = {"backend": lambda value, path: {}}

@@ -8,6 +8,7 @@ import hashlib
 import os
 import pathlib
 import statistics
+from typing import Any
 
 import numpy as np
 
@@ -18,9 +19,9 @@ from keras_rtd.finetuning.problems import Glue
 from keras_rtd.finetuning.problems import Squad
 from keras_rtd.finetuning.problems import Tagging
 from keras_rtd.finetuning.run import finetune
+from keras_rtd.finetuning.run import markdown
 from keras_rtd.finetuning.settings import flags
 from keras_rtd.finetuning.settings import resolve
-from keras_rtd.finetuning.table import markdown
 from keras_rtd.pretraining.run_directory import RunDirectory
 from keras_rtd.utils.targets import check_folder
 from keras_rtd.utils.targets import has_keys
@@ -75,7 +76,7 @@ def tagging(model, directory, run_dir, tasks=None, **settings):
         **settings: of `keras_rtd.finetuning.resolve`.
     """
 
-    def files(name) -> tuple[pathlib.Path, pathlib.Path]:
+    def files(name: str) -> tuple[pathlib.Path, pathlib.Path]:
         folders = [pathlib.Path(directory) / name]
         train, scored = TAGGING[name]
         return find_file(folders, train), find_file(folders, scored)
@@ -111,7 +112,7 @@ def squad(
         **settings: of `keras_rtd.finetuning.resolve`. `epochs` defaults to 2.
     """
 
-    def files(name) -> tuple[pathlib.Path, pathlib.Path]:
+    def files(name: str) -> tuple[pathlib.Path, pathlib.Path]:
         version = SQUAD[name]
         train = _only(directory, f"train-{version}*.json*")
         return train, _only(directory, f"dev-{version}*.json*")
@@ -198,7 +199,7 @@ def _run(suite, problems, model, directory, run_dir, settings, epochs):
         )
         for name in problems
     }
-    results = {
+    results: dict[str, Any] = {
         name: finetune(configs[name], make()) for name, make in problems.items()
     }
     table = markdown(list(results.values()))

@@ -1,32 +1,35 @@
 """Weights and tokenizers from and to the other projects' formats."""
 
 import functools
-import importlib
 
+from keras_rtd.interop import assembly as _assembly
 from keras_rtd.interop import google
 from keras_rtd.interop import huggingface
 from keras_rtd.interop import keras_hub
-from keras_rtd.models import foreign
+from keras_rtd.interop.convert import ModelPath as _ModelPath
+from keras_rtd.models import other_libraries as _other_libraries
+from keras_rtd.utils.public_names import listed
 
 __all__ = ["google", "huggingface", "keras_hub"]
 
+__dir__ = listed(__name__)
+
 
 def _load(name, path):
-    # On demand: `convert` is the command's module.
-    convert = importlib.import_module("keras_rtd.interop.convert")
-    return convert.Place(name, path).load()
+    return _ModelPath(name, path).load()
 
 
 def _pretrainer(name, path):
-    # On demand too.
     model, tokenizer = _load(name, path)
-    joining = importlib.import_module("keras_rtd.interop.parts")
-    pretrainer, fresh = joining.complete(model, tokenizer)
+    pretrainer, fresh = _assembly.complete(model, tokenizer)
     if fresh:
         print(f"note: {name}:{path}: initialised randomly: {', '.join(fresh)}")
     return pretrainer
 
 
 for _name in ("hf", "keras_hub", "google"):
-    foreign.LOADERS[_name] = functools.partial(_load, _name)
-    foreign.PRETRAINERS[_name] = functools.partial(_pretrainer, _name)
+    _other_libraries.register(
+        _name,
+        functools.partial(_load, _name),
+        functools.partial(_pretrainer, _name),
+    )

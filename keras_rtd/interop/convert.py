@@ -18,10 +18,10 @@ import warnings
 from typing import Any
 
 from keras_rtd import tokenizers
+from keras_rtd.interop import assembly
 from keras_rtd.interop import google
 from keras_rtd.interop import huggingface
 from keras_rtd.interop import keras_hub
-from keras_rtd.interop import parts
 from keras_rtd.interop import tokenizer_files
 from keras_rtd.models import ElectraMaskedLM
 from keras_rtd.models import ElectraPretrainer
@@ -61,7 +61,7 @@ class Preset:
     @staticmethod
     def save(model, path, tokenizer=None):
         """Write a preset; a tokenizer that the model has not, beside it."""
-        own = parts.tokenizer_of(model)
+        own = assembly.tokenizer_of(model)
         model.save_to_preset(str(path))
         if tokenizer is not None and own is None:
             tokenizer.save_to_preset(str(path))
@@ -87,7 +87,7 @@ LAYERS = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Place:
+class ModelPath:
     """A format and a path, written `FORMAT:PATH`."""
 
     format: str
@@ -115,13 +115,13 @@ class Place:
         folders = [self.path]
         if self.format == "hf":
             folders += [
-                os.path.join(self.path, part)
-                for part in (huggingface.DISCRIMINATOR, huggingface.GENERATOR)
+                os.path.join(self.path, name)
+                for name in (huggingface.DISCRIMINATOR, huggingface.GENERATOR)
             ]
         return folders
 
     def load(self, config=None, vocabulary=None):
-        """(model, tokenizer or `None`) of this place."""
+        """(model, tokenizer or `None`) of what is there."""
         if self.format == "google":
             model = google.load(self.path, config, vocabulary)
             return model, google.load_tokenizer(self.path, vocabulary)
@@ -129,11 +129,11 @@ class Place:
         tokenizer = tokenizer_files.tokenizer_of(vocabulary)
         if tokenizer is None:
             tokenizer = FORMATS[self.format].load_tokenizer(self.path)
-        return model, parts.tokenizer_of(model, tokenizer)
+        return model, assembly.tokenizer_of(model, tokenizer)
 
 
 def convert(source, target, config=None, vocabulary=None):
-    """Load from one place, save to another.
+    """Load from one path, save to another.
 
     Args:
         source: string, `FORMAT:PATH`.
@@ -145,10 +145,10 @@ def convert(source, target, config=None, vocabulary=None):
         list of (what, tensors, parameters, remark), the table's rows.
 
     Raises:
-        ValueError: a bad place, a source that is wrong or partial, or a
+        ValueError: no `FORMAT:PATH`, a source that is wrong or partial, or a
             target that is or contains the source, or files of others.
     """
-    source, target = Place.parse(source), Place.parse(target)
+    source, target = ModelPath.parse(source), ModelPath.parse(target)
     inputs = [*source.files(), config, vocabulary]
     for path in target.files():
         check_inputs(path, inputs)
@@ -162,13 +162,16 @@ def _rows(model, tokenizer, target):
         "generator" if isinstance(model, ElectraMaskedLM) else "discriminator"
     )
     rows = []
-    for part, variables in _parts(model, encoder).items():
+    for component, variables in _components(model, encoder).items():
         tensors = len(variables)
         size = sum(math.prod(v.shape) for v in variables)
         remark = "carried over"
-        if target.format == "keras_hub" and part not in (encoder, "embeddings"):
+        if target.format == "keras_hub" and component not in (
+            encoder,
+            "embeddings",
+        ):
             remark = "left out: KerasHub's encoder has no place for it"
-        rows.append((part, tensors, size, remark))
+        rows.append((component, tensors, size, remark))
     if tokenizer is None:
         rows.append(("tokenizer", 0, 0, "none found"))
     else:
@@ -183,7 +186,7 @@ def _rows(model, tokenizer, target):
     return rows
 
 
-def _parts(model, encoder):
+def _components(model, encoder):
     """Variables of a model by the names of its parts."""
     backbone = getattr(model, "backbone", model)
     found = {
@@ -205,10 +208,10 @@ def _steps(model):
 
 def table(rows):
     """The rows of `convert` as text."""
-    lines = [f"{'part':<18} {'tensors':>7} {'parameters':>12}"]
-    for part, tensors, size, remark in rows:
+    lines = [f"{'component':<18} {'tensors':>7} {'parameters':>12}"]
+    for component, tensors, size, remark in rows:
         count = f"{tensors:>7,} {size:>12,}" if tensors else " " * 20
-        lines.append(f"{part:<18} {count}  {remark}")
+        lines.append(f"{component:<18} {count}  {remark}")
     return "\n".join(lines)
 
 

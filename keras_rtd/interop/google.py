@@ -9,23 +9,28 @@ import glob
 import json
 import os
 import pathlib
+from collections.abc import Mapping
+from typing import Any
 
+import keras
 import numpy as np
 
+from keras_rtd.interop import assembly
 from keras_rtd.interop import google_config
-from keras_rtd.interop import parts
 from keras_rtd.interop import tokenizer_files
 from keras_rtd.interop import weights
 from keras_rtd.models import ElectraBackbone
 from keras_rtd.models import ElectraMaskedLM
 from keras_rtd.models import ElectraPretrainer
 from keras_rtd.models import ElectraReplacedTokenDetector
+from keras_rtd.models import ElectraTokenizer
 from keras_rtd.models.electra import conversion
 from keras_rtd.training import AdamW
 from keras_rtd.training import Muon
 from keras_rtd.utils.targets import Kind
 from keras_rtd.utils.targets import check_target
 from keras_rtd.utils.targets import has_keys
+from keras_rtd.utils.types import Path
 from keras_rtd.utils.writing import write_json
 
 STEP = "global_step"
@@ -33,7 +38,11 @@ SLOTS = ("adam_m", "adam_v")
 CONFIG_SUFFIX = ".hparams.json"
 
 
-def from_variables(config, variables, tokenizer=None):
+def from_variables(
+    config: dict[str, Any],
+    variables: Mapping[str, np.ndarray],
+    tokenizer: ElectraTokenizer | None = None,
+) -> ElectraPretrainer:
     """The `ElectraPretrainer` of the reference's options and variables.
 
     Args:
@@ -58,11 +67,11 @@ def from_variables(config, variables, tokenizer=None):
     )
 
 
-def to_variables(model):
+def to_variables(model: Any) -> dict[str, np.ndarray]:
     """Weights under the reference's names.
 
     Args:
-        model: `ElectraPretrainer`, or one of its parts.
+        model: `ElectraPretrainer`, or one of its components.
 
     Returns:
         dict of names to float32 arrays; the token table has exactly
@@ -71,7 +80,11 @@ def to_variables(model):
     return weights.read(model)
 
 
-def load(prefix, config=None, vocabulary=None):
+def load(
+    prefix: Path,
+    config: dict[str, Any] | Path | None = None,
+    vocabulary: Path | ElectraTokenizer | None = None,
+) -> keras.Model:
     """The model of a TensorFlow 1 checkpoint.
 
     Args:
@@ -108,7 +121,7 @@ def load(prefix, config=None, vocabulary=None):
         prefix, vocabulary, lowercase=options.get("do_lower_case", True)
     )
     where = f"The checkpoint {prefix}"
-    found = {weights.part_of(name) for name in variables}
+    found = {weights.component_of(name) for name in variables}
     has_generator = found & {"generator", "masked-token head"}
     if has_generator and found & {"discriminator", "detection head"}:
         return _pretrainer(options, variables, where, tokenizer)
@@ -128,14 +141,25 @@ def load(prefix, config=None, vocabulary=None):
     return model
 
 
-def load_tokenizer(prefix, vocabulary=None):
-    """The tokenizer of a checkpoint, or `None`; arguments as for `load`."""
+def load_tokenizer(
+    prefix: Path, vocabulary: Path | ElectraTokenizer | None = None
+) -> ElectraTokenizer | None:
+    """The tokenizer of a checkpoint, or `None`.
+
+    Args:
+        prefix, vocabulary: as for `load`.
+
+    Returns:
+        `ElectraTokenizer`, or `None` where there is no vocabulary.
+    """
     from keras_rtd.interop import tf_checkpoint
 
     return _tokenizer(tf_checkpoint.find(prefix), vocabulary)
 
 
-def save(model, path, tokenizer=None):
+def save(
+    model: Any, path: Path, tokenizer: ElectraTokenizer | None = None
+) -> None:
     """Write a checkpoint that google-research/electra can go on from.
 
     Beside the checkpoint come `checkpoint` (the state file that makes a
@@ -144,7 +168,7 @@ def save(model, path, tokenizer=None):
 
     Args:
         model: `ElectraPretrainer` (with Adam's moments and the step, if its
-            optimiser is ours), or one of its parts.
+            optimiser is ours), or one of its components.
         path: string. Path of the checkpoint, without suffix.
         tokenizer: `ElectraTokenizer` or `None` for the model's own.
 
@@ -154,9 +178,9 @@ def save(model, path, tokenizer=None):
     """
     from keras_rtd.interop import tf_checkpoint
 
-    variables = to_variables(model)
+    variables: dict[str, Any] = to_variables(model)
     path = pathlib.Path(path)
-    tokenizer = parts.tokenizer_of(model, tokenizer)
+    tokenizer = assembly.tokenizer_of(model, tokenizer)
     _check_targets(path, tokenizer)
     path.parent.mkdir(parents=True, exist_ok=True)
     if isinstance(model, ElectraPretrainer):

@@ -22,8 +22,8 @@ import keras
 import numpy as np
 from keras.activations import linear
 
+from keras_rtd.interop import assembly
 from keras_rtd.interop import huggingface_files
-from keras_rtd.interop import parts
 from keras_rtd.interop import tokenizer_files
 from keras_rtd.models import ElectraMaskedLM
 from keras_rtd.models import ElectraPretrainer
@@ -33,6 +33,8 @@ from keras_rtd.models import ElectraTokenClassifier
 from keras_rtd.models import RtdBackbone
 from keras_rtd.models import families
 from keras_rtd.models import stored_tensors
+from keras_rtd.tokenizers.base import Tokenizer
+from keras_rtd.utils.types import Path
 
 DISCRIMINATOR, GENERATOR = "discriminator", "generator"
 
@@ -48,7 +50,7 @@ CLASSIFIERS = ("text_classifier", "token_classifier")
 LABELS = ["ORIGINAL", "REPLACED"]
 
 
-def load(path):
+def load(path: Path) -> keras.Model:
     """The model of a directory.
 
     Args:
@@ -90,11 +92,14 @@ def load(path):
     return model
 
 
-def load_tokenizer(path):
-    """The tokenizer of a directory, or `None`.
+def load_tokenizer(path: Path) -> Tokenizer | None:
+    """The tokenizer of a directory.
 
     Args:
         path: string. A directory; `vocab.txt` alone suffices.
+
+    Returns:
+        `Tokenizer`, or `None` where there is none.
     """
     path = pathlib.Path(path)
     if (path / DISCRIMINATOR).is_dir():
@@ -102,7 +107,7 @@ def load_tokenizer(path):
     return huggingface_files.read_tokenizer(path)
 
 
-def save(model, path, tokenizer=None):
+def save(model: Any, path: Path, tokenizer: Tokenizer | None = None) -> None:
     """Write a directory that `transformers` loads.
 
     Args:
@@ -120,7 +125,7 @@ def save(model, path, tokenizer=None):
         ValueError: a model that `transformers` cannot hold, naming why; or a
             pretrainer without generator or detector.
     """
-    tokenizer = parts.tokenizer_of(model, tokenizer)
+    tokenizer = assembly.tokenizer_of(model, tokenizer)
     path = pathlib.Path(path)
     if isinstance(model, ElectraPretrainer):
         models = _parts_of(model)
@@ -246,7 +251,7 @@ def _load_pretrainer(path):
             f"(ElectraForPreTraining) and {GENERATOR}/ a masked language model "
             "(ElectraForMaskedLM)."
         )
-    pretrainer, _ = parts.join(detector, generator)
+    pretrainer, _ = assembly.join(detector, generator)
     return pretrainer
 
 

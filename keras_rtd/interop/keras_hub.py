@@ -11,17 +11,20 @@ and written as an identity, so that KerasHub's `pooled_output` is the tanh of
 
 import pathlib
 import warnings
+from typing import Any
 
 import keras_hub as hub
 import numpy as np
 
-from keras_rtd.interop import parts
+from keras_rtd.interop import assembly
 from keras_rtd.interop import weights
 from keras_rtd.keras_internals import encoder_block_layers
 from keras_rtd.models import ElectraBackbone
 from keras_rtd.models import ElectraTokenizer
 from keras_rtd.models.electra import conversion
+from keras_rtd.tokenizers.base import Tokenizer
 from keras_rtd.utils.targets import check_preset_target
+from keras_rtd.utils.types import Path
 
 # Ours -> KerasHub's. The rest of the names are the same.
 SIZES = (
@@ -44,7 +47,7 @@ SPECIAL = {
 }
 
 
-def load(path, dtype=None):
+def load(path: Path, dtype: Any = None) -> ElectraBackbone:
     """The encoder of a KerasHub preset, with equal outputs.
 
     Args:
@@ -80,7 +83,7 @@ def load(path, dtype=None):
     return ours
 
 
-def load_tokenizer(path):
+def load_tokenizer(path: Path) -> ElectraTokenizer | None:
     """The tokenizer of a KerasHub preset, or `None` where it has none.
 
     Args:
@@ -97,7 +100,7 @@ def load_tokenizer(path):
     return ElectraTokenizer.from_keras_hub(theirs)
 
 
-def save(model, path, tokenizer=None):
+def save(model: Any, path: Path, tokenizer: Tokenizer | None = None) -> None:
     """Write a preset that KerasHub loads without keras_rtd.
 
     Args:
@@ -112,7 +115,7 @@ def save(model, path, tokenizer=None):
     """
     weights.named_variables(model)
     ours = getattr(model, "backbone", model)
-    tokenizer = parts.tokenizer_of(model, tokenizer)
+    tokenizer = assembly.tokenizer_of(model, tokenizer)
     if ours.layer_norm_epsilon != 1e-12:
         raise ValueError(
             "KerasHub's ElectraBackbone has LayerNorm with epsilon 1e-12. "

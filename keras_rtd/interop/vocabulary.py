@@ -3,7 +3,7 @@
 import numpy as np
 from keras import ops
 
-from keras_rtd.interop import parts
+from keras_rtd.interop import assembly
 from keras_rtd.models import ElectraPreprocessor
 from keras_rtd.models.encoders import SHARED
 from keras_rtd.models.weight_copies import copy_own_weights
@@ -46,7 +46,7 @@ def change_vocabulary(pretrainer, tokenizer):
             "its vectors are whose. Load it with its vocabulary."
         )
     pieces, counts = old_pieces(old, tokenizer)
-    changed = parts.rebuild(
+    changed = assembly.rebuild(
         pretrainer,
         preprocessor=ElectraPreprocessor(
             tokenizer,

@@ -20,8 +20,8 @@ from keras_rtd.models.electra.conversion import add_layer
 from keras_rtd.models.encoders import SEPARATE
 from keras_rtd.models.stored_tensors import check_shapes
 
-# Scopes of the parts, as messages and tables call them.
-PARTS = {
+# Scopes of the components, as messages and tables call them.
+COMPONENTS = {
     "embeddings": f"{EMBEDDINGS}/",
     "discriminator": ("electra/embeddings_project/", "electra/encoder/"),
     "detection head": "discriminator_predictions/",
@@ -36,11 +36,11 @@ TOWERS = {
 }
 
 
-def part_of(name):
-    """The key of `PARTS` that a variable's name belongs to, or `None`."""
-    for part, scopes in PARTS.items():
+def component_of(name):
+    """The key of `COMPONENTS` that a variable's name belongs to, or `None`."""
+    for component, scopes in COMPONENTS.items():
         if name.startswith(scopes):
-            return part
+            return component
     return None
 
 

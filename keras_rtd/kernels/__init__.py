@@ -13,8 +13,11 @@ import keras
 
 from keras_rtd.kernels import base
 from keras_rtd.kernels.base import *  # noqa: F403
+from keras_rtd.utils.public_names import listed
 
 __all__ = base.__all__
+
+__dir__ = listed(__name__)
 
 if keras.config.backend() in ("jax", "tensorflow", "torch"):
     _module = importlib.import_module(f"{__name__}.{keras.config.backend()}")

@@ -2,12 +2,15 @@
 
 import contextlib
 import functools
+from collections.abc import Callable
+from typing import Any
 
 import keras
 from keras import ops
 
 from keras_rtd.kernels.vocabulary_axis import score_logits
 from keras_rtd.utils.hardware import has_gpu
+from keras_rtd.utils.types import Tensor
 
 __all__ = [
     "adamw",
@@ -20,6 +23,7 @@ __all__ = [
     "project",
     "recomputed",
     "score_vocabulary",
+    "segment_sum",
     "shares_traces",
     "tensor",
     "traced",
@@ -28,7 +32,7 @@ __all__ = [
 ]
 
 
-def project(x, kernel, bias=None):
+def project(x: Tensor, kernel: Tensor, bias: Tensor | None = None) -> Tensor:
     """x @ kernel + bias over the last axis.
 
     Args:
@@ -43,7 +47,7 @@ def project(x, kernel, bias=None):
     return product if bias is None else product + bias
 
 
-def gelu(x, approximate=False):
+def gelu(x: Tensor, approximate: bool = False) -> Tensor:
     """`keras.ops.gelu`.
 
     Args:
@@ -57,7 +61,9 @@ def gelu(x, approximate=False):
     return ops.gelu(x, approximate=approximate)
 
 
-def gelu_dense(x, dense, approximate=False):
+def gelu_dense(
+    x: Tensor, dense: keras.layers.Layer, approximate: bool = False
+) -> Tensor:
     """`dense(gelu(x))`; a backend may compute GELU again for the gradient.
 
     Args:
@@ -71,7 +77,9 @@ def gelu_dense(x, dense, approximate=False):
     return dense(gelu(x, approximate))
 
 
-def layer_norm(x, gamma, beta, epsilon):
+def layer_norm(
+    x: Tensor, gamma: Tensor, beta: Tensor, epsilon: float
+) -> Tensor:
     """LayerNorm over the last axis, with float32 statistics.
 
     Args:
@@ -87,7 +95,14 @@ def layer_norm(x, gamma, beta, epsilon):
     return ops.cast(y, x.dtype)
 
 
-def attend(query, key, value, bias, dropout=None, training=None):
+def attend(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    bias: Tensor,
+    dropout: keras.layers.Layer | None = None,
+    training: bool | None = None,
+) -> Tensor:
     """Scaled dot-product attention. The softmax is float32.
 
     Args:
@@ -106,7 +121,14 @@ def attend(query, key, value, bias, dropout=None, training=None):
     return plain_attention(query, key, value, bias, dropout, training)
 
 
-def plain_attention(query, key, value, bias, dropout=None, training=None):
+def plain_attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    bias: Tensor,
+    dropout: keras.layers.Layer | None = None,
+    training: bool | None = None,
+) -> Tensor:
     """`attend` as two products and a softmax between them."""
     scale = query.shape[-1] ** -0.5
     scores = ops.matmul(query * scale, ops.transpose(key, (0, 1, 3, 2)))
@@ -119,7 +141,7 @@ def plain_attention(query, key, value, bias, dropout=None, training=None):
 
 
 @functools.cache
-def warn_if_slow(reason):
+def warn_if_slow(reason: str) -> None:
     """Print once, on a GPU, why no fused attention kernel is used."""
     if has_gpu():
         print(
@@ -130,7 +152,7 @@ def warn_if_slow(reason):
         )
 
 
-def turn(x, cosine, sine):
+def turn(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
     """Turn each pair of numbers (i, i + head_dim / 2) by an angle, in float32.
 
     Args:
@@ -149,7 +171,7 @@ def turn(x, cosine, sine):
     return ops.cast(turned, x.dtype)
 
 
-def lookup(table, ids):
+def lookup(table: Tensor, ids: Tensor) -> Tensor:
     """Rows of a table, with a dense gradient.
 
     Args:
@@ -162,7 +184,9 @@ def lookup(table, ids):
     return ops.take(table, ids, axis=0)
 
 
-def score_vocabulary(x, table, bias, ids, uniform):
+def score_vocabulary(
+    x: Tensor, table: Tensor, bias: Tensor, ids: Tensor, uniform: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
     """All that a training step needs of the logits x @ table^T + bias.
 
     Backends do not keep float32 logits for the gradient where they can avoid
@@ -184,7 +208,21 @@ def score_vocabulary(x, table, bias, ids, uniform):
     return score_logits(logits, ids, uniform)[:3]
 
 
-def clip_by_global_norm(gradients, limit):
+def segment_sum(values: Tensor, ids: Tensor, segments: int) -> Tensor:
+    """Sums of the values of each segment.
+
+    Args:
+        values: (count,).
+        ids: int32 (count,), the segment of each value.
+        segments: int. Number of segments.
+
+    Returns:
+        (segments,) in the dtype of `values`.
+    """
+    return ops.segment_sum(values, ids, num_segments=segments)
+
+
+def clip_by_global_norm(gradients: list[Tensor], limit: float) -> list[Tensor]:
     """Scale all gradients down so that their joint norm is at most `limit`.
 
     Args:
@@ -203,7 +241,12 @@ def clip_by_global_norm(gradients, limit):
     return [g * scale for g in gradients]
 
 
-def adamw(optimizer, gradients, variables, learning_rate):
+def adamw(
+    optimizer: Any,
+    gradients: list[Tensor],
+    variables: list[keras.Variable],
+    learning_rate: Tensor,
+) -> None:
     """Apply one step of AdamW to all variables.
 
     Args:
@@ -216,7 +259,7 @@ def adamw(optimizer, gradients, variables, learning_rate):
         optimizer.update_step(gradient, variable, learning_rate)
 
 
-def recomputed(function):
+def recomputed(function: Callable[..., Any]) -> Callable[..., Any]:
     """`function`, keeping only its arguments for the gradient.
 
     For pure functions. `keras.RematScope` would sample dropout's numbers a
@@ -234,21 +277,21 @@ def recomputed(function):
     return function
 
 
-def traced(function):
+def traced(function: Callable[..., Any]) -> Callable[..., Any]:
     """`function`, a pure one of tensors, traced once for all of its calls."""
     return function
 
 
-def shares_traces():
+def shares_traces() -> bool:
     """Whether `traced` saves time now: in the tracing of a training step."""
     return False
 
 
-def tensor(value):
-    """A plain tensor of the backend, also of what a variable holds."""
+def tensor(value: Tensor) -> Tensor:
+    """A plain tensor of the backend; `value` may be a variable too."""
     return ops.convert_to_tensor(value)
 
 
-def training_scope():
+def training_scope() -> contextlib.AbstractContextManager[Any]:
     """A context manager in which kernels compute as a training step wants."""
     return contextlib.nullcontext()

@@ -9,11 +9,13 @@ times as long as the generator itself.
 import keras
 from keras import ops
 
+from keras_rtd.kernels.gather import gather_positions
+
 # Tokens of a block; token tables have a multiple of it as rows.
 BLOCK = 64
 # Logit of what cannot be: exp of it is 0.
 IMPOSSIBLE = -1e9
-# The largest float32 below 1: a draw must stay below the total.
+# The largest float32 below 1: a sample must stay below the total.
 BELOW_ONE = 1.0 - 2.0**-24
 
 
@@ -21,33 +23,33 @@ def score_logits(logits, ids, uniform):
     """As `base.score_vocabulary`, from float32 (rows, vocabulary) logits.
 
     Returns:
-        (nll, drawn, best, total): and the logarithm of the sum of exp(logits).
+        (nll, sampled, best, total): with the logarithm of the sum of exp.
     """
     blocks, top, peak, mass = _statistics(logits)
     total = peak + ops.log(ops.sum(mass, axis=-1))
     chosen = ops.take_along_axis(logits, ids[:, None], axis=-1)[:, 0]
     best = ops.argmax(top, axis=-1)
     inside = ops.argmax(_rows(blocks, best), axis=-1)
-    drawn = _draw(blocks, peak, mass, uniform)
-    return total - chosen, drawn, _as_index(best, inside), total
+    sampled = _sample(blocks, peak, mass, uniform)
+    return total - chosen, sampled, _as_index(best, inside), total
 
 
-def draw(logits, seed):
-    """One draw a row from softmax(logits), see `draw_at`.
+def sample(logits, seed):
+    """One sample a row from softmax(logits), see `sample_at`.
 
     Args:
         logits: float32 (rows, vocabulary).
         seed: `keras.random.SeedGenerator` or int.
     """
-    return draw_at(logits, uniform_pairs(ops.shape(logits)[0], seed))
+    return sample_at(logits, uniform_pairs(ops.shape(logits)[0], seed))
 
 
-def draw_at(logits, uniform):
-    """One draw a row from softmax(logits), from given random numbers.
+def sample_at(logits, uniform):
+    """One sample a row from softmax(logits), from given random numbers.
 
-    A block is drawn by its probability, then a token within it: each is the
+    A block is sampled by its probability, then a token within it: each is the
     first at which the cumulative sum passes a uniform number. What has
-    probability 0 is never drawn.
+    probability 0 is never sampled.
 
     Args:
         logits: float32 (rows, vocabulary).
@@ -57,11 +59,11 @@ def draw_at(logits, uniform):
         int32 (rows,).
     """
     blocks, _, peak, mass = _statistics(logits)
-    return _draw(blocks, peak, mass, uniform)
+    return _sample(blocks, peak, mass, uniform)
 
 
 def uniform_pairs(rows, seed):
-    """Two numbers a draw: one has too few bits for block and token."""
+    """Two numbers a sample: one has too few bits for block and token."""
     return keras.random.uniform((rows, 2), dtype="float32", seed=seed)
 
 
@@ -74,7 +76,7 @@ def _statistics(logits):
     return blocks, top, peak, mass
 
 
-def _draw(blocks, peak, mass, uniform):
+def _sample(blocks, peak, mass, uniform):
     chosen = first_above(mass, uniform[:, 0])
     inside = ops.exp(_rows(blocks, chosen) - peak[:, None])
     return _as_index(chosen, first_above(inside, uniform[:, 1]))
@@ -101,10 +103,8 @@ def _in_blocks(logits):
 
 def _rows(blocks, chosen):
     """The chosen block of every row: (rows, 64)."""
-    rows, number, _ = ops.shape(blocks)
-    starts = ops.arange(rows, dtype="int32") * number
-    flat = ops.reshape(ops.stop_gradient(blocks), (-1, BLOCK))
-    return ops.take(flat, starts + ops.cast(chosen, "int32"), axis=0)
+    blocks = ops.stop_gradient(blocks)
+    return gather_positions(blocks, chosen[:, None])[:, 0]
 
 
 def _as_index(block, inside):

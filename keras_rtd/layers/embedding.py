@@ -116,6 +116,9 @@ class ElectraEmbedding(keras.layers.Layer):
                     TruncatedNormal() if self.base() is None else "zeros"
                 ),
                 name=name,
+                # Gradients are summed in the dtype of what is looked up:
+                # thousands of one token would be lost in bfloat16.
+                autocast=False,
             )
 
         self.token_table = table(
@@ -181,13 +184,12 @@ class ElectraEmbedding(keras.layers.Layer):
         if self.num_segments:
             # A product with one-hot rows, because the gradient of a lookup in
             # a table of two rows is a serial sum.
-            segments = ops.one_hot(
-                segment_ids, self.num_segments, dtype=self.compute_dtype
-            )
-            x = x + ops.matmul(segments, tables.pop())
+            numbers = ops.arange(self.num_segments, dtype="int32")
+            segments = ops.equal(ops.expand_dims(segment_ids, -1), numbers)
+            x = x + ops.matmul(ops.cast(segments, x.dtype), tables.pop())
         if self.use_positions:
             x = x + self._positions(tables.pop(), token_ids, document_ids)
-        x = self.layer_norm(x)
+        x = self.layer_norm(ops.cast(x, self.compute_dtype))
         return self.dropout_layer(x, training=training) if drop else x
 
     def _positions(self, table, token_ids, document_ids):

@@ -5,27 +5,12 @@ from keras import ops
 
 from keras_rtd import kernels
 from keras_rtd.kernels import vocabulary_axis
+from keras_rtd.kernels.gather import gather_positions
 from keras_rtd.layers.basic import Dense
 from keras_rtd.layers.basic import LayerNormalization
 from keras_rtd.layers.embedding import padded_rows
 from keras_rtd.layers.initializers import GlorotUniform
 from keras_rtd.layers.initializers import TruncatedNormal
-
-
-def gather_positions(x, positions):
-    """Rows of `x` at `positions`.
-
-    Args:
-        x: (batch, length, ...).
-        positions: int32 (batch, count).
-
-    Returns:
-        (batch, count, ...).
-    """
-    shape = ops.shape(x)
-    flat = ops.reshape(x, (-1, *x.shape[2:]))
-    starts = ops.arange(shape[0], dtype="int32")[:, None] * shape[1]
-    return ops.take(flat, ops.cast(positions, "int32") + starts, axis=0)
 
 
 def input_scale(head, width):
@@ -165,10 +150,10 @@ class MaskedLMHead(keras.layers.Layer):
 
     def logits_of(self, features, ids):
         """The logits of one token a position: float32 (batch, count)."""
-        table, bias = self._table_and_bias()
-        rows = ops.cast(kernels.lookup(table, ids), "float32")
+        rows = kernels.lookup(self.embeddings.tables()[0], ids)
+        rows = ops.cast(ops.cast(rows, self.compute_dtype), "float32")
         products = ops.sum(ops.cast(features, "float32") * rows, axis=-1)
-        return products + ops.take(bias, ids, axis=0)
+        return products + ops.take(ops.cast(self.bias, "float32"), ids, axis=0)
 
     def score(self, features, ids, seed=None):
         """What a training step needs of the logits, without keeping them.
@@ -176,11 +161,11 @@ class MaskedLMHead(keras.layers.Layer):
         Args:
             features: what `features` returned.
             ids: int32 (batch, count), the original tokens.
-            seed: `keras.random.SeedGenerator` of the draw; `None` where the
-                draws are not wanted, which then are no draws.
+            seed: `keras.random.SeedGenerator`; `None` where no samples are
+                wanted, and what stands in their place means nothing.
 
         Returns:
-            (nll, drawn_ids, best_ids), each (batch, count); see
+            (nll, sampled_ids, best_ids), each (batch, count); see
             `kernels.score_vocabulary`.
         """
         shape = ops.shape(ids)
@@ -204,9 +189,9 @@ class MaskedLMHead(keras.layers.Layer):
         table = ops.cast(self.embeddings.tables()[0], self.compute_dtype)
         extra = padded_rows(self.vocabulary_size) - self.vocabulary_size
         bias = ops.cast(self.bias, "float32")
-        if extra:
-            padding = ops.full((extra,), vocabulary_axis.IMPOSSIBLE)
-            bias = ops.concatenate([bias, padding], axis=0)
+        bias = ops.pad(
+            bias, ((0, extra),), constant_values=vocabulary_axis.IMPOSSIBLE
+        )
         return table, bias
 
     def compute_output_spec(self, sequence_output, mask_positions):

@@ -12,9 +12,9 @@ CUT = 2.0
 
 @keras.saving.register_keras_serializable(package="keras_rtd")
 class TruncatedNormal(keras.initializers.Initializer):
-    """Normal numbers, those beyond two standard deviations drawn again.
+    """Normal numbers, those beyond two standard deviations sampled again.
 
-    Drawn by NumPy: one seed gives the same weights on every backend, and JAX
+    Sampled by NumPy: one seed gives the same weights on every backend, and JAX
     need not compile a program for each shape before the first step. Source:
     google-research/electra, model/modeling.py, `create_initializer`.
 
@@ -41,7 +41,7 @@ class TruncatedNormal(keras.initializers.Initializer):
 
 @keras.saving.register_keras_serializable(package="keras_rtd")
 class GlorotUniform(keras.initializers.Initializer):
-    """Keras's default for kernels, drawn by NumPy for the same reasons.
+    """Keras's default for kernels, sampled by NumPy for the same reasons.
 
     Args:
         seed: int or `None` for one from Keras's global seed.

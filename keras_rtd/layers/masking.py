@@ -1,7 +1,7 @@
 """Dynamic masking: which tokens the generator has to fill in.
 
 Written once as a function of an array namespace and of noise that the caller
-has drawn, so that the same lines run on NumPy (prepared data), inside tf.data
+has sampled, so that the same lines run on NumPy (prepared data), inside tf.data
 (`tf.experimental.numpy`) and on the device (`keras.ops`).
 """
 
@@ -9,7 +9,9 @@ import dataclasses
 
 import numpy as np
 
-# SpanBERT (Joshi et al. 2020, section 3.1) draws span lengths from Geo(0.2).
+from keras_rtd.utils.setting import check_int
+
+# SpanBERT (Joshi et al. 2020, section 3.1) samples span lengths from Geo(0.2).
 _SPAN_CONTINUES = 0.8
 
 
@@ -22,7 +24,7 @@ class MaskingOptions:
             `[SEP]` counted, that is chosen. Defaults to `0.15`.
         keep_rate: float in [0, 1), the probability that a chosen token stays
             as it is and is not replaced by `[MASK]`. Defaults to `0.15`.
-        with_replacement: bool. `True` draws positions as the reference does,
+        with_replacement: bool. `True` samples positions as the reference does,
             so that a position may occur twice in a row and then counts twice
             in the generator's loss. Defaults to `False`.
         whole_words: bool. `True` chooses all pieces of a word or none.
@@ -57,14 +59,10 @@ class MaskingOptions:
                 "`keep_rate` must be at least 0 and below 1. "
                 f"Received: keep_rate={self.keep_rate!r}"
             )
-        if not isinstance(self.max_ngram, int) or self.max_ngram < 1:
-            raise ValueError(
-                "`max_ngram` must be an integer of at least 1. "
-                f"Received: max_ngram={self.max_ngram!r}"
-            )
+        check_int("max_ngram", self.max_ngram, 1)
         if self.with_replacement and self.in_units:
             raise ValueError(
-                "`with_replacement` draws single tokens, and cannot be "
+                "`with_replacement` samples single tokens, and cannot be "
                 "combined with `whole_words` or `max_ngram` above 1."
             )
 
@@ -137,16 +135,16 @@ def mask_tokens(
 
     mask_here = noise[1] >= options.keep_rate
     if options.with_replacement:
-        positions, chosen = _draw_with_replacement(
+        positions, chosen = _sample_with_replacement(
             xp, candidate, noise[0][:, :slots], budget
         )
-        # Any of the draws of a position may replace it.
+        # Any of the samples of a position may mask it.
         hit = positions[:, :, None] == xp.arange(length, dtype="int32")
-        masking_draw = chosen & mask_here[:, :slots]
-        masked = xp.any(hit & masking_draw[:, :, None], axis=1)
+        masking = chosen & mask_here[:, :slots]
+        masked = xp.any(hit & masking[:, :, None], axis=1)
     else:
         if options.in_units:
-            order, taken = _draw_units(
+            order, taken = _sample_units(
                 xp, candidate, noise, budget, slots, options, word_start
             )
         else:
@@ -170,8 +168,8 @@ def mask_tokens(
     }
 
 
-def _draw_with_replacement(xp, candidate, noise, budget):
-    """(B, K) positions, drawn independently, and which of them count."""
+def _sample_with_replacement(xp, candidate, noise, budget):
+    """(B, K) positions, sampled independently, and which of them count."""
     # Stable by construction: candidates first, each part in text order.
     length = candidate.shape[-1]
     index = xp.arange(length, dtype="int32")
@@ -179,14 +177,14 @@ def _draw_with_replacement(xp, candidate, noise, budget):
         xp, xp.sort(xp.where(candidate, index, index + length), axis=-1)
     )
     count = _count(xp, candidate)[:, None]
-    drawn = _int(xp, noise * xp.array(count, dtype="float32"))
-    drawn = xp.maximum(xp.minimum(drawn, count - 1), xp.zeros_like(drawn))
-    positions = xp.take_along_axis(in_order, drawn, axis=1) % length
+    sampled = _int(xp, noise * xp.array(count, dtype="float32"))
+    sampled = xp.maximum(xp.minimum(sampled, count - 1), xp.zeros_like(sampled))
+    positions = xp.take_along_axis(in_order, sampled, axis=1) % length
     slot = xp.arange(noise.shape[-1], dtype="int32")
     return positions, (slot < budget) & (count > 0)
 
 
-def _draw_units(xp, candidate, noise, budget, slots, options, word_start):
+def _sample_units(xp, candidate, noise, budget, slots, options, word_start):
     """(B, L) all positions, chosen ones first, and (B, 1) how many are."""
     length = candidate.shape[-1]
     index = xp.arange(length, dtype="int32") + xp.zeros_like(
@@ -217,11 +215,11 @@ def _draw_units(xp, candidate, noise, budget, slots, options, word_start):
     size = _nth_position(xp, end, unit) - first + 1
 
     # Distinct integer keys keep a unit's tokens together in the order.
-    draw = _int(xp, xp.argsort(xp.argsort(noise[0], axis=-1), axis=-1))
-    draw = xp.take_along_axis(draw, unit, axis=1)
+    rank = _int(xp, xp.argsort(xp.argsort(noise[0], axis=-1), axis=-1))
+    rank = xp.take_along_axis(rank, unit, axis=1)
     eligible = candidate & (size <= slots)
-    draw = xp.where(eligible, draw, xp.full_like(draw, length))
-    order = _int(xp, xp.argsort(draw * length + index, axis=-1))
+    rank = xp.where(eligible, rank, xp.full_like(rank, length))
+    order = _int(xp, xp.argsort(rank * length + index, axis=-1))
 
     def in_order(x):
         return xp.take_along_axis(x, order, axis=1)

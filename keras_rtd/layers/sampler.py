@@ -1,4 +1,4 @@
-"""Draws the generator's replacements."""
+"""Samples the generator's replacements."""
 
 import math
 
@@ -9,10 +9,10 @@ from keras_rtd.kernels import vocabulary_axis
 
 
 def sample_replacements(logits, seed, disallowed_ids=None):
-    """Draw one token a position from softmax(logits).
+    """Sample one token a position from softmax(logits).
 
-    In float32: half precision draws from another distribution. No gradient
-    flows through the draw. The distribution is that of the reference's
+    In float32: half precision samples from another distribution. No gradient
+    flows through the sample. The distribution is that of the reference's
     Gumbel noise (google-research/electra, pretrain/pretrain_helpers.py,
     `sample_from_softmax`), which would need a random number for every logit.
 
@@ -20,7 +20,7 @@ def sample_replacements(logits, seed, disallowed_ids=None):
         logits: float32 (batch, count, vocabulary).
         seed: `keras.random.SeedGenerator` or int.
         disallowed_ids: int32 (batch, count) or `None`. With ids, these are
-            not drawn: 1000 is taken off their logits, as in the reference.
+            not sampled: 1000 is taken off their logits, as in the reference.
 
     Returns:
         int32 (batch, count).
@@ -32,16 +32,16 @@ def sample_replacements(logits, seed, disallowed_ids=None):
         )
     shape = ops.shape(logits)
     rows = ops.reshape(logits, (-1, shape[-1]))
-    return ops.reshape(vocabulary_axis.draw(rows, seed), shape[:-1])
+    return ops.reshape(vocabulary_axis.sample(rows, seed), shape[:-1])
 
 
 def sample_unigram(cumulative, shape, seed):
-    """Draw tokens from fixed word frequencies.
+    """Sample tokens from fixed word frequencies.
 
     Args:
         cumulative: float32 (vocabulary,), cumulative probabilities; the last
             is above every uniform number.
-        shape: shape of the draws.
+        shape: shape of the samples.
         seed: `keras.random.SeedGenerator` or int.
 
     Returns:

@@ -80,7 +80,7 @@ class _Body:
             keras.StatelessScope(state_mapping=mapping) as scope,
             # The gradient runs this outside of the layer's own scope.
             AutocastScope(self.template.compute_dtype),
-            replicas.folded(),
+            replicas.already_folded_in(),
         ):
             y = self.template.body(x, *shared, training=self.training)
         states = _random_states(self.template)

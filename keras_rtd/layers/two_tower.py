@@ -1,7 +1,11 @@
 """Electric's generator: two encoders that read in opposite directions."""
 
+from typing import Any
+
 import keras
 from keras import ops
+
+from keras_rtd.layers.heads import MaskedLMHead
 
 # The encoder of presets that do not name one.
 ENCODER = "keras_rtd>ElectraBackbone"
@@ -33,8 +37,12 @@ class ElectraTwoTowerGenerator(keras.layers.Layer):
     """
 
     def __init__(
-        self, embeddings=None, name="generator", encoder=ENCODER, **kwargs
-    ):
+        self,
+        embeddings: keras.layers.Layer | None = None,
+        name: str = "generator",
+        encoder: str = ENCODER,
+        **kwargs: Any,
+    ) -> None:
         kwargs.pop("direction", None)
         trainable = kwargs.pop("trainable", True)
         super().__init__(
@@ -67,28 +75,30 @@ class ElectraTwoTowerGenerator(keras.layers.Layer):
         self.built = True
 
     @property
-    def embeddings(self):
+    def embeddings(self) -> keras.layers.Layer:
         """The shared `ElectraEmbedding` layer."""
         return self.left_to_right.embeddings
 
-    def flops_per_token(self, sequence_length):
+    def flops_per_token(self, sequence_length: int) -> float:
         """FLOPs of a token in one of the two encoders."""
         return self.left_to_right.flops_per_token(sequence_length)
 
-    def make_masked_lm_head(self, width=None, name="masked_lm_head"):
+    def make_masked_lm_head(
+        self, width: int | None = None, name: str = "masked_lm_head"
+    ) -> MaskedLMHead:
         """A `MaskedLMHead`, by default for the joined vectors of both."""
         width = width or 2 * self.hidden_dim
         return self.left_to_right.make_masked_lm_head(width, name)
 
     @property
-    def muon_kernels(self):
+    def muon_kernels(self) -> list[keras.Variable]:
         """The variables that Muon moves."""
         return [
             *self.left_to_right.muon_kernels,
             *self.right_to_left.muon_kernels,
         ]
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
         left, right = (
             tower(inputs, training=training)["sequence_output"]
             for tower in (self.left_to_right, self.right_to_left)
@@ -97,7 +107,7 @@ class ElectraTwoTowerGenerator(keras.layers.Layer):
             [ops.roll(left, 1, axis=1), ops.roll(right, -1, axis=1)], axis=-1
         )
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = self.left_to_right.get_config()
         del config["direction"]
         return {**config, "name": self.name, "encoder": self.encoder}

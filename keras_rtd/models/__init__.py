@@ -20,6 +20,7 @@ from keras_rtd.models.token_classifier_preprocessor import (
     ElectraTokenClassifierPreprocessor,
 )
 from keras_rtd.tokenizers import ElectraTokenizer
+from keras_rtd.utils.public_names import listed
 
 __all__ = [
     "ElectraBackbone",
@@ -37,3 +38,5 @@ __all__ = [
     "ModernBertBackbone",
     "RtdBackbone",
 ]
+
+__dir__ = listed(__name__)

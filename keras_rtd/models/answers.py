@@ -1,5 +1,7 @@
 """The best answers of all windows of a question."""
 
+from typing import Any
+
 import numpy as np
 
 NO_TEXT = {"text": "", "start": 0, "end": 0}
@@ -27,7 +29,7 @@ def best_answers(
     Returns:
         list of dicts; see `ElectraQuestionAnswerer`.
     """
-    candidates: list[dict] = [{} for _ in contexts]
+    candidates: list[dict[str, Any]] = [{} for _ in contexts]
     nothing = np.full(len(contexts), np.inf)
     for row, window in enumerate(windows):
         found = candidates[window.example]

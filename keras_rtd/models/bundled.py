@@ -1,4 +1,4 @@
-"""The presets that the package brings.
+"""The families and presets that the package brings.
 
 A bundled preset is a KerasHub preset directory, some with weights, registered
 under its name, so that every `from_preset` of KerasHub finds it offline.
@@ -7,7 +7,15 @@ under its name, so that every `from_preset` of KerasHub finds it offline.
 import pathlib
 
 from keras_rtd.keras_internals import preset_utils
-from keras_rtd.models.bundled_families import BUNDLED
+from keras_rtd.models import families
+from keras_rtd.models.electra.backbone import ElectraBackbone
+from keras_rtd.models.modernbert.backbone import ModernBertBackbone
+
+# The registry's lines.
+BUNDLED = (
+    families.register(ElectraBackbone),
+    families.register(ModernBertBackbone),
+)
 
 DIRECTORY = pathlib.Path(__file__).parent / "presets"
 

@@ -1,5 +1,8 @@
 """What the encoders of all families share."""
 
+from typing import Any
+from typing import Self
+
 import keras
 import keras_hub
 
@@ -9,10 +12,13 @@ from keras_rtd.layers.embedding import ElectraEmbedding
 from keras_rtd.layers.initializers import GlorotUniform
 from keras_rtd.layers.local_attention import AttentionBias
 from keras_rtd.models.encoder_family import EncoderFamily
-from keras_rtd.models.family_type import FamilyType
+from keras_rtd.models.encoder_family import FamilyType
 from keras_rtd.models.preset_files import check_weights
-from keras_rtd.models.stored_dtype import store_plain_dtype
+from keras_rtd.models.preset_files import store_plain_dtype
 from keras_rtd.tokenizers.electra_tokenizer import ElectraTokenizer
+from keras_rtd.utils.setting import check_int
+from keras_rtd.utils.types import Path
+from keras_rtd.utils.types import Tensor
 from keras_rtd.utils.writing import SavesPreset
 
 FORMAT_VERSION = 1
@@ -94,29 +100,30 @@ class RtdBackbone(
 
     def __init__(
         self,
-        vocabulary_size,
-        num_layers,
-        num_heads,
-        hidden_dim,
-        embedding_dim,
-        intermediate_dim,
-        dropout=0.1,
-        max_sequence_length=512,
-        num_segments=2,
-        activation="gelu",
-        layer_norm_epsilon=1e-12,
-        kernel_stddev=0.02,
-        direction="bidirectional",
-        embeddings=None,
-        format_version=FORMAT_VERSION,
-        remat=False,
-        dtype=None,
-        **kwargs,
-    ):
+        vocabulary_size: int,
+        num_layers: int,
+        num_heads: int,
+        hidden_dim: int,
+        embedding_dim: int | None,
+        intermediate_dim: int,
+        dropout: float = 0.1,
+        max_sequence_length: int = 512,
+        num_segments: int = 2,
+        activation: str = "gelu",
+        layer_norm_epsilon: float = 1e-12,
+        kernel_stddev: float = 0.02,
+        direction: str = "bidirectional",
+        embeddings: keras.layers.Layer | None = None,
+        format_version: int = FORMAT_VERSION,
+        remat: bool = False,
+        dtype: Any = None,
+        **kwargs: Any,
+    ) -> None:
         embedding_dim = hidden_dim if embedding_dim is None else embedding_dim
         arguments = locals()
         for name in SIZES:
-            _check_size(name, arguments[name])
+            least = 0 if name == "num_segments" else 1
+            check_int(name, arguments[name], least)
         if hidden_dim % num_heads:
             raise ValueError(
                 "`hidden_dim` must be divisible by `num_heads`. Received: "
@@ -247,7 +254,9 @@ class RtdBackbone(
             x = self.final_norm(x)
         return {"sequence_output": x, "pooled_output": x[:, 0, :]}
 
-    def call(self, inputs, training=None, mask=None):
+    def call(
+        self, inputs: Any, training: bool | None = None, mask: Any = None
+    ) -> dict[str, Tensor]:
         # An input of the functional model is one of every SavedModel and task
         # too; documents share rows in pre-training only.
         if "document_ids" in inputs:
@@ -255,7 +264,9 @@ class RtdBackbone(
         return super().call(inputs, training=training, mask=mask)
 
     @classmethod
-    def from_preset(cls, preset, load_weights=True, **kwargs):
+    def from_preset(
+        cls, preset: str, load_weights: bool = True, **kwargs: Any
+    ) -> Self:
         """As `keras_hub.models.Backbone.from_preset`.
 
         Raises:
@@ -265,7 +276,9 @@ class RtdBackbone(
             check_weights(cls, preset)
         return super().from_preset(preset, load_weights, **kwargs)
 
-    def save_to_preset(self, preset_dir, max_shard_size=10):
+    def save_to_preset(
+        self, preset_dir: Path, max_shard_size: float = 10
+    ) -> None:
         """As `keras_hub.models.Backbone.save_to_preset`.
 
         A mixed dtype policy is written as float32, the dtype of its weights:
@@ -276,17 +289,17 @@ class RtdBackbone(
         store_plain_dtype(preset_dir)
 
     @property
-    def token_embedding(self):
+    def token_embedding(self) -> keras.layers.Layer:
         """The shared `ElectraEmbedding` layer."""
         return self.embeddings
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         config.update({name: getattr(self, name) for name in self.arguments()})
         return config
 
     @classmethod
-    def arguments(cls):
+    def arguments(cls) -> tuple[str, ...]:
         """Names of the arguments that the config holds."""
         return (*SIZES, *_OPTIONS, *cls.own_arguments)
 
@@ -299,13 +312,6 @@ _OPTIONS = (
     "direction",
     "format_version",
 )
-
-
-def _check_size(name, value):
-    least = 0 if name == "num_segments" else 1
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        kind = "an int of at least 0" if least == 0 else "a positive int"
-        raise ValueError(f"`{name}` must be {kind}. Received: {name}={value!r}")
 
 
 # KerasHub finds the tokenizer of a preset by this; see `FamilyType`.

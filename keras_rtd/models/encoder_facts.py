@@ -1,5 +1,8 @@
 """What follows from an encoder's sizes, with or without its weights."""
 
+from typing import Any
+from typing import Self
+
 from keras_rtd.layers.embedding import padded_rows
 
 
@@ -17,8 +20,6 @@ class EncoderFacts:
         use_bias: bool. Whether kernels and LayerNorms have biases.
         feed_forward_kernels: int. Kernels of a feed-forward layer, each
             `hidden_dim` times `intermediate_dim`.
-        in_papers_count: bool. Whether ELECTRA's paper's own count of FLOPs
-            (`models/electra/paper_flops.py`) is of these layers.
     """
 
     vocabulary_size: int
@@ -33,33 +34,32 @@ class EncoderFacts:
     uses_positions = True
     use_bias = True
     feed_forward_kernels = 2
-    in_papers_count = False
 
     @classmethod
-    def of(cls, config):
+    def of(cls, config: dict[str, Any]) -> Self:
         """The facts of an encoder with this config, without its weights."""
         facts = cls()
         vars(facts).update(config)
         return facts
 
     @property
-    def scale_input(self):
+    def scale_input(self) -> bool:
         """Whether each head scales its input."""
         return False
 
     @property
-    def norm_in_heads(self):
+    def norm_in_heads(self) -> bool:
         """Whether heads are ModernBERT's: dense -> gelu -> LayerNorm without
         bias -> logits."""
         return False
 
     @property
-    def uses_segments(self):
+    def uses_segments(self) -> bool:
         """Whether `segment_ids` change the outputs."""
         return self.num_segments > 0
 
     @classmethod
-    def inner_width(cls, intermediate_dim, kernels=2):
+    def inner_width(cls, intermediate_dim: int, kernels: int = 2) -> int:
         """`intermediate_dim` at which a feed-forward layer of this family has
         about as many weights and products as one of `kernels` kernels.
 
@@ -77,11 +77,11 @@ class EncoderFacts:
 
     # === Work ===
 
-    def keys_of_query(self, index, sequence_length):
+    def keys_of_query(self, index: int, sequence_length: int) -> int:
         """Positions for which layer `index` computes scores of a query."""
         return sequence_length
 
-    def flops_per_token(self, sequence_length):
+    def flops_per_token(self, sequence_length: int) -> float:
         """Multiply-adds, counted as two, of one token's forward pass.
 
         Matrix products only: lookups, norms and softmax are free.
@@ -101,13 +101,13 @@ class EncoderFacts:
         products += self._projection() + 2 * width * seen
         return 2.0 * products
 
-    def layer_products(self):
+    def layer_products(self) -> int:
         """Weights of a layer's kernels."""
         width = self.hidden_dim
         inner = self.feed_forward_kernels * width * self.intermediate_dim
         return 4 * width * width + inner
 
-    def activation_numbers(self, sequence_length):
+    def activation_numbers(self, sequence_length: int) -> float:
         """Numbers of one token that are kept for the backward pass.
 
         Of a layer: its input, query, key, value, their result, two sums before
@@ -124,7 +124,7 @@ class EncoderFacts:
         differs = self.embedding_dim != self.hidden_dim
         return self.embedding_dim * self.hidden_dim if differs else 0
 
-    def embedding_parameters(self):
+    def embedding_parameters(self) -> int:
         """Weights of the embedding, which two encoders may share."""
         rows = padded_rows(self.vocabulary_size) + self.num_segments
         if self.uses_positions:
@@ -132,14 +132,14 @@ class EncoderFacts:
         norm = 2 if self.use_bias else 1
         return (rows + norm) * self.embedding_dim
 
-    def encoder_parameters(self):
+    def encoder_parameters(self) -> int:
         """Weights of the encoder but for its embedding."""
         width, total = self.hidden_dim, self._projection()
         if total and self.use_bias:
             total += width
         return total + self.num_layers * self.layer_parameters()
 
-    def layer_parameters(self):
+    def layer_parameters(self) -> int:
         """Weights of a layer: its kernels, biases and two LayerNorms."""
         width = self.hidden_dim
         total = self.layer_products() + 2 * width

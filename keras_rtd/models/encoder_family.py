@@ -2,10 +2,34 @@
 
 from typing import Any
 
+import keras
+
 from keras_rtd.layers.heads import DetectionHead
 from keras_rtd.layers.heads import MaskedLMHead
 from keras_rtd.layers.prediction_head import PredictionHead
 from keras_rtd.models.encoder_facts import EncoderFacts
+from keras_rtd.utils.types import Tensor
+
+
+class FamilyType(type):
+    """Makes `RtdBackbone == ModernBertBackbone` true.
+
+    KerasHub finds the task, preprocessor or tokenizer of a preset by
+    `x.backbone_cls == the class in its config.json`, one class each. Ours take
+    every family: their `backbone_cls` is the abstract `RtdBackbone`. Two
+    families are never equal, nor is the abstract class where it stands on the
+    right: that is how KerasHub lists the subclasses of a class.
+    """
+
+    family: str | None
+
+    def __eq__(cls, other):
+        if cls.family is None and isinstance(other, FamilyType):
+            return True
+        return cls is other
+
+    def __hash__(cls):
+        return super().__hash__()
 
 
 class EncoderFamily(EncoderFacts):
@@ -36,7 +60,7 @@ class EncoderFamily(EncoderFacts):
     layer_norm_epsilon: float
     kernel_stddev: float
     dtype_policy: Any
-    trainable_variables: list
+    trainable_variables: list[Any]
 
     family: str | None = None
     facts_cls = EncoderFacts
@@ -44,7 +68,7 @@ class EncoderFamily(EncoderFacts):
     bundled_presets: dict[str, str] = {}
     exports_to: tuple[str, ...] = ()
     huggingface: Any = None
-    tensor_parallel: dict[str, tuple[tuple, tuple | None]] = {
+    tensor_parallel: dict[str, tuple[Any, Any]] = {
         **dict.fromkeys(
             ("query", "key", "value", "intermediate"),
             ((None, "model"), ("model",)),
@@ -54,7 +78,7 @@ class EncoderFamily(EncoderFacts):
         ),
     }
 
-    def make_layer(self, index, **arguments):
+    def make_layer(self, index: int, **arguments: Any) -> keras.layers.Layer:
         """The Transformer layer of this number, an `EncoderBlock`.
 
         Args:
@@ -63,33 +87,42 @@ class EncoderFamily(EncoderFacts):
         """
         raise NotImplementedError
 
-    def make_final_norm(self, dtype):
+    def make_final_norm(self, dtype: Any) -> keras.layers.Layer | None:
         """The layer after the last Transformer layer, or `None`."""
         return None
 
-    def make_shared_layers(self, dtype):
+    def make_shared_layers(self, dtype: Any) -> None:
         """Make the layers that `shared_tensors` needs beside
         `attention_bias`."""
 
-    def shared_tensors(self, padding_mask, document_ids=None, training=None):
+    def shared_tensors(
+        self,
+        padding_mask: Tensor,
+        document_ids: Tensor | None = None,
+        training: bool | None = None,
+    ) -> dict[str, Tensor]:
         """The tensors that the layers of one call share, by name."""
         return {"bias": self.attention_bias(padding_mask, document_ids)}
 
-    def shared_by_layer(self, index, shared):
+    def shared_by_layer(
+        self, index: int, shared: dict[str, Tensor]
+    ) -> tuple[Tensor, ...]:
         """The arguments of layer `index` after its input, of
         `shared_tensors`."""
         return (shared["bias"],)
 
-    def make_masked_lm_head(self, width=None, name="masked_lm_head"):
+    def make_masked_lm_head(
+        self, width: int | None = None, name: str = "masked_lm_head"
+    ) -> MaskedLMHead:
         """A built `MaskedLMHead` for vectors of `width`, by default the
         encoder's."""
         return MaskedLMHead.of(self, width, name)
 
-    def make_detection_head(self):
+    def make_detection_head(self) -> DetectionHead:
         """A built `DetectionHead` for this encoder."""
         return DetectionHead.of(self)
 
-    def make_prediction_head(self, dtype=None):
+    def make_prediction_head(self, dtype: Any = None) -> Any:
         """The layer before the last one of a task, or `None`.
 
         Args:
@@ -107,7 +140,7 @@ class EncoderFamily(EncoderFacts):
         )
 
     @property
-    def muon_kernels(self):
+    def muon_kernels(self) -> list[keras.Variable]:
         """The variables that Muon moves: trainable kernels of two axes."""
         return [
             variable

@@ -1,11 +1,13 @@
 """What the tasks for fine-tuning share."""
 
 import inspect
+from typing import Any
+from typing import Self
 
 import keras
 
 from keras_rtd.models import families
-from keras_rtd.models import foreign
+from keras_rtd.models import other_libraries
 from keras_rtd.models.bundled import DESCRIPTIONS
 from keras_rtd.models.encoder_backbone import RtdBackbone
 from keras_rtd.models.preprocessor import ElectraPreprocessor
@@ -35,12 +37,16 @@ class FineTuningTask(LabelledStep, TaskWeights):
 
     # === Training ===
 
-    def prepare(self, x, y=None, sample_weight=None):
+    def prepare(
+        self, x: Any, y: Any = None, sample_weight: Any = None
+    ) -> tuple[Any, Any, Any] | None:
         """Arrays of raw data, `(x, y, sample_weight)`, or `None` where
         KerasHub's own pipeline does it."""
         return None
 
-    def fit(self, x=None, y=None, **kwargs):
+    def fit(
+        self, x: Any = None, y: Any = None, **kwargs: Any
+    ) -> keras.callbacks.History:
         """As `keras.Model.fit`, on raw data or on prepared batches."""
         given = kwargs.pop("validation_data", None)
         if given is not None and not _is_prepared(given):
@@ -57,7 +63,13 @@ class FineTuningTask(LabelledStep, TaskWeights):
             self, x, y, sample_weight=weight, validation_data=given, **kwargs
         )
 
-    def evaluate(self, x=None, y=None, sample_weight=None, **kwargs):
+    def evaluate(
+        self,
+        x: Any = None,
+        y: Any = None,
+        sample_weight: Any = None,
+        **kwargs: Any,
+    ) -> Any:
         """As `keras.Model.evaluate`, on raw data or on prepared batches."""
         arrays = self._arrays(x, y, sample_weight)
         if arrays is None or kwargs.get("_use_cached_eval_dataset"):
@@ -65,24 +77,28 @@ class FineTuningTask(LabelledStep, TaskWeights):
         x, y, weight = arrays
         return keras.Model.evaluate(self, x, y, sample_weight=weight, **kwargs)
 
-    def predict(self, x=None, **kwargs):
+    def predict(self, x: Any = None, **kwargs: Any) -> Any:
         """As `keras.Model.predict`, on raw data or on prepared batches."""
         arrays = self._arrays(x)
         if arrays is None:
             return super().predict(x, **kwargs)
         return keras.Model.predict(self, arrays[0], **kwargs)
 
-    def train_on_batch(self, x, y=None, sample_weight=None, **kwargs):
+    def train_on_batch(
+        self, x: Any, y: Any = None, sample_weight: Any = None, **kwargs: Any
+    ) -> Any:
         """As `keras.Model.train_on_batch`, raw or prepared."""
         x, y, weight = self._batch(x, y, sample_weight)
         return keras.Model.train_on_batch(self, x, y, weight, **kwargs)
 
-    def test_on_batch(self, x, y=None, sample_weight=None, **kwargs):
+    def test_on_batch(
+        self, x: Any, y: Any = None, sample_weight: Any = None, **kwargs: Any
+    ) -> Any:
         """As `keras.Model.test_on_batch`, raw or prepared."""
         x, y, weight = self._batch(x, y, sample_weight)
         return keras.Model.test_on_batch(self, x, y, weight, **kwargs)
 
-    def predict_on_batch(self, x):
+    def predict_on_batch(self, x: Any) -> Any:
         """As `keras.Model.predict_on_batch`, raw or prepared."""
         return keras.Model.predict_on_batch(self, self._batch(x)[0])
 
@@ -103,8 +119,12 @@ class FineTuningTask(LabelledStep, TaskWeights):
 
     @classmethod
     def from_preset(
-        cls, preset, load_weights=True, sequence_length=None, **kwargs
-    ):
+        cls,
+        preset: str,
+        load_weights: bool = True,
+        sequence_length: int | None = None,
+        **kwargs: Any,
+    ) -> Self:
         """The task with the encoder of a preset or checkpoint.
 
         Args:
@@ -125,7 +145,7 @@ class FineTuningTask(LabelledStep, TaskWeights):
             ValueError: no such preset, or one without weights while
                 `load_weights` is `True`.
         """
-        loaded = foreign.load(preset)
+        loaded = other_libraries.load(preset)
         if loaded is not None:
             backbone, tokenizer = loaded
             if "preprocessor" not in kwargs:
@@ -196,7 +216,7 @@ class FineTuningTask(LabelledStep, TaskWeights):
             cls.check_new_head(preset, kwargs)
 
     @classmethod
-    def check_new_head(cls, preset, kwargs):
+    def check_new_head(cls, preset: str, kwargs: dict[str, Any]) -> None:
         """Raise where a head that the preset has not lacks an argument."""
 
 

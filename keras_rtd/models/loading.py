@@ -3,13 +3,14 @@
 import inspect
 import warnings
 from typing import Any
+from typing import Self
 from typing import Unpack
 
 import keras
 
 from keras_rtd import objectives
 from keras_rtd.models import families
-from keras_rtd.models import foreign
+from keras_rtd.models import other_libraries
 from keras_rtd.models.bundled import DESCRIPTIONS
 from keras_rtd.models.encoder_arguments import GENERATOR
 from keras_rtd.models.encoder_arguments import EncoderArguments
@@ -55,7 +56,7 @@ class PretrainerLoading:
         name: str | None = None,
         compile: bool = True,
         **arguments: Unpack[EncoderArguments],
-    ):
+    ) -> Self:
         """The pretrainer of a preset. What is `None` is the preset's.
 
         Args:
@@ -110,7 +111,7 @@ class PretrainerLoading:
             "name": name,
         }
         given = {k: v for k, v in given.items() if v is not None}
-        with foreign.as_preset(preset) as directory:
+        with other_libraries.as_preset(preset) as directory:
             return cls._from_directory(
                 directory,
                 load_weights,

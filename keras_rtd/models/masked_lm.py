@@ -1,5 +1,8 @@
 """The generator on its own."""
 
+from typing import Any
+from typing import Self
+
 import keras
 import keras_hub
 
@@ -28,10 +31,18 @@ class ElectraMaskedLM(SavesPreset, keras_hub.models.Task):
     ```
     """
 
+    preprocessor: Any
+
     backbone_cls = RtdBackbone
     preprocessor_cls = ElectraPreprocessor
 
-    def __init__(self, backbone, preprocessor=None, head=None, **kwargs):
+    def __init__(
+        self,
+        backbone: RtdBackbone,
+        preprocessor: ElectraPreprocessor | None = None,
+        head: keras.layers.Layer | None = None,
+        **kwargs: Any,
+    ) -> None:
         self.backbone = backbone
         self.preprocessor = preprocessor
         self.masked_lm_head = head or backbone.make_masked_lm_head()
@@ -46,7 +57,9 @@ class ElectraMaskedLM(SavesPreset, keras_hub.models.Task):
         )
 
     @classmethod
-    def from_preset(cls, preset, load_weights=True, **kwargs):
+    def from_preset(
+        cls, preset: str, load_weights: bool = True, **kwargs: Any
+    ) -> Self:
         """As KerasHub's; a pretrainer's preset gives its generator."""
         return from_pretrainer_preset(
             cls, preset, load_weights, "masked_lm", **kwargs

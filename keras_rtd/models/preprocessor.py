@@ -7,7 +7,9 @@ import keras_hub
 import numpy as np
 
 from keras_rtd.models.encoder_backbone import RtdBackbone
+from keras_rtd.tokenizers.base import Tokenizer
 from keras_rtd.tokenizers.electra_tokenizer import ElectraTokenizer
+from keras_rtd.utils.setting import check_int
 from keras_rtd.utils.writing import SavesPreset
 
 
@@ -40,11 +42,11 @@ class ElectraPreprocessor(SavesPreset, keras_hub.models.Preprocessor):
 
     def __init__(
         self,
-        tokenizer,
-        sequence_length=512,
-        truncate="round_robin",
-        **kwargs,
-    ):
+        tokenizer: Tokenizer,
+        sequence_length: int = 512,
+        truncate: str = "round_robin",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.tokenizer = tokenizer
         self.truncate = truncate
@@ -55,22 +57,18 @@ class ElectraPreprocessor(SavesPreset, keras_hub.models.Preprocessor):
         self.built = True
 
     @property
-    def sequence_length(self):
+    def sequence_length(self) -> int:
         """Length of the packed rows."""
         return self._sequence_length
 
     @sequence_length.setter
-    def sequence_length(self, value):
-        if isinstance(value, bool) or not isinstance(value, int) or value < 3:
-            raise ValueError(
-                "`sequence_length` must be an int of at least 3. "
-                f"Received: {value!r}"
-            )
+    def sequence_length(self, value: int) -> None:
+        check_int("sequence_length", value, 3)
         self._sequence_length = value
         self._packer = None
 
     @property
-    def packer(self):
+    def packer(self) -> keras.layers.Layer:
         """The `MultiSegmentPacker`, made when the vocabulary is there."""
         if self._packer is None:
             packer = keras_hub.layers.MultiSegmentPacker(
@@ -84,10 +82,10 @@ class ElectraPreprocessor(SavesPreset, keras_hub.models.Preprocessor):
             object.__setattr__(self, "_packer", packer)
         return self._packer
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: Any = None) -> None:
         self.built = True
 
-    def __call__(self, *args, **kwargs):
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         # KerasHub takes a tuple of two for data and labels; labels of a text
         # are no texts.
         if len(args) == 1 and type(args[0]) is tuple and len(args[0]) == 2:
@@ -95,7 +93,7 @@ class ElectraPreprocessor(SavesPreset, keras_hub.models.Preprocessor):
                 kwargs.setdefault("y", None)
         return super().__call__(*args, **kwargs)
 
-    def call(self, x, y=None, sample_weight=None):
+    def call(self, x: Any, y: Any = None, sample_weight: Any = None) -> Any:
         texts = x if isinstance(x, tuple) else (x,)
         token_ids, segment_ids = self.packer(
             tuple(self.tokenizer(text) for text in texts)
@@ -107,7 +105,7 @@ class ElectraPreprocessor(SavesPreset, keras_hub.models.Preprocessor):
         }
         return keras.utils.pack_x_y_sample_weight(features, y, sample_weight)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         config.update(
             {

@@ -1,5 +1,8 @@
 """Generator and discriminator, trained together."""
 
+from typing import Any
+from typing import Self
+
 import keras
 
 from keras_rtd import objectives
@@ -19,9 +22,12 @@ from keras_rtd.models.replaced_token_detector import (
 )
 from keras_rtd.models.task_weights import TaskWeights
 from keras_rtd.models.weight_copies import with_plain_embeddings
+from keras_rtd.tokenizers.base import Tokenizer
 from keras_rtd.training.batch import check_batch
 from keras_rtd.training.metrics import PretrainingMetrics
 from keras_rtd.utils.replicas import SeedGenerator
+from keras_rtd.utils.types import Batch
+from keras_rtd.utils.types import Tensor
 
 # Heads that a pretrainer without them has as `None`.
 HEADS = ("masked_lm_head", "detection_head", "encoder_lm_head")
@@ -92,21 +98,23 @@ class ElectraPretrainer(
     ```
     """
 
+    generator: Any
+
     backbone_cls = RtdBackbone
     preprocessor_cls = ElectraPreprocessor
 
     def __init__(
         self,
-        backbone,
-        generator=None,
-        preprocessor=None,
-        objective="electra",
-        objective_config=None,
-        optimizer_config=None,
-        embedding_sharing="shared",
-        seed=None,
-        **kwargs,
-    ):
+        backbone: RtdBackbone,
+        generator: keras.Model | keras.layers.Layer | None = None,
+        preprocessor: ElectraPreprocessor | None = None,
+        objective: str = "electra",
+        objective_config: dict[str, Any] | None = None,
+        optimizer_config: dict[str, Any] | None = None,
+        embedding_sharing: str = "shared",
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         chosen = objectives.get(objective, **(objective_config or {}))
         if preprocessor is not None and preprocessor.tokenizer is not None:
             chosen.set_tokenizer(preprocessor.tokenizer)
@@ -124,7 +132,7 @@ class ElectraPretrainer(
         for name, head in {**dict.fromkeys(HEADS), **heads}.items():
             setattr(self, name, head)
         if chosen.freezes_generator():
-            generator.trainable = False
+            self.generator.trainable = False
             self.masked_lm_head.trainable = False
         self.optimizer_config = dict(optimizer_config or {})
         self.seed = seed
@@ -143,25 +151,25 @@ class ElectraPretrainer(
             self.compile()
 
     @property
-    def discriminator(self):
+    def discriminator(self) -> RtdBackbone:
         """The encoder: all that is kept."""
         return self.backbone
 
     # Methods, not properties: saving looks at every attribute.
 
-    def replaced_token_detector(self):
+    def replaced_token_detector(self) -> ElectraReplacedTokenDetector:
         """The discriminator with its head, sharing these weights but for
         disentangled embeddings, which are added up.
 
         Raises:
             ValueError: an objective without a detector.
         """
-        encoder, head = self._networks("replaced_token_detector", "detector")
+        encoder, head = self._of_task("replaced_token_detector", "detector")
         return ElectraReplacedTokenDetector(
             with_plain_embeddings(encoder), self.preprocessor, head=head
         )
 
-    def masked_lm(self):
+    def masked_lm(self) -> ElectraMaskedLM:
         """The generator with its head, or without a generator the encoder
         with its own, sharing these weights.
 
@@ -169,10 +177,10 @@ class ElectraPretrainer(
             ValueError: an objective without a masked language model.
         """
         # Its embeddings have no base: those of a discriminator have one.
-        encoder, head = self._networks("masked_lm", "masked language model")
+        encoder, head = self._of_task("masked_lm", "masked language model")
         return ElectraMaskedLM(encoder, self.preprocessor, head=head)
 
-    def _networks(self, task, words):
+    def _of_task(self, task, words):
         """Encoder and head of one of the objective's `tasks`."""
         names = self.objective.tasks().get(task)
         if names is None:
@@ -182,27 +190,33 @@ class ElectraPretrainer(
         return tuple(getattr(self, name) for name in names)
 
     @property
-    def tokenizer(self):
+    def tokenizer(self) -> Tokenizer | None:
         """The preprocessor's tokenizer."""
         return self.preprocessor and self.preprocessor.tokenizer
 
     @property
-    def metrics(self):
+    def metrics(self) -> list[Any]:
         return [self.pretraining_metrics]
 
     # === Forward pass ===
 
-    def call(self, inputs, training=None):
+    def call(
+        self, inputs: Any, training: bool | None = None
+    ) -> dict[str, Tensor]:
         outputs = self.run_objective(check_batch(inputs), training=training)
         return self.objective.predictions(self, outputs)
 
-    def run_objective(self, batch, training=None):
+    def run_objective(
+        self, batch: Batch, training: bool | None = None
+    ) -> dict[str, Tensor]:
         """What the training step works with; see the objective's `forward`."""
         return self.objective.forward(
             self, batch, self.sampling_seed, self.step, training=training
         )
 
-    def generator_encode(self, batch, token_ids, training=None):
+    def generator_encode(
+        self, batch: Batch, token_ids: Tensor, training: bool | None = None
+    ) -> Tensor:
         """The generator's vectors for `token_ids`: (batch, length, width)."""
         encoded = self.generator(
             encoder_inputs(batch, token_ids), training=training
@@ -211,14 +225,16 @@ class ElectraPretrainer(
             encoded = encoded["sequence_output"]
         return encoded
 
-    def encode(self, batch, token_ids, training=None):
+    def encode(
+        self, batch: Batch, token_ids: Tensor, training: bool | None = None
+    ) -> Tensor:
         """The encoder's vectors for `token_ids`: (batch, length, width)."""
         inputs = encoder_inputs(batch, token_ids)
         return self.backbone(inputs, training=training)["sequence_output"]
 
     # === Saving ===
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         config.update(
             {
@@ -234,7 +250,7 @@ class ElectraPretrainer(
         return config
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> Self:
         config = dict(config)
         config["backbone"], config["generator"] = make_encoders(
             config["backbone"],

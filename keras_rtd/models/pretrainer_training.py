@@ -1,6 +1,8 @@
 """Training a pretrainer: keras.Model's methods, not a Task's."""
 
 import contextlib
+from collections.abc import Iterator
+from typing import Any
 
 import keras
 import numpy as np
@@ -23,12 +25,12 @@ class PretrainerTraining(BuiltWhenMade, TrainStep):
 
     def compile(
         self,
-        optimizer=None,
-        jit_compile=None,
-        accumulate_steps=1,
-        steps_per_execution=1,
-        **kwargs,
-    ):
+        optimizer: Any = None,
+        jit_compile: bool | str | None = None,
+        accumulate_steps: int = 1,
+        steps_per_execution: int = 1,
+        **kwargs: Any,
+    ) -> None:
         """Configure training.
 
         Args:
@@ -81,13 +83,13 @@ class PretrainerTraining(BuiltWhenMade, TrainStep):
         self.optimizer.build(self.trainable_variables)
 
     @property
-    def hidden_kernels(self):
+    def hidden_kernels(self) -> list[keras.Variable]:
         """The variables that Muon moves: the encoders say which."""
         encoders = (self.backbone, self.generator)
         return [v for e in encoders if e is not None for v in e.muon_kernels]
 
     @property
-    def generator_variables(self):
+    def generator_variables(self) -> list[keras.Variable]:
         """Trainable variables that only the generator has."""
         if self.generator is None:
             return []
@@ -96,19 +98,19 @@ class PretrainerTraining(BuiltWhenMade, TrainStep):
         own = own + self.masked_lm_head.trainable_variables
         return [v for v in own if id(v) not in shared]
 
-    def evaluate(self, *args, **kwargs):
+    def evaluate(self, *args: Any, **kwargs: Any) -> Any:
         """As `keras.Model.evaluate`, on the batches described above.
 
-        The generator draws with a fixed seed, so that evaluating twice gives
+        The generator samples with a fixed seed, so that evaluating twice gives
         the same figures, and training goes on as if it had not happened.
         """
-        with self.fixed_draws():
+        with self.fixed_samples():
             return keras.Model.evaluate(self, *args, **kwargs)
 
     @contextlib.contextmanager
-    def fixed_draws(self):
-        """The generator's draws start from a fixed seed inside, and go on
-        outside as if nothing had been drawn."""
+    def fixed_samples(self) -> Iterator[None]:
+        """The generator's samples start from a fixed seed inside, and go on
+        outside as if nothing had been sampled."""
         state = self.sampling_seed.state
         before = np.array(keras.ops.convert_to_numpy(state))
         state.assign(np.zeros_like(before))
@@ -117,7 +119,7 @@ class PretrainerTraining(BuiltWhenMade, TrainStep):
         finally:
             state.assign(before)
 
-    def averaged_weights(self):
+    def averaged_weights(self) -> contextlib.AbstractContextManager[Any]:
         """A context in which the model has the exponential moving averages of
         its weights, where the optimizer keeps them (`ema_momentum`).
 
@@ -125,7 +127,7 @@ class PretrainerTraining(BuiltWhenMade, TrainStep):
         """
         return averages.averaged_weights(self)
 
-    def skipped_steps(self):
+    def skipped_steps(self) -> int:
         """Training steps without an update, because a float16 gradient
         overflowed on some device: an int."""
         steps, updates = (
@@ -134,7 +136,7 @@ class PretrainerTraining(BuiltWhenMade, TrainStep):
         )
         return steps - updates
 
-    def set_unigram(self, probabilities):
+    def set_unigram(self, probabilities: np.ndarray) -> None:
         """Tell the corpus's word frequencies to the objective.
 
         Args:
@@ -147,7 +149,7 @@ class PretrainerTraining(BuiltWhenMade, TrainStep):
     test_on_batch = keras.Model.test_on_batch
     predict_on_batch = keras.Model.predict_on_batch
 
-    def fit(self, *args, **kwargs):
+    def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
         """As `keras.Model.fit`, on the batches described above.
 
         A `keras_rtd.training.Checkpoint` among the callbacks resumes: the

@@ -1,18 +1,26 @@
 """Answers to questions, as spans of a context."""
 
+from collections.abc import Sequence
+from typing import Any
+from typing import Self
+
 import keras
+import numpy as np
 from keras import ops
 
 from keras_rtd.keras_internals import SubclassedTask
 from keras_rtd.keras_internals import init_task
 from keras_rtd.layers.span_head import SpanHead
 from keras_rtd.models import answers
+from keras_rtd.models.encoder_backbone import RtdBackbone
 from keras_rtd.models.fine_tuning_task import FineTuningTask
+from keras_rtd.models.preprocessor import ElectraPreprocessor
 from keras_rtd.models.question_answerer_preprocessor import (
     ElectraQuestionAnswererPreprocessor,
 )
 from keras_rtd.models.question_answerer_preprocessor import check_questions
 from keras_rtd.training.fine_tuning_optimizer import make_fine_tuning_optimizer
+from keras_rtd.utils.types import Tensor
 
 NO_ANSWER_WEIGHT = 0.5
 ENCODER_INPUTS = ("token_ids", "segment_ids", "padding_mask")
@@ -59,14 +67,14 @@ class ElectraQuestionAnswerer(FineTuningTask, SubclassedTask):
 
     def __init__(
         self,
-        backbone,
-        preprocessor=None,
-        no_answer=False,
-        no_answer_threshold=0.5,
-        max_answer_length=30,
-        num_best=20,
-        **kwargs,
-    ):
+        backbone: RtdBackbone,
+        preprocessor: ElectraPreprocessor | None = None,
+        no_answer: bool = False,
+        no_answer_threshold: float = 0.5,
+        max_answer_length: int = 30,
+        num_best: int = 20,
+        **kwargs: Any,
+    ) -> None:
         compile = kwargs.pop("compile", True)
         init_task(self, **kwargs)
         self.backbone = backbone
@@ -87,7 +95,7 @@ class ElectraQuestionAnswerer(FineTuningTask, SubclassedTask):
         if compile:
             self.compile()
 
-    def compile(self, optimizer="auto", **kwargs):
+    def compile(self, optimizer: Any = "auto", **kwargs: Any) -> None:
         """As `keras.Model.compile`, without `loss`, which is the task's own.
 
         Args:
@@ -99,7 +107,7 @@ class ElectraQuestionAnswerer(FineTuningTask, SubclassedTask):
             optimizer = make_fine_tuning_optimizer(self)
         keras.Model.compile(self, optimizer=optimizer, **kwargs)
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
         encoded = self.backbone(
             {name: inputs[name] for name in ENCODER_INPUTS}, training=training
         )
@@ -116,8 +124,13 @@ class ElectraQuestionAnswerer(FineTuningTask, SubclassedTask):
         )
 
     def compute_loss(
-        self, x=None, y=None, y_pred=None, sample_weight=None, **kwargs
-    ):
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        **kwargs: Any,
+    ) -> Tensor:
         """Half the cross-entropies of start and end, and where there is a
         classifier, half its own."""
         loss = 0.0
@@ -139,7 +152,9 @@ class ElectraQuestionAnswerer(FineTuningTask, SubclassedTask):
             )
         return loss
 
-    def prepare(self, x, y=None, sample_weight=None):
+    def prepare(
+        self, x: Any, y: Any = None, sample_weight: Any = None
+    ) -> tuple[Any, Any, Any] | None:
         if sample_weight is not None:
             raise ValueError(
                 "Answering questions takes no `sample_weight`: every window "
@@ -149,7 +164,7 @@ class ElectraQuestionAnswerer(FineTuningTask, SubclassedTask):
             return self.preprocessor(x, y=None), None, None
         return *self.preprocessor(x, y=y), None
 
-    def predict(self, x=None, **kwargs):
+    def predict(self, x: Any = None, **kwargs: Any) -> Any:
         """Answers to questions; see the class. Prepared batches give what
         `SpanHead` returns."""
         if not isinstance(x, dict) or "token_ids" in x:
@@ -166,7 +181,12 @@ class ElectraQuestionAnswerer(FineTuningTask, SubclassedTask):
         outputs = super().predict(self.preprocessor.pack(windows), **kwargs)
         return self.decode(windows, outputs, contexts)
 
-    def decode(self, windows, outputs, contexts):
+    def decode(
+        self,
+        windows: Sequence[Any],
+        outputs: dict[str, np.ndarray],
+        contexts: Sequence[str],
+    ) -> list[dict[str, Any]]:
         """Answers, as `predict` gives them, of what the model gave for the
         preprocessor's windows."""
         return answers.best_answers(
@@ -179,7 +199,7 @@ class ElectraQuestionAnswerer(FineTuningTask, SubclassedTask):
         )
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> Self:
         return cls(
             **{
                 name: keras.layers.deserialize(value)
@@ -190,7 +210,7 @@ class ElectraQuestionAnswerer(FineTuningTask, SubclassedTask):
             }
         )
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         config.update(
             {

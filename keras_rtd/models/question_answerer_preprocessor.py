@@ -1,12 +1,14 @@
 """Questions and contexts in, windows of encoder inputs out."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 import numpy as np
 
 from keras_rtd.models.preprocessor import ElectraPreprocessor
+from keras_rtd.tokenizers.base import Tokenizer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,7 +26,7 @@ class Window:
     """
 
     example: int
-    token_ids: list
+    token_ids: list[int]
     passage_start: int
     starts: Any
     ends: Any
@@ -69,17 +71,17 @@ class ElectraQuestionAnswererPreprocessor(ElectraPreprocessor):
 
     def __init__(
         self,
-        tokenizer,
-        sequence_length=512,
-        question_length=64,
-        stride=128,
-        **kwargs,
-    ):
+        tokenizer: Tokenizer,
+        sequence_length: int = 512,
+        question_length: int = 64,
+        stride: int = 128,
+        **kwargs: Any,
+    ) -> None:
         self.question_length = question_length
         self.stride = stride
         super().__init__(tokenizer, sequence_length=sequence_length, **kwargs)
 
-    def call(self, x, y=None, sample_weight=None):
+    def call(self, x: Any, y: Any = None, sample_weight: Any = None) -> Any:
         questions, contexts = check_questions(x)
         windows = self.windows(questions, contexts)
         features = self.pack(windows)
@@ -108,9 +110,11 @@ class ElectraQuestionAnswererPreprocessor(ElectraPreprocessor):
         features["start_positions"] = labels["start_positions"]
         return features, labels
 
-    def windows(self, questions, contexts):
+    def windows(
+        self, questions: Sequence[str], contexts: Sequence[str]
+    ) -> list[Window]:
         """The `Window`s of all questions, in order."""
-        encoded: dict[str, tuple] = {}
+        encoded: dict[str, Any] = {}
         found = []
         ids = self.tokenizer.encode_batch(questions)
         for number, (question, context) in enumerate(zip(ids, contexts)):
@@ -152,7 +156,7 @@ class ElectraQuestionAnswererPreprocessor(ElectraPreprocessor):
                 best[part] == index,
             )
 
-    def pack(self, windows):
+    def pack(self, windows: Sequence[Window]) -> dict[str, np.ndarray]:
         """The features of `Window`s, padded to `sequence_length`."""
         shape = len(windows), self.sequence_length
         ids = np.full(shape, self.tokenizer.pad_token_id, np.int32)
@@ -169,7 +173,7 @@ class ElectraQuestionAnswererPreprocessor(ElectraPreprocessor):
             "padding_mask": mask,
         }
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "question_length": self.question_length,

@@ -1,5 +1,8 @@
 """The discriminator with its head."""
 
+from typing import Any
+from typing import Self
+
 import keras
 import keras_hub
 
@@ -32,10 +35,18 @@ class ElectraReplacedTokenDetector(SavesPreset, keras_hub.models.Task):
     ```
     """
 
+    preprocessor: Any
+
     backbone_cls = RtdBackbone
     preprocessor_cls = ElectraPreprocessor
 
-    def __init__(self, backbone, preprocessor=None, head=None, **kwargs):
+    def __init__(
+        self,
+        backbone: RtdBackbone,
+        preprocessor: ElectraPreprocessor | None = None,
+        head: keras.layers.Layer | None = None,
+        **kwargs: Any,
+    ) -> None:
         self.backbone = backbone
         self.preprocessor = preprocessor
         self.detection_head = head or backbone.make_detection_head()
@@ -47,7 +58,9 @@ class ElectraReplacedTokenDetector(SavesPreset, keras_hub.models.Task):
         )
 
     @classmethod
-    def from_preset(cls, preset, load_weights=True, **kwargs):
+    def from_preset(
+        cls, preset: str, load_weights: bool = True, **kwargs: Any
+    ) -> Self:
         """As KerasHub's; a pretrainer's preset gives its discriminator."""
         return from_pretrainer_preset(
             cls, preset, load_weights, "replaced_token_detector", **kwargs

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 
 from keras_rtd.keras_internals import flat_layers
+from keras_rtd.utils.types import Path
 from keras_rtd.utils.writing import SavesPreset
 
 
@@ -16,14 +17,15 @@ class TaskWeights(SavesPreset):
     """
 
     backbone: Any
+    preprocessor: Any
 
-    def save_task_weights(self, filepath):
+    def save_task_weights(self, filepath: Path) -> None:
         """As `keras_hub.models.Task.save_task_weights`."""
         keras.saving.save_weights(
             self, filepath, objects_to_skip=self._not_of_the_task()
         )
 
-    def load_task_weights(self, filepath):
+    def load_task_weights(self, filepath: Path) -> None:
         """As `keras_hub.models.Task.load_task_weights`."""
         keras.saving.load_weights(
             self, filepath, objects_to_skip=self._not_of_the_task()

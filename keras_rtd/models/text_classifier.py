@@ -1,5 +1,8 @@
 """Classes or a number for one or two texts."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 import keras_hub
 import numpy as np
@@ -8,7 +11,9 @@ from keras_rtd.layers.basic import Dropout
 from keras_rtd.layers.heads import MeanPooling
 from keras_rtd.layers.initializers import GlorotUniform
 from keras_rtd.models import classes
+from keras_rtd.models.encoder_backbone import RtdBackbone
 from keras_rtd.models.fine_tuning_task import FineTuningTask
+from keras_rtd.models.preprocessor import ElectraPreprocessor
 from keras_rtd.training.fine_tuning_optimizer import make_fine_tuning_optimizer
 
 # What a text's vector is.
@@ -56,15 +61,15 @@ class ElectraTextClassifier(FineTuningTask, keras_hub.models.TextClassifier):
 
     def __init__(
         self,
-        backbone,
-        num_classes=None,
-        preprocessor=None,
-        class_names=None,
-        activation=None,
-        dropout=0.1,
-        pooling="cls",
-        **kwargs,
-    ):
+        backbone: RtdBackbone,
+        num_classes: int | None = None,
+        preprocessor: ElectraPreprocessor | None = None,
+        class_names: Sequence[str] | None = None,
+        activation: Any = None,
+        dropout: float = 0.1,
+        pooling: str = "cls",
+        **kwargs: Any,
+    ) -> None:
         num_classes, class_names = classes.check_classes(
             num_classes, class_names
         )
@@ -104,8 +109,13 @@ class ElectraTextClassifier(FineTuningTask, keras_hub.models.TextClassifier):
         super().__init__(inputs=backbone.input, outputs=outputs, **kwargs)
 
     def compile(
-        self, optimizer="auto", loss="auto", *, metrics="auto", **kwargs
-    ):
+        self,
+        optimizer: Any = "auto",
+        loss: Any = "auto",
+        *,
+        metrics: Any = "auto",
+        **kwargs: Any,
+    ) -> None:
         """As `keras.Model.compile`.
 
         Args:
@@ -125,7 +135,9 @@ class ElectraTextClassifier(FineTuningTask, keras_hub.models.TextClassifier):
             metrics = []
         super().compile(optimizer, loss, metrics=metrics, **kwargs)
 
-    def prepare(self, x, y=None, sample_weight=None):
+    def prepare(
+        self, x: Any, y: Any = None, sample_weight: Any = None
+    ) -> tuple[Any, Any, Any] | None:
         # All at once, so that `fit` can shuffle, which KerasHub's does not.
         parts = x if isinstance(x, tuple) else (x,)
         if not all(isinstance(p, list | np.ndarray) for p in parts):
@@ -142,10 +154,10 @@ class ElectraTextClassifier(FineTuningTask, keras_hub.models.TextClassifier):
         return features, y, sample_weight
 
     @classmethod
-    def check_new_head(cls, preset, kwargs):
+    def check_new_head(cls, preset: str, kwargs: dict[str, Any]) -> None:
         classes.check_new_head(cls, preset, kwargs)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         config.update(
             {

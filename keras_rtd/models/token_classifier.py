@@ -1,6 +1,8 @@
 """A class for each word."""
 
 import re
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import keras_hub
@@ -9,7 +11,9 @@ import numpy as np
 from keras_rtd.layers.basic import Dropout
 from keras_rtd.layers.initializers import GlorotUniform
 from keras_rtd.models import classes
+from keras_rtd.models.encoder_backbone import RtdBackbone
 from keras_rtd.models.fine_tuning_task import FineTuningTask
+from keras_rtd.models.preprocessor import ElectraPreprocessor
 from keras_rtd.models.token_classifier_preprocessor import (
     ElectraTokenClassifierPreprocessor,
 )
@@ -59,13 +63,13 @@ class ElectraTokenClassifier(FineTuningTask, keras_hub.models.Task):
 
     def __init__(
         self,
-        backbone,
-        num_classes=None,
-        preprocessor=None,
-        class_names=None,
-        dropout=0.1,
-        **kwargs,
-    ):
+        backbone: RtdBackbone,
+        num_classes: int | None = None,
+        preprocessor: ElectraPreprocessor | None = None,
+        class_names: Sequence[str] | None = None,
+        dropout: float = 0.1,
+        **kwargs: Any,
+    ) -> None:
         num_classes, class_names = classes.check_classes(
             num_classes, class_names
         )
@@ -90,7 +94,9 @@ class ElectraTokenClassifier(FineTuningTask, keras_hub.models.Task):
         self.dropout = dropout
         super().__init__(inputs=backbone.input, outputs=outputs, **kwargs)
 
-    def compile(self, optimizer="auto", loss="auto", **kwargs):
+    def compile(
+        self, optimizer: Any = "auto", loss: Any = "auto", **kwargs: Any
+    ) -> None:
         """As `keras.Model.compile`.
 
         Args:
@@ -112,7 +118,9 @@ class ElectraTokenClassifier(FineTuningTask, keras_hub.models.Task):
         )
         super().compile(optimizer=optimizer, loss=loss, **kwargs)
 
-    def prepare(self, x, y=None, sample_weight=None):
+    def prepare(
+        self, x: Any, y: Any = None, sample_weight: Any = None
+    ) -> tuple[Any, Any, Any] | None:
         if y is None:
             return self.preprocessor(x, y=None), None, None
         y = [list(map(self._class, tags)) for tags in y]
@@ -131,7 +139,7 @@ class ElectraTokenClassifier(FineTuningTask, keras_hub.models.Task):
             )
         return tag
 
-    def predict(self, x=None, **kwargs):
+    def predict(self, x: Any = None, **kwargs: Any) -> Any:
         """Classes of words; see the class."""
         if not isinstance(x, list | tuple):
             return super().predict(x, **kwargs)
@@ -163,7 +171,9 @@ class ElectraTokenClassifier(FineTuningTask, keras_hub.models.Task):
                 ]
         return found
 
-    def entities(self, texts, **kwargs):
+    def entities(
+        self, texts: Sequence[str], **kwargs: Any
+    ) -> list[list[dict[str, Any]]]:
         """The chunks of running text, by BIO or BIOES class names.
 
         Args:
@@ -186,7 +196,7 @@ class ElectraTokenClassifier(FineTuningTask, keras_hub.models.Task):
             for text, (places, _), values in zip(texts, split, logits)
         ]
 
-    def check_tags(self):
+    def check_tags(self) -> None:
         """Raise `ValueError` unless the class names are BIO or BIOES tags."""
         strange = [name for name in self.class_names if not is_tag(name)]
         if strange:
@@ -195,12 +205,14 @@ class ElectraTokenClassifier(FineTuningTask, keras_hub.models.Task):
                 f"has: {strange}"
             )
 
-    def split(self, text):
+    def split(self, text: str) -> tuple[list[tuple[int, int]], list[str]]:
         """Places (start, end) of a text's words, and the words: two lists."""
         places = [match.span() for match in _WORD.finditer(text)]
         return places, [text[start:end] for start, end in places]
 
-    def decode(self, text, places, logits):
+    def decode(
+        self, text: str, places: Sequence[tuple[int, int]], logits: np.ndarray
+    ) -> list[dict[str, Any]]:
         """One text's entities, of the float (words, num_classes) logits of
         the words that `split` gave."""
         if not places:
@@ -223,10 +235,10 @@ class ElectraTokenClassifier(FineTuningTask, keras_hub.models.Task):
         return found
 
     @classmethod
-    def check_new_head(cls, preset, kwargs):
+    def check_new_head(cls, preset: str, kwargs: dict[str, Any]) -> None:
         classes.check_new_head(cls, preset, kwargs)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         config.update(
             {

@@ -1,11 +1,14 @@
 """Words in, encoder inputs and the place of each word out."""
 
 import dataclasses
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
 
 from keras_rtd.models.preprocessor import ElectraPreprocessor
+from keras_rtd.tokenizers.base import Tokenizer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,8 +25,8 @@ class WordRow:
 
     sentence: int
     first_word: int
-    token_ids: list
-    word_starts: list
+    token_ids: list[int]
+    word_starts: list[int]
 
 
 @keras.saving.register_keras_serializable(package="keras_rtd")
@@ -48,10 +51,12 @@ class ElectraTokenClassifierPreprocessor(ElectraPreprocessor):
         token, where the weight is 1.
     """
 
-    def __init__(self, tokenizer, sequence_length=128, **kwargs):
+    def __init__(
+        self, tokenizer: Tokenizer, sequence_length: int = 128, **kwargs: Any
+    ) -> None:
         super().__init__(tokenizer, sequence_length=sequence_length, **kwargs)
 
-    def call(self, x, y=None, sample_weight=None):
+    def call(self, x: Any, y: Any = None, sample_weight: Any = None) -> Any:
         check_words(x)
         if sample_weight is not None:
             raise ValueError(
@@ -76,17 +81,17 @@ class ElectraTokenClassifierPreprocessor(ElectraPreprocessor):
             weights[number, starts] = 1.0
         return features, labels, weights
 
-    def rows(self, sentences):
+    def rows(self, sentences: Sequence[Sequence[str]]) -> list[WordRow]:
         """The `WordRow`s of sentences, in order; empty ones have none."""
         room = self.sequence_length - 2
-        unknown = [self.tokenizer.unk_token_id]
+        unknown: list[Any] = [self.tokenizer.unk_token_id]
         found = []
         for number, words in enumerate(sentences):
             row = None
             pieces = self.tokenizer.encode_batch(words)
-            for index, ids in enumerate(pieces):
+            for index, piece in enumerate(pieces):
                 # A word of nothing but what the normaliser drops.
-                ids = ids[:room].tolist() or unknown
+                ids = piece[:room].tolist() or unknown
                 if row is None or len(row.token_ids) + len(ids) > room:
                     row = WordRow(number, index, [], [])
                     found.append(row)
@@ -94,7 +99,7 @@ class ElectraTokenClassifierPreprocessor(ElectraPreprocessor):
                 row.token_ids.extend(ids)
         return found
 
-    def pack(self, rows):
+    def pack(self, rows: Sequence[WordRow]) -> dict[str, np.ndarray]:
         """The features of `WordRow`s: [CLS] tokens [SEP], padded."""
         shape = len(rows), self.sequence_length
         ids = np.full(shape, self.tokenizer.pad_token_id, np.int32)

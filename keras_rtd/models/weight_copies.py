@@ -59,7 +59,7 @@ def copy_common_weights(source, target):
     """Weights of what two pretrainers share that differ in objective or in
     the sharing of embeddings.
 
-    Warns of networks of `target` that stay randomly initialised.
+    Warns of models of `target` that stay randomly initialised.
     """
     generators = [m.generator or m.backbone for m in (source, target)]
     copy_embeddings(*(g.embeddings for g in generators))
@@ -73,6 +73,6 @@ def copy_common_weights(source, target):
         warnings.warn(
             f"The preset was trained with the objective "
             f"{source.objective.name!r}: for {target.objective.name!r} these "
-            f"networks start from fresh weights: {', '.join(fresh)}.",
+            f"models start from fresh weights: {', '.join(fresh)}.",
             stacklevel=4,
         )

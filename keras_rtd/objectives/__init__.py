@@ -22,6 +22,7 @@ from keras_rtd.objectives.term_metrics import DetectionMetrics
 from keras_rtd.objectives.term_metrics import MeanLoss
 from keras_rtd.objectives.term_metrics import PredictionMetrics
 from keras_rtd.objectives.term_metrics import ReplacedRate
+from keras_rtd.utils.public_names import listed
 
 __all__ = [
     "OBJECTIVES",
@@ -47,3 +48,5 @@ __all__ = [
     "option_names",
     "register",
 ]
+
+__dir__ = listed(__name__)

@@ -4,11 +4,15 @@ import dataclasses
 from typing import Any
 from typing import ClassVar
 
+import numpy as np
 from keras import ops
 
 from keras_rtd.objectives.losses import mean
+from keras_rtd.tokenizers.base import Tokenizer
 from keras_rtd.utils import replicas
 from keras_rtd.utils.setting import check_settings
+from keras_rtd.utils.types import Batch
+from keras_rtd.utils.types import Tensor
 
 # Outputs of `forward` that a pretrainer returns as they are.
 OUTPUTS = (
@@ -46,7 +50,7 @@ class Objective:
     def __post_init__(self):
         check_settings(self)
 
-    # === Networks ===
+    # === Models ===
 
     @classmethod
     def generator_class(cls, encoder_class: type) -> type | None:
@@ -62,7 +66,7 @@ class Objective:
         """Whether the generator only samples, and does not learn."""
         return False
 
-    def make_heads(self, backbone, generator) -> dict[str, Any]:
+    def make_heads(self, backbone: Any, generator: Any) -> dict[str, Any]:
         """The heads, built, with randomly initialised weights.
 
         Args:
@@ -89,7 +93,11 @@ class Objective:
         return "replaced_token_detector" in self.tasks()
 
     def flops_per_token(
-        self, model, sequence_length, num_predictions, given_samples=False
+        self,
+        model: Any,
+        sequence_length: int,
+        num_predictions: int,
+        given_samples: bool = False,
     ) -> float:
         """FLOPs of one token of a training step, backward = 2 x forward.
 
@@ -107,7 +115,9 @@ class Objective:
 
     # === Training step ===
 
-    def generator_inputs(self, batch):
+    def generator_inputs(
+        self, batch: Batch
+    ) -> tuple[Tensor, Tensor, Tensor] | None:
         """What the generator reads and predicts in a training step.
 
         Returns:
@@ -117,7 +127,14 @@ class Objective:
         """
         return None
 
-    def forward(self, model, batch, seed, step, training=None):
+    def forward(
+        self,
+        model: Any,
+        batch: Batch,
+        seed: Any,
+        step: Tensor,
+        training: bool | None = None,
+    ) -> Batch:
         """Corrupt and predict.
 
         Args:
@@ -134,11 +151,13 @@ class Objective:
         """
         raise NotImplementedError
 
-    def predictions(self, model, outputs):
+    def predictions(
+        self, model: Any, outputs: dict[str, Tensor]
+    ) -> dict[str, Tensor]:
         """What the pretrainer returns, from what `forward` returned."""
         return {name: outputs[name] for name in OUTPUTS if name in outputs}
 
-    def weights(self, batch):
+    def weights(self, batch: Batch) -> dict[str, Tensor]:
         """How much each position counts in each loss term.
 
         Returns:
@@ -148,7 +167,9 @@ class Objective:
         """
         return {}
 
-    def terms(self, batch, outputs):
+    def terms(
+        self, batch: Batch, outputs: dict[str, Tensor]
+    ) -> dict[str, dict[str, Tensor]]:
         """Loss of each position, and what the metrics need.
 
         Returns:
@@ -163,14 +184,14 @@ class Objective:
         left out are only measured."""
         return {}
 
-    def combine(self, losses):
+    def combine(self, losses: dict[str, Tensor]) -> Tensor:
         """The loss that is trained on, from a dict of term to mean loss."""
         return sum(
             weight * losses[term]
             for term, weight in self.term_weights().items()
         )
 
-    def counts(self, batch):
+    def counts(self, batch: Batch) -> list[Tensor]:
         """What `loss` divides by: the sums of all weights, of all replicas.
 
         Returns:
@@ -180,7 +201,12 @@ class Objective:
             [ops.sum(w) for w in self.weights(batch).values()]
         )
 
-    def loss(self, batch, outputs, counts=None):
+    def loss(
+        self,
+        batch: Batch,
+        outputs: dict[str, Tensor],
+        counts: list[Tensor] | None = None,
+    ) -> tuple[Tensor, dict[str, dict[str, Tensor]]]:
         """The combined loss and what it is made of.
 
         Args:
@@ -231,14 +257,14 @@ class Objective:
 
     # === Settings ===
 
-    def set_unigram(self, probabilities):
+    def set_unigram(self, probabilities: np.ndarray) -> None:
         """Tell the corpus's word frequencies; ignored unless needed.
 
         Args:
             probabilities: float (vocabulary_size,), sum 1.
         """
 
-    def set_tokenizer(self, tokenizer):
+    def set_tokenizer(self, tokenizer: Tokenizer) -> None:
         """Tell the tokenizer; ignored unless needed."""
 
     def get_config(self) -> dict[str, Any]:
@@ -254,3 +280,14 @@ def real_tokens(batch):
 def masked_slots(batch):
     """float32 (batch, count): how often each slot counts."""
     return ops.cast(batch["mask_weights"], "float32")
+
+
+def masked_lm_head_flops(encoder, width):
+    """One token's prediction from a vector of this width, by a
+    `MaskedLMHead` on the encoder's embeddings."""
+    return 2 * encoder.embedding_dim * (width + encoder.vocabulary_size)
+
+
+def detection_head_flops(encoder):
+    """One token's `DetectionHead`."""
+    return 2 * encoder.hidden_dim * (encoder.hidden_dim + 1)

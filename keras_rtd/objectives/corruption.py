@@ -1,6 +1,7 @@
 """What objectives with a generator share: its corruption of the text."""
 
 import dataclasses
+from typing import Any
 
 import keras
 import numpy as np
@@ -8,8 +9,8 @@ from keras import ops
 
 from keras_rtd.layers.sampler import sample_replacements
 from keras_rtd.layers.sampler import sample_unigram
-from keras_rtd.objectives import costs
 from keras_rtd.objectives.base import Objective
+from keras_rtd.objectives.base import masked_lm_head_flops
 from keras_rtd.objectives.base import masked_slots
 from keras_rtd.objectives.replacement import corrupted_text
 from keras_rtd.objectives.replacement import given_samples
@@ -17,6 +18,8 @@ from keras_rtd.objectives.term_metrics import PredictionMetrics
 from keras_rtd.objectives.term_metrics import ReplacedRate
 from keras_rtd.utils.setting import SettingError
 from keras_rtd.utils.setting import setting
+from keras_rtd.utils.types import Batch
+from keras_rtd.utils.types import Tensor
 
 
 @dataclasses.dataclass(kw_only=True, eq=False)
@@ -76,46 +79,54 @@ class Corruption(Objective):
             )
         self._unigram = None
 
-    def set_unigram(self, probabilities):
+    def set_unigram(self, probabilities: np.ndarray) -> None:
         cumulative = np.cumsum(np.asarray(probabilities, np.float64))
         last = np.flatnonzero(probabilities)[-1]
         # Above every uniform number, whatever the sum was rounded to.
         cumulative[last:] = 2.0
         self._unigram = cumulative.astype(np.float32)
 
-    # === Networks ===
+    # === Models ===
 
     @classmethod
-    def generator_class(cls, encoder_class):
+    def generator_class(cls, encoder_class: type) -> type | None:
         return encoder_class
 
-    def freezes_generator(self):
+    def freezes_generator(self) -> bool:
         return self.frozen_generator
 
-    def generator_width(self, generator):
+    def generator_width(self, generator: Any) -> int:
         """Width of the vectors that the generator's head reads."""
         return generator.hidden_dim
 
-    def make_heads(self, backbone, generator):
+    def make_heads(
+        self, backbone: Any, generator: Any
+    ) -> dict[str, keras.layers.Layer]:
         width = self.generator_width(generator)
         return {
             **super().make_heads(backbone, generator),
             "masked_lm_head": generator.make_masked_lm_head(width),
         }
 
-    def tasks(self):
+    def tasks(self) -> dict[str, tuple[str, str]]:
         return {**super().tasks(), "masked_lm": ("generator", "masked_lm_head")}
 
-    def generator_flops(self, model, sequence_length, masked_share):
+    def generator_flops(
+        self, model: Any, sequence_length: int, masked_share: float
+    ) -> float:
         """One token's forward pass through generator and head."""
         generator = model.generator
-        head = costs.masked_lm_head_flops(generator, generator.hidden_dim)
+        head = masked_lm_head_flops(generator, generator.hidden_dim)
         encoder = generator.flops_per_token(sequence_length)
         return encoder + masked_share * head
 
     def flops_per_token(
-        self, model, sequence_length, num_predictions, given_samples=False
-    ):
+        self,
+        model: Any,
+        sequence_length: int,
+        num_predictions: int,
+        given_samples: bool = False,
+    ) -> float:
         passes = 3.0
         if self.frozen_generator:
             passes = 0.0 if given_samples else 1.0
@@ -128,7 +139,9 @@ class Corruption(Objective):
 
     # === Training step ===
 
-    def generator_inputs(self, batch):
+    def generator_inputs(
+        self, batch: Batch
+    ) -> tuple[Tensor, Tensor, Tensor] | None:
         given = "sampled_ids" in batch or "corrupted_token_ids" in batch
         if self.frozen_generator and given:
             return None
@@ -138,7 +151,14 @@ class Corruption(Objective):
             batch["mask_ids"],
         )
 
-    def corrupt(self, model, batch, seed, step, training=None):
+    def corrupt(
+        self,
+        model: Any,
+        batch: Batch,
+        seed: Any,
+        step: Tensor,
+        training: bool | None = None,
+    ) -> dict[str, Tensor]:
         """The generator's prediction, its samples, and the text with them.
 
         Returns:
@@ -175,7 +195,7 @@ class Corruption(Objective):
         return {**outputs, **corrupted_text(batch, sampled)}
 
     @property
-    def changes_samples(self):
+    def changes_samples(self) -> bool:
         """Whether samples are from anything else than the prediction."""
         return (
             self.temperature != 1.0
@@ -183,7 +203,9 @@ class Corruption(Objective):
             or self.disallow_correct
         )
 
-    def sample(self, batch, logits, seed, step):
+    def sample(
+        self, batch: Batch, logits: Tensor, seed: Any, step: Tensor
+    ) -> Tensor:
         """Samples at the temperature of `step`: int32 (batch, count)."""
         return sample_replacements(
             logits / self.temperature_at(step),
@@ -193,7 +215,7 @@ class Corruption(Objective):
             ),
         )
 
-    def temperature_at(self, step):
+    def temperature_at(self, step: Tensor) -> Any:
         """The sampling temperature after `step` training steps."""
         if self.final_temperature is None:
             return self.temperature
@@ -216,7 +238,9 @@ class Corruption(Objective):
             sampled,
         )
 
-    def predictions(self, model, outputs):
+    def predictions(
+        self, model: Any, outputs: dict[str, Tensor]
+    ) -> dict[str, Tensor]:
         found = super().predictions(model, outputs)
         if "generator_features" in outputs:
             features = outputs["generator_features"]
@@ -225,13 +249,15 @@ class Corruption(Objective):
             found["generator_logits"] = logits[..., :size]
         return found
 
-    def weights(self, batch):
+    def weights(self, batch: Batch) -> dict[str, Tensor]:
         found = super().weights(batch)
         if not self.frozen_generator:
             found["generator"] = masked_slots(batch)
         return found
 
-    def terms(self, batch, outputs):
+    def terms(
+        self, batch: Batch, outputs: dict[str, Tensor]
+    ) -> dict[str, dict[str, Tensor]]:
         found = super().terms(batch, outputs)
         if not self.frozen_generator:
             found["generator"] = {
@@ -242,13 +268,13 @@ class Corruption(Objective):
             }
         return found
 
-    def term_weights(self):
+    def term_weights(self) -> dict[str, float]:
         found = super().term_weights()
         if not self.frozen_generator:
             found["generator"] = self.generator_weight
         return found
 
-    def metrics(self):
+    def metrics(self) -> list[Any]:
         found = [*super().metrics(), ReplacedRate()]
         if not self.frozen_generator:
             found.append(PredictionMetrics("generator", samples=True))

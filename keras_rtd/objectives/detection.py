@@ -1,13 +1,18 @@
 """What objectives with a detector share."""
 
 import dataclasses
+from typing import Any
 
-from keras_rtd.objectives import costs
+import keras
+
 from keras_rtd.objectives.base import Objective
+from keras_rtd.objectives.base import detection_head_flops
 from keras_rtd.objectives.base import real_tokens
 from keras_rtd.objectives.losses import detection_bce
 from keras_rtd.objectives.term_metrics import DetectionMetrics
 from keras_rtd.utils.setting import setting
+from keras_rtd.utils.types import Batch
+from keras_rtd.utils.types import Tensor
 
 
 @dataclasses.dataclass(kw_only=True, eq=False)
@@ -19,35 +24,43 @@ class Detection(Objective):
     only measured.
     """
 
-    def make_heads(self, backbone, generator):
+    def make_heads(
+        self, backbone: Any, generator: Any
+    ) -> dict[str, keras.layers.Layer]:
         heads = super().make_heads(backbone, generator)
         return {**heads, "detection_head": backbone.make_detection_head()}
 
-    def tasks(self):
+    def tasks(self) -> dict[str, tuple[str, str]]:
         return {
             **super().tasks(),
             "replaced_token_detector": ("backbone", "detection_head"),
         }
 
     def flops_per_token(
-        self, model, sequence_length, num_predictions, given_samples=False
-    ):
+        self,
+        model: Any,
+        sequence_length: int,
+        num_predictions: int,
+        given_samples: bool = False,
+    ) -> float:
         others = super().flops_per_token(
             model, sequence_length, num_predictions, given_samples
         )
-        return others + 3.0 * costs.detection_head_flops(model.backbone)
+        return others + 3.0 * detection_head_flops(model.backbone)
 
-    def detection_weights(self, batch):
+    def detection_weights(self, batch: Batch) -> Tensor:
         """float32 (batch, length): how much each token counts."""
         return real_tokens(batch)
 
-    def weights(self, batch):
+    def weights(self, batch: Batch) -> dict[str, Tensor]:
         return {
             **super().weights(batch),
             "discriminator": self.detection_weights(batch),
         }
 
-    def terms(self, batch, outputs):
+    def terms(
+        self, batch: Batch, outputs: dict[str, Tensor]
+    ) -> dict[str, dict[str, Tensor]]:
         logits = outputs["discriminator_logits"]
         labels = outputs["is_replaced"]
         return {
@@ -59,7 +72,7 @@ class Detection(Objective):
             },
         }
 
-    def metrics(self):
+    def metrics(self) -> list[Any]:
         return [*super().metrics(), DetectionMetrics("discriminator")]
 
 
@@ -73,11 +86,11 @@ class WeightedDetection(Detection):
         at_least=0,
     )
 
-    def term_weights(self):
+    def term_weights(self) -> dict[str, float]:
         return {
             **super().term_weights(),
             "discriminator": self.discriminator_weight,
         }
 
-    def replaced_share(self, metrics):
+    def replaced_share(self, metrics: dict[str, float]) -> float | None:
         return metrics.get("replaced_rate")

@@ -1,14 +1,18 @@
 """What objectives in which the encoder predicts masked tokens share."""
 
 import dataclasses
+from typing import Any
 
+import keras
 from keras import ops
 
-from keras_rtd.objectives import costs
 from keras_rtd.objectives.base import Objective
+from keras_rtd.objectives.base import masked_lm_head_flops
 from keras_rtd.objectives.base import masked_slots
 from keras_rtd.objectives.term_metrics import PredictionMetrics
 from keras_rtd.utils.setting import setting
+from keras_rtd.utils.types import Batch
+from keras_rtd.utils.types import Tensor
 
 
 @dataclasses.dataclass(kw_only=True, eq=False)
@@ -20,27 +24,35 @@ class Prediction(Objective):
     `masked_lm` is only measured.
     """
 
-    def make_heads(self, backbone, generator):
+    def make_heads(
+        self, backbone: Any, generator: Any
+    ) -> dict[str, keras.layers.Layer]:
         heads = super().make_heads(backbone, generator)
         head = backbone.make_masked_lm_head(name="encoder_lm_head")
         return {**heads, "encoder_lm_head": head}
 
-    def predicted_share(self, masked_share):
+    def predicted_share(self, masked_share: float) -> float:
         """Share of the tokens that the head predicts, from the masked."""
         return masked_share
 
     def flops_per_token(
-        self, model, sequence_length, num_predictions, given_samples=False
-    ):
+        self,
+        model: Any,
+        sequence_length: int,
+        num_predictions: int,
+        given_samples: bool = False,
+    ) -> float:
         others = super().flops_per_token(
             model, sequence_length, num_predictions, given_samples
         )
         share = self.predicted_share(num_predictions / sequence_length)
         encoder = model.backbone
-        head = costs.masked_lm_head_flops(encoder, encoder.hidden_dim)
+        head = masked_lm_head_flops(encoder, encoder.hidden_dim)
         return others + 3.0 * share * head
 
-    def predictions(self, model, outputs):
+    def predictions(
+        self, model: Any, outputs: dict[str, Tensor]
+    ) -> dict[str, Tensor]:
         logits = model.encoder_lm_head.logits(outputs["encoder_features"])
         size = model.backbone.vocabulary_size
         return {
@@ -48,10 +60,12 @@ class Prediction(Objective):
             "masked_lm_logits": logits[..., :size],
         }
 
-    def weights(self, batch):
+    def weights(self, batch: Batch) -> dict[str, Tensor]:
         return {**super().weights(batch), "masked_lm": masked_slots(batch)}
 
-    def terms(self, batch, outputs):
+    def terms(
+        self, batch: Batch, outputs: dict[str, Tensor]
+    ) -> dict[str, dict[str, Tensor]]:
         return {
             **super().terms(batch, outputs),
             "masked_lm": {
@@ -61,7 +75,7 @@ class Prediction(Objective):
             },
         }
 
-    def metrics(self):
+    def metrics(self) -> list[Any]:
         return [*super().metrics(), PredictionMetrics("masked_lm")]
 
 
@@ -75,7 +89,7 @@ class WeightedPrediction(Prediction):
         at_least=0,
     )
 
-    def term_weights(self):
+    def term_weights(self) -> dict[str, float]:
         return {**super().term_weights(), "masked_lm": self.masked_lm_weight}
 
 

@@ -25,6 +25,12 @@ def register(cls: Class) -> Class:
     A class decorator. It makes the class a dataclass, whose fields, made with
     `keras_rtd.utils.setting.setting`, are the objective's options.
 
+    Args:
+        cls: the class.
+
+    Returns:
+        `cls`.
+
     Raises:
         ValueError: no name, or one that another class has.
     """
@@ -42,7 +48,13 @@ def register(cls: Class) -> Class:
 
 
 def find(name: str) -> type[Objective]:
-    """The class of this name.
+    """The class of an objective.
+
+    Args:
+        name: string, see `OBJECTIVES`.
+
+    Returns:
+        A subclass of `Objective`.
 
     Raises:
         ValueError: an unknown name, with the known ones.
@@ -61,7 +73,14 @@ def find(name: str) -> type[Objective]:
 
 
 def get(name: str, **options: Any) -> Objective:
-    """The objective of this name with these options.
+    """An objective with its options.
+
+    Args:
+        name: string, see `OBJECTIVES`.
+        **options: values for `option_names(name)`; the rest have defaults.
+
+    Returns:
+        `Objective`.
 
     Raises:
         ValueError: an unknown name or option, or a value out of range.
@@ -79,6 +98,12 @@ def get(name: str, **options: Any) -> Objective:
 
 def option_names(name: str) -> list[str]:
     """What `objective_config` of an objective may hold.
+
+    Args:
+        name: string, see `OBJECTIVES`.
+
+    Returns:
+        list of string.
 
     Raises:
         ValueError: an unknown name, with the known ones.

@@ -2,7 +2,10 @@
 
 from keras import ops
 
+from keras_rtd import kernels
 from keras_rtd.objectives.losses import mean
+from keras_rtd.utils.types import Batch
+from keras_rtd.utils.types import Tensor
 
 # Fine enough (0.002) for a discriminator whose logits hardly differ yet.
 BINS = 1 << 14
@@ -17,14 +20,20 @@ class MeanLoss:
         term: string. Name of a loss term of the objective.
     """
 
-    def __init__(self, term: str):
+    def __init__(self, term: str) -> None:
         self.term = term
 
     def sizes(self) -> dict[str, int]:
         """Names of the sums, and how many numbers each has."""
         return {f"{self.term}_nll": 1, f"{self.term}_count": 1}
 
-    def measure(self, batch, outputs, terms, weights):
+    def measure(
+        self,
+        batch: Batch,
+        outputs: dict[str, Tensor],
+        terms: dict[str, dict[str, Tensor]],
+        weights: dict[str, Tensor],
+    ) -> dict[str, Tensor]:
         """What a batch, or a micro-batch, adds to the sums.
 
         Args:
@@ -41,11 +50,13 @@ class MeanLoss:
             f"{self.term}_count": ops.sum(weight),
         }
 
-    def result(self, sums):
+    def result(self, sums: dict[str, Tensor]) -> dict[str, Tensor]:
         """dict of metric name to float32 scalar, from the sums by name."""
         return {f"{self.term}_loss": self.share(sums, "nll")}
 
-    def share(self, sums, name, of="count"):
+    def share(
+        self, sums: dict[str, Tensor], name: str, of: str = "count"
+    ) -> Tensor:
         """One of the term's sums divided by another."""
         return mean(sums[f"{self.term}_{name}"], sums[f"{self.term}_{of}"])
 
@@ -62,16 +73,22 @@ class PredictionMetrics(MeanLoss):
         samples: bool. Defaults to `False`.
     """
 
-    def __init__(self, term: str, samples: bool = False):
+    def __init__(self, term: str, samples: bool = False) -> None:
         super().__init__(term)
         self.correct = {"predicted": f"{term}_correct"}
         if samples:
             self.correct["sampled"] = f"{term}_sampled_correct"
 
-    def sizes(self):
+    def sizes(self) -> dict[str, int]:
         return {**super().sizes(), **dict.fromkeys(self.correct.values(), 1)}
 
-    def measure(self, batch, outputs, terms, weights):
+    def measure(
+        self,
+        batch: Batch,
+        outputs: dict[str, Tensor],
+        terms: dict[str, dict[str, Tensor]],
+        weights: dict[str, Tensor],
+    ) -> dict[str, Tensor]:
         term, weight = terms[self.term], weights[self.term]
         return {
             **super().measure(batch, outputs, terms, weights),
@@ -81,7 +98,7 @@ class PredictionMetrics(MeanLoss):
             },
         }
 
-    def result(self, sums):
+    def result(self, sums: dict[str, Tensor]) -> dict[str, Tensor]:
         results = super().result(sums)
         results[f"{self.term}_accuracy"] = self.share(sums, "correct")
         if "sampled" in self.correct:
@@ -98,7 +115,7 @@ class DetectionMetrics(MeanLoss):
     within a bin count one half), so that a step costs one addition.
     """
 
-    def sizes(self):
+    def sizes(self) -> dict[str, int]:
         names = ("correct", "positive", "predicted", "predicted_correct")
         return {
             **super().sizes(),
@@ -106,7 +123,13 @@ class DetectionMetrics(MeanLoss):
             f"{self.term}_histogram": 2 * BINS,
         }
 
-    def measure(self, batch, outputs, terms, weights):
+    def measure(
+        self,
+        batch: Batch,
+        outputs: dict[str, Tensor],
+        terms: dict[str, dict[str, Tensor]],
+        weights: dict[str, Tensor],
+    ) -> dict[str, Tensor]:
         term, weight = terms[self.term], weights[self.term]
         logits = term["logits"]
         labels = ops.cast(term["labels"], "float32")
@@ -123,7 +146,7 @@ class DetectionMetrics(MeanLoss):
             **{f"{self.term}_{name}": value for name, value in found.items()},
         }
 
-    def result(self, sums):
+    def result(self, sums: dict[str, Tensor]) -> dict[str, Tensor]:
         auc, average_precision = ranking_metrics(sums[f"{self.term}_histogram"])
         found = {
             "accuracy": self.share(sums, "correct"),
@@ -142,16 +165,25 @@ class ReplacedRate:
     """`replaced_rate`: share of the real tokens that are labelled replaced."""
 
     def sizes(self) -> dict[str, int]:
+        """See `MeanLoss`."""
         return {"real_count": 1, "replaced_count": 1}
 
-    def measure(self, batch, outputs, terms, weights):
+    def measure(
+        self,
+        batch: Batch,
+        outputs: dict[str, Tensor],
+        terms: dict[str, dict[str, Tensor]],
+        weights: dict[str, Tensor],
+    ) -> dict[str, Tensor]:
+        """See `MeanLoss`."""
         real = ops.cast(batch["padding_mask"], "float32")
         return {
             "real_count": ops.sum(real),
             "replaced_count": count(outputs["is_replaced"], real),
         }
 
-    def result(self, sums):
+    def result(self, sums: dict[str, Tensor]) -> dict[str, Tensor]:
+        """See `MeanLoss`."""
         rate = mean(sums["replaced_count"], sums["real_count"])
         return {"replaced_rate": rate}
 
@@ -177,10 +209,8 @@ def logit_histogram(logits, labels, weights):
     position = ops.where(ops.isfinite(position), position, 0.0)
     bin_ids = ops.minimum(ops.cast(position * BINS, "int32"), BINS - 1)
     bin_ids = bin_ids + BINS * ops.cast(labels, "int32")
-    return ops.segment_sum(
-        ops.reshape(weights, (-1,)),
-        ops.reshape(bin_ids, (-1,)),
-        num_segments=2 * BINS,
+    return kernels.segment_sum(
+        ops.reshape(weights, (-1,)), ops.reshape(bin_ids, (-1,)), 2 * BINS
     )
 
 

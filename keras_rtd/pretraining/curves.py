@@ -29,7 +29,7 @@ def _both(metric):
 CHARTS = (
     (
         "Probe",
-        "Held-out text in which 15% of the tokens are draws from the "
+        "Held-out text in which 15% of the tokens are samples from the "
         "corpus's word frequencies, the same for every evaluation. These are "
         "the figures to compare runs by. A guess has an AUC of 0.5, and an "
         "average precision of the share replaced.",
@@ -80,11 +80,11 @@ CHARTS = (
     ),
     (
         "Generator accuracy",
-        "Share of masked tokens that the likeliest token, and a draw, get "
+        "Share of masked tokens that the likeliest token, and a sample, get "
         "right. Held-out.",
         (
             ("likeliest", "val_generator_accuracy", "held"),
-            ("drawn", "val_sampled_accuracy", "second"),
+            ("sampled", "val_sampled_accuracy", "second"),
         ),
     ),
     (

@@ -29,7 +29,7 @@ def facts():
 
 def description(pretrainer, settings, phase, flops, held_out, done):
     """What is trained on what, for the log."""
-    parts = settings.devices.accumulate_steps
+    count = settings.devices.accumulate_steps
     warmup = getattr(settings.objective, "unigram_warmup_steps", 0)
     windows = sum(int(b["padding_mask"].any(axis=1).sum()) for b in held_out)
     parameters = pretrainer.backbone.count_params()
@@ -41,7 +41,7 @@ def description(pretrainer, settings, phase, flops, held_out, done):
         f"encoder {parameters:,} parameters{more}; "
         f"{flops / 1e6:.1f} MFLOP a token",
         f"batch {phase.batch_size} x {phase.sequence_length} tokens"
-        + (f" in {parts} parts" if parts > 1 else "")
+        + (f" in {count} micro-batches" if count > 1 else "")
         + f", {_steps(settings, phase)}; {windows:,} windows held out",
     ]
     if warmup:

@@ -1,4 +1,4 @@
-"""Draw a frozen generator's replacements once, for training to read.
+"""Sample a frozen generator's replacements once, for training to read.
 
     python -m keras_rtd.pretraining.draw_replacements --data=corpus/prepared \\
         --generator=runs/mlm --output=corpus/replacements
@@ -8,9 +8,9 @@ and then, with the same seed, length, mask rate and temperature,
     python recipes/pretrain_small.py --data=corpus/prepared \\
         --frozen_generator=runs/mlm --replacements=corpus/replacements
 
-Windows, masks and their order are functions of the seed, so the draws are too:
+Windows, masks and their order are functions of the seed; so are the samples:
 2 bytes a masked token, 38 a window of 128 tokens. A run that needs more
-examples than were drawn reads them again from the first, in the same order.
+examples than were sampled reads them again from the first, in the same order.
 Interrupted at any moment, the same command continues.
 """
 
@@ -112,10 +112,10 @@ class ReplacementsSettings(DtypeSettings):
 
 
 def draw_replacements(config):
-    """Draw what `ReplacementsSettings` say; see the module.
+    """Sample what `ReplacementsSettings` say; see the module.
 
     Raises:
-        ConfigError: a directory that holds draws of other settings.
+        ConfigError: a directory that holds samples of other settings.
         ValueError: data that is not prepared, or of another tokenizer than
             the generator's.
     """
@@ -140,20 +140,20 @@ def draw_replacements(config):
     batches = PreparedBatches(corpus, options)
     examples = max(1, round(config.epochs * batches.num_windows))
     slots = options.masking.num_slots(config.sequence_length)
-    draws = _Draws(masked_lm.backbone, masked_lm.masked_lm_head)
-    start, drawn_here = time.perf_counter(), 0
+    sampler = _Sampler(masked_lm.backbone, masked_lm.masked_lm_head)
+    start, sampled_here = time.perf_counter(), 0
 
-    def draw(first, count):
-        nonlocal drawn_here
+    def sample(first, count):
+        nonlocal sampled_here
         # FILE_EXAMPLES is a multiple of ROWS.
         rows = []
         for step in range(first // ROWS, -(-(first + count) // ROWS)):
-            rows.append(_draw_batch(draws, batches, step, config, slots))
-            drawn_here += ROWS
+            rows.append(_sample_batch(sampler, batches, step, config, slots))
+            sampled_here += ROWS
         seconds = time.perf_counter() - start
         print(
             f"{min(first + count, examples):,} of {examples:,} windows, "
-            f"{drawn_here / seconds:,.0f} a second",
+            f"{sampled_here / seconds:,.0f} a second",
             flush=True,
         )
         return np.concatenate(rows)[:count]
@@ -172,16 +172,16 @@ def draw_replacements(config):
         examples,
         slots,
         corpus.vocabulary_size,
-        draw,
+        sample,
     )
-    print(f"{config.output}: {examples:,} windows, {slots} draws each")
+    print(f"{config.output}: {examples:,} windows, {slots} samples each")
 
 
-class _Draws(keras.Model):
-    """Masked windows and random numbers in, drawn ids out."""
+class _Sampler(keras.Model):
+    """Masked windows and random numbers in, sampled ids out."""
 
     def __init__(self, encoder, head):
-        super().__init__(name="draws")
+        super().__init__(name="sampler")
         self.encoder = encoder
         self.head = head
 
@@ -193,19 +193,19 @@ class _Draws(keras.Model):
         features = self.head.features(encoded["sequence_output"], positions)
         logits = self.head.logits(features)
         logits = logits / inputs["temperature"][:, None, None]
-        drawn = vocabulary_axis.draw_at(
+        sampled = vocabulary_axis.sample_at(
             ops.reshape(logits, (-1, logits.shape[-1])),
             ops.reshape(inputs["uniform"], (-1, 2)),
         )
-        return ops.reshape(drawn, ops.shape(positions))
+        return ops.reshape(sampled, ops.shape(positions))
 
 
-def _draw_batch(draws, batches, step, config, slots):
+def _sample_batch(sampler, batches, step, config, slots):
     """(ROWS, slots) ids for the examples of a step."""
     batch = batches.batch(step)
     example = step * ROWS + np.arange(ROWS)
     inputs = encoder_inputs(batch, batch["masked_token_ids"])
-    return draws.predict_on_batch(
+    return sampler.predict_on_batch(
         {
             **inputs,
             "padding_mask": batch["padding_mask"].astype("int32"),
@@ -219,7 +219,7 @@ def _draw_batch(draws, batches, step, config, slots):
 
 
 def _temperatures(config, example):
-    """float32, the temperature at which each example's draws are made."""
+    """float32, the temperature at which each example's samples are made."""
     final = config.final_temperature
     if final is None:
         return (0.0 * example + config.temperature).astype("float32")

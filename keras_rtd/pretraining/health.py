@@ -10,7 +10,7 @@ PATIENCE = 3
 EARLY = 0.2
 # Part of the class prior's entropy that a discriminator must have explained.
 LEAST_GAIN = 0.002
-# Share of right draws beyond which a generator leaves little to detect.
+# Share of right samples beyond which a generator leaves little to detect.
 MOSTLY_RIGHT = 0.5
 # Nats above its best at which a loss has broken down.
 BREAKDOWN = 0.5
@@ -88,7 +88,7 @@ class Health:
             and newest[-1] <= newest[0]
         ):
             return (
-                f"the generator is too strong: {right[-1]:.0%} of its draws "
+                f"the generator is too strong: {right[-1]:.0%} of its samples "
                 f"are right, {rate[-1]:.1%} of the tokens are replaced, and "
                 f"the discriminator's AUC has fallen to {auc[-1]:.3f} while "
                 "the probe's does not rise. Make it smaller "

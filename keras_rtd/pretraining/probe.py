@@ -2,7 +2,7 @@
 
 The discriminator's AUC on its own generator's samples falls while the
 generator learns, so it compares nothing. The probe does not move: 15% of the
-tokens of held-out windows are replaced by draws from the corpus's unigram
+tokens of held-out windows are replaced by samples from the corpus's unigram
 distribution, with a fixed seed, the same for every run on the same data.
 """
 
@@ -17,7 +17,7 @@ def unigram_distribution(counts, special_ids):
 
     Args:
         counts: int (vocabulary,).
-        special_ids: ids that are never drawn.
+        special_ids: ids that are never sampled.
 
     Returns:
         float64 (vocabulary,), sum 1.
@@ -25,7 +25,7 @@ def unigram_distribution(counts, special_ids):
     weights = np.array(counts, dtype=np.float64)
     weights[list(special_ids)] = 0.0
     if weights.sum() == 0:
-        raise ValueError("The corpus has no tokens to draw replacements from.")
+        raise ValueError("The corpus has no tokens to sample from.")
     return weights / weights.sum()
 
 
@@ -70,14 +70,14 @@ def probe_batches(batches, unigram, special_ids):
         candidates = np.asarray(batch["padding_mask"], dtype=bool)
         candidates = candidates & ~np.isin(ids, list(special_ids))
         chosen = candidates & (rng.random(ids.shape) < RATE)
-        draws = np.searchsorted(cumulative, rng.random(ids.shape), "right")
-        draws = np.minimum(draws, len(unigram) - 1)
+        samples = np.searchsorted(cumulative, rng.random(ids.shape), "right")
+        samples = np.minimum(samples, len(unigram) - 1)
         probes.append(
             {
                 **batch,
                 "masked_token_ids": ids,
                 "mask_weights": np.zeros_like(batch["mask_weights"]),
-                "corrupted_token_ids": np.where(chosen, draws, ids).astype(
+                "corrupted_token_ids": np.where(chosen, samples, ids).astype(
                     np.int32
                 ),
             }

@@ -1,4 +1,4 @@
-"""Replacements drawn beforehand, and the run that reads them."""
+"""Replacements sampled beforehand, and the run that reads them."""
 
 from keras_rtd.data.replacements import Replacements
 from keras_rtd.models.frozen_generator import fingerprint
@@ -6,7 +6,7 @@ from keras_rtd.utils.setting import ConfigError
 
 
 def generator_settings(generator, head, options, batch_size):
-    """What draws depend on beside the data: a dict for JSON.
+    """What samples depend on beside the data: a dict for JSON.
 
     Args:
         generator: `ElectraBackbone`.
@@ -34,12 +34,12 @@ def check_replacements(pretrainer, settings, phase):
         phase: its only phase.
 
     Raises:
-        ValueError: they were drawn for something else.
+        ValueError: they were sampled for something else.
         ConfigError: a falling temperature, and not enough of them.
     """
     path, options = settings.data.replacements, settings.objective
-    drawn = Replacements(path)
-    drawn.check(
+    sampled = Replacements(path)
+    sampled.check(
         generator_settings(
             pretrainer.generator,
             pretrainer.masked_lm_head,
@@ -48,9 +48,9 @@ def check_replacements(pretrainer, settings, phase):
         )
     )
     needed = phase.last_step * phase.batch_size
-    if options.temperature_steps and drawn.examples < needed:
+    if options.temperature_steps and sampled.examples < needed:
         raise ConfigError(
-            f"--replacements {path} has {drawn.examples:,} of "
+            f"--replacements {path} has {sampled.examples:,} of "
             f"{needed:,} windows, and a temperature that falls cannot begin "
-            "again: draw more --epochs"
+            "again: sample more --epochs"
         )

@@ -6,6 +6,7 @@ under those of any other.
 """
 
 import sys
+from typing import Any
 
 from keras_rtd import objectives
 from keras_rtd.data.windows import OLD_SEGMENTS
@@ -22,9 +23,14 @@ from keras_rtd.utils.settings import as_flags
 from keras_rtd.utils.settings import make_group
 from keras_rtd.utils.settings import read_file
 from keras_rtd.utils.settings import typed
+from keras_rtd.utils.types import Path
 
 
-def resolve(defaults=None, config_file=None, given=None):
+def resolve(
+    defaults: dict[str, Any] | None = None,
+    config_file: Path | None = None,
+    given: dict[str, Any] | None = None,
+) -> PretrainSettings:
     """The settings of a run.
 
     Args:
@@ -176,7 +182,7 @@ def _adapt(values, given, of_preset, kind, known):
             values,
         )
         left_out(
-            ["unigram_warmup_steps"], " with --replacements, drawn before", 0
+            ["unigram_warmup_steps"], " with --replacements, sampled before", 0
         )
         _check(
             "replacements",
@@ -242,7 +248,10 @@ def _segments(value, path):
 
 
 def _block(value, path):
-    return {"family": None if value is None else families.name_of(value)}
+    try:
+        return {"family": families.name_of(value)}
+    except ValueError as e:
+        raise ConfigError(str(e).replace("`family`", "--block")) from e
 
 
 def _gone(name):

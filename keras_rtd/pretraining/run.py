@@ -4,10 +4,13 @@ import contextlib
 import io
 import os
 import sys
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 
 from keras_rtd import export
+from keras_rtd.models import ElectraPretrainer
 from keras_rtd.pretraining import probe
 from keras_rtd.pretraining.ingredients import build_pretrainer
 from keras_rtd.pretraining.ingredients import datasets
@@ -21,6 +24,7 @@ from keras_rtd.pretraining.resolution import OLD
 from keras_rtd.pretraining.resolution import resolve
 from keras_rtd.pretraining.run_directory import RunDirectoryError
 from keras_rtd.pretraining.samples import as_numpy
+from keras_rtd.pretraining.settings import PretrainSettings
 from keras_rtd.pretraining.settings import flags
 from keras_rtd.pretraining.stop_on_signal import StopOnSignal
 from keras_rtd.pretraining.tensorboard import TensorBoardWriter
@@ -34,7 +38,11 @@ from keras_rtd.utils.setting import ConfigError
 from keras_rtd.utils.step_times import table
 
 
-def main(description, defaults=None, argv=None):
+def main(
+    description: str,
+    defaults: dict[str, Any] | None = None,
+    argv: Sequence[str] | None = None,
+) -> int:
     """A recipe's `main`: the command line, then the run.
 
     Args:
@@ -99,7 +107,7 @@ def run_everywhere(settings):
     return status
 
 
-def pretrain(settings):
+def pretrain(settings: PretrainSettings) -> ElectraPretrainer | None:
     """Run, or continue, a pre-training.
 
     Args:
@@ -134,7 +142,7 @@ def pretrain(settings):
 
 
 def _pretrain(settings, strategy):
-    _check_parts(settings, strategy)
+    _check_micro_batches(settings, strategy)
     run = open_run_directory(settings.run.run_dir)
     run.check()
     before = run.read_settings()
@@ -164,15 +172,15 @@ def _pretrain(settings, strategy):
         run.release()
 
 
-def _check_parts(settings, strategy):
-    parts = settings.devices.accumulate_steps
+def _check_micro_batches(settings, strategy):
+    count = settings.devices.accumulate_steps
     for phase in settings.phases():
         rows = strategy.per_replica(phase.batch_size)
-        if rows % parts:
+        if rows % count:
             raise ConfigError(
                 f"--accumulate_steps must divide the {rows} rows of a "
                 f"device ({phase.batch_size} per step, {strategy.replicas} "
-                f"devices). Received: {parts}"
+                f"devices). Received: {count}"
             )
 
 

@@ -21,7 +21,7 @@ def make_samples(model, batch, step, count=COUNT):
         space before a word, empty for special tokens), `is_replaced` (list of
         bool) and `probability` (list of float).
     """
-    with model.fixed_draws():
+    with model.fixed_samples():
         outputs = model.predict_on_batch(batch)
     logits = np.asarray(outputs["discriminator_logits"], np.float64)
     probability = 1.0 / (1.0 + np.exp(-logits))

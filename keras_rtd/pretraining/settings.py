@@ -2,12 +2,15 @@
 
 import dataclasses
 import textwrap
+from typing import Any
+from typing import Self
 
 from keras_rtd import objectives
 from keras_rtd.data.settings import DataSettings
 from keras_rtd.models.settings import GeneratorSettings
 from keras_rtd.models.settings import ModelSettings
 from keras_rtd.objectives.base import Objective
+from keras_rtd.pretraining.run_settings import Phase
 from keras_rtd.pretraining.run_settings import RunSettings
 from keras_rtd.training.settings import DeviceSettings
 from keras_rtd.training.settings import OptimizerSettings
@@ -45,13 +48,15 @@ class PretrainSettings:
     optimizer: OptimizerSettings
     run: RunSettings
     devices: DeviceSettings
-    of_preset: dict = dataclasses.field(repr=False, compare=False)
+    of_preset: dict[str, Any] = dataclasses.field(repr=False, compare=False)
 
-    def phases(self):
+    def phases(self) -> list[Phase]:
         """list of `Phase`, in order."""
         return self.run.phases(self.data.sequence_length)
 
-    def on_devices(self, stored=None, strategy=None):
+    def on_devices(
+        self, stored: dict[str, Any] | None = None, strategy: Any = None
+    ) -> Self:
         """These settings with a dtype in place of `"auto"`.
 
         Args:
@@ -62,7 +67,7 @@ class PretrainSettings:
         devices = self.devices.resolved(dtype, strategy)
         return dataclasses.replace(self, devices=devices)
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, dict[str, Any]]:
         """The settings by group, as `config.json` and `--config` hold them."""
         known, nested = flags(), {}
         for group in GROUPS:
@@ -81,7 +86,7 @@ class PretrainSettings:
             nested[group] = values
         return nested
 
-    def binding(self):
+    def binding(self) -> dict[str, Any]:
         """What a continuation of the run must not change: flat dict."""
         known = flags()
         return {
@@ -90,7 +95,7 @@ class PretrainSettings:
             if not known[name].about.get("free")
         }
 
-    def summary(self):
+    def summary(self) -> str:
         """The settings for people; `*` marks what differs from the preset."""
         source = self.model.init_from or self.model.preset
         lines = [f"settings (* differs from the preset {source}):"]

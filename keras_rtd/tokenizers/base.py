@@ -4,7 +4,10 @@ import functools
 import hashlib
 import json
 import os
+from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
+from typing import Self
 
 import numpy as np
 
@@ -13,6 +16,7 @@ from keras_rtd.tokenizers import string_inputs
 from keras_rtd.tokenizers.vocabulary_file import check_special_tokens
 from keras_rtd.tokenizers.vocabulary_file import check_tokens
 from keras_rtd.tokenizers.vocabulary_file import file_kind
+from keras_rtd.utils.types import Path
 from keras_rtd.utils.writing import SavesPreset
 from keras_rtd.utils.writing import write_text
 
@@ -55,13 +59,13 @@ class Tokenizer(SavesPreset, PlainTokenizer):
 
     def __init__(
         self,
-        cls_token="[CLS]",
-        sep_token="[SEP]",
-        pad_token="[PAD]",
-        mask_token="[MASK]",
-        unk_token="[UNK]",
-        **kwargs,
-    ):
+        cls_token: str = "[CLS]",
+        sep_token: str = "[SEP]",
+        pad_token: str = "[PAD]",
+        mask_token: str = "[MASK]",
+        unk_token: str | None = "[UNK]",
+        **kwargs: Any,
+    ) -> None:
         self.vocabulary: Any = None
         self.unk_token = unk_token
         self.unk_token_id: int | None = None
@@ -75,7 +79,9 @@ class Tokenizer(SavesPreset, PlainTokenizer):
         super().__init__(**{"dtype": "int32", **kwargs})
         self.file_assets: Any = []
 
-    def set_vocabulary(self, vocabulary, where="the list"):
+    def set_vocabulary(
+        self, vocabulary: Sequence[str] | None, where: str = "the list"
+    ) -> None:
         """Sets the tokens; the index is the id.
 
         Args:
@@ -96,31 +102,31 @@ class Tokenizer(SavesPreset, PlainTokenizer):
         self.use_vocabulary(tokens)
         self.unk_token_id = ids.get(self.unk_token)
 
-    def special_token_strings(self):
+    def special_token_strings(self) -> dict[str, str]:
         """dict of the constructor's arguments for the special tokens."""
         names = ("cls", "sep", "pad", "mask", "unk")
         strings = {f"{n}_token": getattr(self, f"{n}_token") for n in names}
         return {name: s for name, s in strings.items() if s is not None}
 
     @property
-    def special_token_ids(self):
+    def special_token_ids(self) -> list[int]:
         """Sorted ids of all but [UNK], which stands for text."""
         return sorted(super().special_token_ids)
 
-    def get_vocabulary(self):
+    def get_vocabulary(self) -> list[str]:
         """list of str, the tokens by id."""
         self.check_vocabulary()
         return self.vocabulary
 
-    def vocabulary_size(self):
+    def vocabulary_size(self) -> int:
         """int, the number of ids."""
         return len(self.get_vocabulary())
 
-    def id_to_token(self, id):
+    def id_to_token(self, id: int) -> str:
         """str, the token of an id."""
         return self.get_vocabulary()[id]
 
-    def token_to_id(self, token):
+    def token_to_id(self, token: str) -> int:
         """int, the id of a token.
 
         Raises:
@@ -132,7 +138,9 @@ class Tokenizer(SavesPreset, PlainTokenizer):
             raise ValueError(f"Token {token!r} is not in the vocabulary.")
         return ids[token]
 
-    def encode_with_offsets(self, text):
+    def encode_with_offsets(
+        self, text: str
+    ) -> tuple[Sequence[int], Sequence[int], Sequence[int]]:
         """Ids of a text, and the characters that each token comes from.
 
         Args:
@@ -144,7 +152,7 @@ class Tokenizer(SavesPreset, PlainTokenizer):
         """
         raise NotImplementedError
 
-    def encode_batch(self, texts):
+    def encode_batch(self, texts: Iterable[str]) -> list[np.ndarray]:
         """Ids of many texts, without TensorFlow.
 
         Args:
@@ -159,11 +167,11 @@ class Tokenizer(SavesPreset, PlainTokenizer):
             for text in texts
         ]
 
-    def encode_piece(self, text):
+    def encode_piece(self, text: str) -> list[int]:
         """Ids of one of another tokenizer's `piece_texts`: list of int."""
         return self.encode_batch([text.strip()])[0].tolist()
 
-    def decode(self, ids):
+    def decode(self, ids: Iterable[int]) -> str:
         """The text of ids, as the tokenizer normalises it.
 
         Args:
@@ -175,12 +183,12 @@ class Tokenizer(SavesPreset, PlainTokenizer):
         texts = self.piece_texts
         return "".join(texts[int(i)] for i in ids).removeprefix(" ")
 
-    def token_text(self, token):
+    def token_text(self, token: str) -> str:
         """Text of a token that is not special; a word begins with a space."""
         return f" {token}"
 
     @functools.cached_property
-    def piece_texts(self):
+    def piece_texts(self) -> list[str]:
         """list of str: the text that each id stands for.
 
         A word's first piece begins with a space, and special tokens are
@@ -193,11 +201,11 @@ class Tokenizer(SavesPreset, PlainTokenizer):
         ]
 
     @property
-    def is_word_start(self):
+    def is_word_start(self) -> np.ndarray:
         """Bool array `(vocabulary_size,)`, `False` inside words."""
         return np.array([t[:1].isspace() or not t for t in self.piece_texts])
 
-    def fingerprint(self):
+    def fingerprint(self) -> str:
         """SHA-256 of all that decides the ids, in hexadecimal."""
         config = self.get_config()
         decisive = {
@@ -209,12 +217,12 @@ class Tokenizer(SavesPreset, PlainTokenizer):
         text = json.dumps(decisive, sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         config = {k: config[k] for k in config if k in LAYER_ARGUMENTS}
         return {**config, **self.special_token_strings()}
 
-    def tokenize(self, inputs):
+    def tokenize(self, inputs: Any) -> Any:
         """Ids of text, as KerasHub's tokenizers give them.
 
         Args:
@@ -229,26 +237,34 @@ class Tokenizer(SavesPreset, PlainTokenizer):
         self.check_vocabulary()
         return string_inputs.tokenize(self, inputs)
 
-    def tokenize_in_graph(self, inputs):
+    def tokenize_in_graph(self, inputs: Any) -> Any:
         """`tokenize` of tensors, by `encode_batch` in this process."""
         return string_inputs.tokenize_by_python(self.encode_batch, inputs)
 
     @classmethod
-    def from_texts(cls, texts, size, progress=False, **options):
+    def from_texts(
+        cls,
+        texts: Iterable[str],
+        size: int,
+        progress: bool = False,
+        **options: Any,
+    ) -> Self:
         """A new tokenizer: `size` tokens from an iterable of str; `progress`
         reports on stderr, other options are the kind's."""
         raise ValueError(f"{cls.__name__} is of a kind that is not trained.")
 
-    def tokenizer_json(self):
+    def tokenizer_json(self) -> str:
         """str, the `tokenizer.json` of Hugging Face `tokenizers`."""
         raise ValueError(f"{type(self).__name__} has no tokenizer.json.")
 
-    def huggingface_options(self):
+    def huggingface_options(self) -> dict[str, Any]:
         """dict, what `tokenizer_config.json` says of this kind."""
         return {}
 
     @classmethod
-    def from_tokenizer_json(cls, content, options, **arguments):
+    def from_tokenizer_json(
+        cls, content: dict[str, Any], options: dict[str, Any], **arguments: Any
+    ) -> Self | None:
         """A tokenizer from Hugging Face's files, `None` for other kinds.
 
         Args:
@@ -258,10 +274,10 @@ class Tokenizer(SavesPreset, PlainTokenizer):
         """
 
     @classmethod
-    def from_keras_hub(cls, theirs, **arguments):
+    def from_keras_hub(cls, theirs: Any, **arguments: Any) -> Self | None:
         """The same tokenizer as one of KerasHub, `None` for other kinds."""
 
-    def save(self, path):
+    def save(self, path: Path) -> None:
         """Writes the tokenizer to a file, whole or not at all.
 
         Args:
@@ -285,17 +301,17 @@ class Tokenizer(SavesPreset, PlainTokenizer):
             )
         write_text(path, text, file_kind(path))
 
-    def save_assets(self, dir_path):
+    def save_assets(self, dir_path: Path) -> None:
         """Writes the files of `file_assets`: none."""
 
-    def load_assets(self, dir_path):
+    def load_assets(self, dir_path: Path) -> None:
         """Reads the files of `file_assets`: none."""
 
-    def load_preset_assets(self, preset):
+    def load_preset_assets(self, preset: Any) -> None:
         if self.file_assets:
             super().load_preset_assets(preset)
 
-    def check_vocabulary(self):
+    def check_vocabulary(self) -> None:
         """Raise a ValueError while there is no vocabulary."""
         if self.vocabulary is None:
             raise ValueError(f"{type(self).__name__} has no vocabulary yet.")

@@ -3,10 +3,14 @@
 import hashlib
 import json
 import os
+from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
+from typing import Self
 
 import keras
 import keras_hub
+import numpy as np
 
 from keras_rtd.keras_internals import WordPieceTokenizer
 from keras_rtd.tokenizers import wordpiece_json
@@ -18,6 +22,7 @@ from keras_rtd.tokenizers.vocabulary_file import read_vocabulary
 from keras_rtd.tokenizers.wordpiece import SUFFIX_INDICATOR
 from keras_rtd.tokenizers.wordpiece import WordPieceEncoder
 from keras_rtd.tokenizers.wordpiece import continues_word
+from keras_rtd.utils.types import Path
 
 
 @keras.saving.register_keras_serializable(package="keras_rtd")
@@ -61,12 +66,12 @@ class ElectraTokenizer(WordPieceTokenizer, Tokenizer):
 
     def __init__(
         self,
-        vocabulary=None,
-        lowercase=True,
-        strip_accents=None,
-        unk_token="[UNK]",
-        **kwargs,
-    ):
+        vocabulary: Path | Sequence[str] | None = None,
+        lowercase: bool = True,
+        strip_accents: bool | None = None,
+        unk_token: str = "[UNK]",
+        **kwargs: Any,
+    ) -> None:
         special = {f"{n}_token" for n in ("cls", "sep", "pad", "mask")}
         unsupported = sorted(set(kwargs) - LAYER_ARGUMENTS - special)
         if unsupported:
@@ -86,7 +91,9 @@ class ElectraTokenizer(WordPieceTokenizer, Tokenizer):
             **kwargs,
         )
 
-    def set_vocabulary(self, vocabulary, where="the list"):
+    def set_vocabulary(
+        self, vocabulary: Path | Sequence[str] | None, where: str = "the list"
+    ) -> None:
         """Sets the vocabulary.
 
         Args:
@@ -107,12 +114,12 @@ class ElectraTokenizer(WordPieceTokenizer, Tokenizer):
                 self.ids_by_token, self.unk_token, self._normalizer
             )
 
-    def token_text(self, token):
+    def token_text(self, token: str) -> str:
         if continues_word(token):
             return token.removeprefix(SUFFIX_INDICATOR)
         return f" {token}"
 
-    def fingerprint(self):
+    def fingerprint(self) -> str:
         self.check_vocabulary()
         decisive = {
             "vocabulary": list(self.vocabulary),
@@ -123,15 +130,17 @@ class ElectraTokenizer(WordPieceTokenizer, Tokenizer):
         text = json.dumps(decisive, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
-    def encode_batch(self, texts):
+    def encode_batch(self, texts: Iterable[str]) -> list[np.ndarray]:
         self.check_vocabulary()
         return [self._encoder.encode(text) for text in texts]
 
-    def encode_with_offsets(self, text):
+    def encode_with_offsets(
+        self, text: str
+    ) -> tuple[Sequence[int], Sequence[int], Sequence[int]]:
         self.check_vocabulary()
         return self._encoder.encode_with_offsets(text)
 
-    def encode_piece(self, text):
+    def encode_piece(self, text: str) -> list[int]:
         if text.startswith(" "):
             return Tokenizer.encode_piece(self, text)
         text = text.lower() if self.lowercase else text
@@ -141,20 +150,26 @@ class ElectraTokenizer(WordPieceTokenizer, Tokenizer):
     # KerasHub's own split text otherwise.
     tokenize = Tokenizer.tokenize
 
-    def tokenize_in_graph(self, inputs):
+    def tokenize_in_graph(self, inputs: Any) -> Any:
         from keras_rtd.tokenizers import graph_wordpiece
 
         return graph_wordpiece.tokenize(
             inputs, self._normalizer, self.graph_kernel, self.unk_token
         )
 
-    def make_graph_kernel(self):
+    def make_graph_kernel(self) -> Any:
         from keras_rtd.tokenizers import graph_wordpiece
 
         return graph_wordpiece.build(list(self.vocabulary), self.unk_token)
 
     @classmethod
-    def from_texts(cls, texts, size, progress=False, **options):
+    def from_texts(
+        cls,
+        texts: Iterable[str],
+        size: int,
+        progress: bool = False,
+        **options: Any,
+    ) -> Self:
         """A tokenizer with a vocabulary of its own.
 
         Args:
@@ -176,10 +191,10 @@ class ElectraTokenizer(WordPieceTokenizer, Tokenizer):
         names = {"lowercase", "strip_accents"} & set(options)
         return cls(tokens, **{n: options[n] for n in names}, **special)
 
-    def tokenizer_json(self):
+    def tokenizer_json(self) -> str:
         return wordpiece_json.write(self)
 
-    def huggingface_options(self):
+    def huggingface_options(self) -> dict[str, Any]:
         return {
             "do_lower_case": bool(self.lowercase),
             "strip_accents": bool(self.strip_accents),
@@ -188,8 +203,12 @@ class ElectraTokenizer(WordPieceTokenizer, Tokenizer):
 
     @classmethod
     def from_tokenizer_json(
-        cls, content, options, vocabulary=None, **arguments
-    ):
+        cls,
+        content: dict[str, Any],
+        options: dict[str, Any],
+        vocabulary: Path | None = None,
+        **arguments: Any,
+    ) -> Self | None:
         """See `Tokenizer`; `vocabulary` is a path where there is no content.
 
         What nothing is said about is as in the published uncased models.
@@ -200,7 +219,7 @@ class ElectraTokenizer(WordPieceTokenizer, Tokenizer):
         return cls(**{"vocabulary": vocabulary, **found, **arguments})
 
     @classmethod
-    def from_keras_hub(cls, theirs, **arguments):
+    def from_keras_hub(cls, theirs: Any, **arguments: Any) -> Self | None:
         if not isinstance(theirs, keras_hub.tokenizers.WordPieceTokenizer):
             return None
         found = {
@@ -220,7 +239,7 @@ class ElectraTokenizer(WordPieceTokenizer, Tokenizer):
         )
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> Self:
         if isinstance(config.get("vocabulary"), str):
             raise ValueError(
                 "The config of an ElectraTokenizer names the vocabulary file "
@@ -230,7 +249,7 @@ class ElectraTokenizer(WordPieceTokenizer, Tokenizer):
             )
         return super().from_config(config)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         taken = {"vocabulary", "lowercase", "strip_accents", *LAYER_ARGUMENTS}
         config = {key: config[key] for key in config if key in taken}

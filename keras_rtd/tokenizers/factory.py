@@ -2,12 +2,14 @@
 
 import json
 import os
+from typing import Any
 
 import keras
 import keras_hub
 
 from keras_rtd.tokenizers.base import Tokenizer
 from keras_rtd.tokenizers.electra_tokenizer import ElectraTokenizer
+from keras_rtd.utils.types import Path
 
 # Kind -> class; `register` adds to it.
 TOKENIZERS: dict[str, type[Tokenizer]] = {"wordpiece": ElectraTokenizer}
@@ -16,7 +18,7 @@ _JSON = "tokenizer.json"
 _OPTIONS = "tokenizer_config.json"
 
 
-def register(kind, cls):
+def register(kind: str, cls: type[Tokenizer]) -> None:
     """Adds a tokenizer kind, or exchanges one.
 
     Args:
@@ -34,7 +36,12 @@ def register(kind, cls):
     TOKENIZERS[kind] = cls
 
 
-def load(path, cased=False, keep_accents=False, **arguments):
+def load(
+    path: Path,
+    cased: bool = False,
+    keep_accents: bool = False,
+    **arguments: Any,
+) -> Tokenizer:
     """A tokenizer from a file, a directory or a bundled preset.
 
     Args:

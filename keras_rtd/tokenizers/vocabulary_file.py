@@ -5,9 +5,10 @@ import os
 from keras_rtd.tokenizers.wordpiece import continues_word
 from keras_rtd.utils.targets import Kind
 from keras_rtd.utils.targets import has_keys
+from keras_rtd.utils.types import Path
 
 
-def read_vocabulary(path):
+def read_vocabulary(path: Path) -> list[str]:
     """Reads a vocabulary, one token a line.
 
     Spaces around a token are dropped, as google-research/electra

@@ -13,6 +13,7 @@ from keras_rtd.training.schedules import WarmupStableDecay
 from keras_rtd.training.strategy import Strategy
 from keras_rtd.training.strategy import StrategyError
 from keras_rtd.training.strategy import get_strategy
+from keras_rtd.utils.public_names import listed
 
 __all__ = [
     "AdamW",
@@ -29,3 +30,5 @@ __all__ = [
     "make_fine_tuning_optimizer",
     "make_optimizer",
 ]
+
+__dir__ = listed(__name__)

@@ -1,10 +1,15 @@
 """AdamW with the reference's rules."""
 
+from collections.abc import Iterable
+from typing import Any
+from typing import Self
+
 import keras
 from keras import ops
 
 from keras_rtd import kernels
 from keras_rtd.keras_internals import Optimizer
+from keras_rtd.utils.types import Tensor
 
 # Biases and LayerNorm; matched on the variable's own name because layer
 # names differ between backends. Embeddings do decay, as in the reference.
@@ -35,17 +40,20 @@ class AdamW(Optimizer):
 
     def __init__(
         self,
-        learning_rate=5e-4,
-        generator_learning_rate=None,
-        weight_decay=0.01,
-        beta_1=0.9,
-        beta_2=0.999,
-        epsilon=1e-6,
-        bias_correction=False,
-        global_clipnorm=1.0,
-        name="adamw",
-        **kwargs,
-    ):
+        learning_rate: float
+        | keras.optimizers.schedules.LearningRateSchedule = 5e-4,
+        generator_learning_rate: float
+        | keras.optimizers.schedules.LearningRateSchedule
+        | None = None,
+        weight_decay: float = 0.01,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-6,
+        bias_correction: bool = False,
+        global_clipnorm: float | None = 1.0,
+        name: str = "adamw",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(
             learning_rate=learning_rate,
             global_clipnorm=global_clipnorm,
@@ -62,11 +70,15 @@ class AdamW(Optimizer):
         self._generator_ids: frozenset[int] = frozenset()
         self._factors_by_id: dict[int, float] = {}
 
-    def set_generator_variables(self, variables):
+    def set_generator_variables(
+        self, variables: Iterable[keras.Variable]
+    ) -> None:
         """Say which variables take `generator_learning_rate`."""
         self._generator_ids = frozenset(id(v) for v in variables)
 
-    def set_rate_factors(self, factors):
+    def set_rate_factors(
+        self, factors: Iterable[tuple[keras.Variable, float]]
+    ) -> None:
         """Give variables rates of their own.
 
         Args:
@@ -75,7 +87,7 @@ class AdamW(Optimizer):
         """
         self._factors_by_id = {id(v): float(f) for v, f in factors}
 
-    def build(self, variables):
+    def build(self, variables: list[keras.Variable]) -> None:
         if self.built:
             return
         super().build(variables)
@@ -84,17 +96,21 @@ class AdamW(Optimizer):
         self._is_generator = [id(v) in self._generator_ids for v in variables]
         self._momentums, self._velocities = self.make_moments(variables)
 
-    def make_moments(self, variables):
+    def make_moments(
+        self, variables: list[keras.Variable]
+    ) -> tuple[list[Any], list[Any]]:
         """Two lists of `keras.Variable`: each variable's moments."""
         return self.add_optimizer_variables(variables, ["momentum", "velocity"])
 
-    def moments(self, variable):
+    def moments(
+        self, variable: keras.Variable
+    ) -> tuple[keras.Variable, keras.Variable]:
         """Adam's two moments of a variable: the mean of its gradients and of
         their squares, each a `keras.Variable` of its shape."""
         index = self.index_of(variable)
         return self._momentums[index], self._velocities[index]
 
-    def rates(self, learning_rate):
+    def rates(self, learning_rate: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """(rate, generator's rate, factor of the bias correction)."""
         other = self.generator_learning_rate
         if other is None:
@@ -108,27 +124,34 @@ class AdamW(Optimizer):
         second = 1.0 - ops.power(self.beta_2, step)
         return learning_rate, other, ops.sqrt(second) / first
 
-    def is_generator(self, variable):
+    def is_generator(self, variable: keras.Variable) -> bool:
         """Whether a variable takes `generator_learning_rate`."""
         return self._is_generator[self.index_of(variable)]
 
-    def rate_factor(self, variable):
+    def rate_factor(self, variable: keras.Variable) -> float:
         """What the learning rate is multiplied by for a variable: a float."""
         return self._factors[self.index_of(variable)]
 
-    def decays(self, variable):
+    def decays(self, variable: keras.Variable) -> bool:
         """Whether weight decay reaches a variable."""
         return self._decays[self.index_of(variable)]
 
-    def clip_all(self, gradients):
+    def clip_all(self, gradients: list[Tensor]) -> list[Tensor]:
         if not self.global_clipnorm:
             return super().clip_all(gradients)
         return kernels.clip_by_global_norm(gradients, self.global_clipnorm)
 
-    def update_all(self, gradients, variables, learning_rate):
+    def update_all(
+        self,
+        gradients: list[Tensor],
+        variables: list[keras.Variable],
+        learning_rate: Tensor,
+    ) -> None:
         kernels.adamw(self, gradients, variables, learning_rate)
 
-    def update_step(self, gradient, variable, learning_rate):
+    def update_step(
+        self, gradient: Tensor, variable: keras.Variable, learning_rate: Tensor
+    ) -> None:
         m, v = self.moments(variable)
         new = self.formula(
             gradient,
@@ -143,7 +166,17 @@ class AdamW(Optimizer):
         for target, value in zip((variable, m, v), new):
             self.assign(target, value)
 
-    def formula(self, gradient, w, m, v, rates, is_generator, decays, factor):
+    def formula(
+        self,
+        gradient: Tensor,
+        w: Tensor,
+        m: Tensor,
+        v: Tensor,
+        rates: tuple[Tensor, Tensor, Tensor],
+        is_generator: bool,
+        decays: bool,
+        factor: float,
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """New weight and moments from the old ones, tensors of one shape."""
         rate, generator_rate, correction = rates
         rate = generator_rate if is_generator else rate
@@ -160,11 +193,11 @@ class AdamW(Optimizer):
             step = step + self.decay_rate * w
         return w - rate * self.scaled(step, w, decays), m, v
 
-    def scaled(self, step, w, decays):
+    def scaled(self, step: Tensor, w: Tensor, decays: bool) -> Tensor:
         """The step of a variable, as the rate multiplies it."""
         return step
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         # Keras's own decay is off and must stay off.
         config["weight_decay"] = self.decay_rate
@@ -183,7 +216,11 @@ class AdamW(Optimizer):
         return config
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(
+        cls,
+        config: dict[str, Any],
+        custom_objects: dict[str, Any] | None = None,
+    ) -> Self:
         config = dict(config)
         other = config.get("generator_learning_rate")
         if isinstance(other, dict):

@@ -3,6 +3,7 @@
 import json
 import os
 import threading
+from typing import Any
 
 import keras
 import numpy as np
@@ -10,6 +11,8 @@ import numpy as np
 from keras_rtd.training.checkpoint_files import SUFFIX
 from keras_rtd.training.checkpoint_files import checkpoint_files
 from keras_rtd.training.checkpoint_files import load_checkpoint
+from keras_rtd.utils.setting import check_int
+from keras_rtd.utils.types import Path
 
 
 class CheckpointError(RuntimeError):
@@ -51,20 +54,16 @@ class Checkpoint(keras.callbacks.Callback):
 
     def __init__(
         self,
-        directory,
-        every=1000,
-        keep=3,
-        best="probe_auc",
-        config=None,
-        writes=True,
-    ):
+        directory: Path,
+        every: int = 1000,
+        keep: int = 3,
+        best: str | None = "probe_auc",
+        config: dict[str, Any] | None = None,
+        writes: bool = True,
+    ) -> None:
         super().__init__()
-        for name, value in (("every", every), ("keep", keep)):
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(
-                    f"`{name}` must be an int of at least 1. "
-                    f"Received: {name}={value!r}"
-                )
+        check_int("every", every, 1)
+        check_int("keep", keep, 1)
         self.files = checkpoint_files(directory)
         self.directory = self.files.directory
         self.every = every
@@ -73,23 +72,23 @@ class Checkpoint(keras.callbacks.Callback):
         self.config = config
         self.writes = writes
         # Also saved: what callbacks want to find again after a kill.
-        self.extra = {}
+        self.extra: dict[str, Any] = {}
         self.step = 0
         self._restored = False
         self._best_value = None
         self._best_step = None
-        self._pending_metrics = None
-        self._metrics = []
-        self._thread = None
-        self._error = None
+        self._pending_metrics: Any = None
+        self._metrics: list[Any] = []
+        self._thread: Any = None
+        self._error: Any = None
 
     # === Reading ===
 
-    def paths(self):
+    def paths(self) -> list[Any]:
         """Checkpoint files, oldest first: `pathlib.Path`s, or URLs."""
         return [self.files.path(name) for name in self.files.names()]
 
-    def restore(self, model):
+    def restore(self, model: Any) -> int:
         """Load the newest whole checkpoint into `model`.
 
         A damaged file, which only a damaged disk makes, is renamed to
@@ -172,32 +171,36 @@ class Checkpoint(keras.callbacks.Callback):
 
     # === Writing ===
 
-    def note_metrics(self, step, metrics):
+    def note_metrics(self, step: int, metrics: dict[str, float]) -> None:
         """Tell held-out metrics, so that the best checkpoint is known."""
         self._pending_metrics = (step, metrics)
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self.saved_step = self.step
         # Not at every step: on JAX a look at `model` syncs all its state.
         self._steps_a_call = self.model.steps_per_execution
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(
+        self, epoch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         # Only now, because `fit` has just reset all metrics.
         metrics, self._metrics = self._metrics, []
         for variable, value in zip(self.model.metrics_variables, metrics):
             variable.assign(value)
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(
+        self, batch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         self.step += self._steps_a_call
         if self.step % self.every == 0:
             self.save()
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         if self.step != self.saved_step:
             self.save()
         self.wait()
 
-    def save(self):
+    def save(self) -> None:
         """Copy the state now, write it behind training's back."""
         self.wait()
         self.saved_step = self.step
@@ -224,7 +227,7 @@ class Checkpoint(keras.callbacks.Callback):
         )
         self._thread.start()
 
-    def wait(self):
+    def wait(self) -> None:
         """Wait for the writing to end; raise what it raised."""
         if self._thread is not None:
             self._thread.join()

@@ -1,5 +1,9 @@
 """AdamW with a rate of its own for each layer, for fine-tuning."""
 
+from typing import Any
+
+import keras
+
 from keras_rtd.training.optimizers import make_optimizer
 
 # (largest hidden_dim, peak rate, layer decay) by the encoder's size: the
@@ -13,14 +17,14 @@ DEFAULTS = (
 
 
 def make_fine_tuning_optimizer(
-    model,
-    learning_rate=None,
-    layer_decay=None,
-    reference_exponent=False,
-    train_steps=None,
-    warmup_steps=None,
-    **kwargs,
-):
+    model: Any,
+    learning_rate: float | None = None,
+    layer_decay: float | None = None,
+    reference_exponent: bool = False,
+    train_steps: int | None = None,
+    warmup_steps: int | None = None,
+    **kwargs: Any,
+) -> keras.optimizers.Optimizer:
     """The optimizer ELECTRA is fine-tuned with.
 
     The rate of a layer is `learning_rate * layer_decay ** distance`, where the

@@ -6,7 +6,7 @@ import keras
 
 from keras_rtd.keras_internals import loss_of
 from keras_rtd.keras_internals import track_loss
-from keras_rtd.utils.host_memory import keep_freed_memory
+from keras_rtd.utils.hardware import keep_freed_memory
 
 # A mixin of a `keras.Model`, whose attributes it uses.
 _Mixin: Any = object
@@ -22,7 +22,7 @@ class LabelledStep(_Mixin):
 
     if keras.config.backend() == "torch":
 
-        def train_step(self, data):
+        def train_step(self, data: Any) -> Any:
             import torch
 
             x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)

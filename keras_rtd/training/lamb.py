@@ -1,9 +1,12 @@
 """LAMB, with AdamW's exemptions."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
 from keras_rtd.training.adamw import AdamW
+from keras_rtd.utils.types import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_rtd")
@@ -19,8 +22,13 @@ class Lamb(AdamW):
     """
 
     def __init__(
-        self, learning_rate=5e-4, bias_correction=True, name="lamb", **kwargs
-    ):
+        self,
+        learning_rate: float
+        | keras.optimizers.schedules.LearningRateSchedule = 5e-4,
+        bias_correction: bool = True,
+        name: str = "lamb",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(
             learning_rate=learning_rate,
             bias_correction=bias_correction,
@@ -28,12 +36,17 @@ class Lamb(AdamW):
             **kwargs,
         )
 
-    def update_all(self, gradients, variables, learning_rate):
+    def update_all(
+        self,
+        gradients: list[Tensor],
+        variables: list[keras.Variable],
+        learning_rate: Tensor,
+    ) -> None:
         # Each variable has a norm of its own: none are updated together.
         for gradient, variable in zip(gradients, variables):
             self.update_step(gradient, variable, learning_rate)
 
-    def scaled(self, step, w, decays):
+    def scaled(self, step: Tensor, w: Tensor, decays: bool) -> Tensor:
         if not decays:
             return step
         of_weights, of_step = (

@@ -1,9 +1,13 @@
 """Muon for the kernels of hidden layers, AdamW for everything else."""
 
+from collections.abc import Iterable
+from typing import Any
+
 import keras
 from keras import ops
 
 from keras_rtd.training.adamw import AdamW
+from keras_rtd.utils.types import Tensor
 
 # Coefficients of the quintic iteration, its number of steps, and the size of
 # an update as a part of what AdamW's usually is. Sources: Jordan et al. 2024,
@@ -47,14 +51,15 @@ class Muon(AdamW):
 
     def __init__(
         self,
-        learning_rate=5e-4,
-        adam_lr_ratio=1.0,
-        momentum=0.95,
-        nesterov=True,
-        product_dtype="float32",
-        name="muon",
-        **kwargs,
-    ):
+        learning_rate: float
+        | keras.optimizers.schedules.LearningRateSchedule = 5e-4,
+        adam_lr_ratio: float = 1.0,
+        momentum: float = 0.95,
+        nesterov: bool = True,
+        product_dtype: str = "float32",
+        name: str = "muon",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(learning_rate=learning_rate, name=name, **kwargs)
         self.adam_lr_ratio = adam_lr_ratio
         self.momentum = momentum
@@ -62,7 +67,7 @@ class Muon(AdamW):
         self.product_dtype = product_dtype
         self._kernel_ids: frozenset[int] | None = None
 
-    def set_kernels(self, variables):
+    def set_kernels(self, variables: Iterable[keras.Variable]) -> None:
         """Say which variables Muon moves.
 
         Args:
@@ -79,17 +84,19 @@ class Muon(AdamW):
                 )
         self._kernel_ids = frozenset(id(v) for v in variables)
 
-    def is_kernel(self, variable):
+    def is_kernel(self, variable: keras.Variable) -> bool:
         """Whether Muon moves a variable."""
         return id(variable) in (self._kernel_ids or ())
 
-    def rate_factor(self, variable):
+    def rate_factor(self, variable: keras.Variable) -> float:
         factor = super().rate_factor(variable)
         return factor * (
             1.0 if self.is_kernel(variable) else self.adam_lr_ratio
         )
 
-    def make_moments(self, variables):
+    def make_moments(
+        self, variables: list[keras.Variable]
+    ) -> tuple[list[Any], list[Any]]:
         # A kernel has a momentum alone: half of AdamW's state.
         others = [v for v in variables if not self.is_kernel(v)]
         velocities = iter(self.add_optimizer_variables(others, "velocity"))
@@ -97,7 +104,7 @@ class Muon(AdamW):
             None if self.is_kernel(v) else next(velocities) for v in variables
         ]
 
-    def build(self, variables):
+    def build(self, variables: list[keras.Variable]) -> None:
         if self._kernel_ids is None:
             raise ValueError(
                 "Muon must know which variables are kernels of hidden layers: "
@@ -106,14 +113,19 @@ class Muon(AdamW):
             )
         super().build(variables)
 
-    def update_all(self, gradients, variables, learning_rate):
+    def update_all(
+        self,
+        gradients: list[Tensor],
+        variables: list[keras.Variable],
+        learning_rate: Tensor,
+    ) -> None:
         pairs = list(zip(gradients, variables))
         others = [pair for pair in pairs if not self.is_kernel(pair[1])]
         if others:
             super().update_all(
                 [g for g, _ in others], [v for _, v in others], learning_rate
             )
-        groups: dict[tuple, list] = {}
+        groups: dict[Any, list[Any]] = {}
         for gradient, variable in pairs:
             if self.is_kernel(variable):
                 key = (
@@ -144,7 +156,7 @@ class Muon(AdamW):
             self.assign(variable, w[i])
             self.assign(momentum, m[i])
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "adam_lr_ratio": self.adam_lr_ratio,

@@ -1,5 +1,9 @@
 """The optimizers of pre-training, from plain numbers."""
 
+from typing import Any
+
+import keras
+
 from keras_rtd.training.adamw import AdamW
 from keras_rtd.training.lamb import Lamb
 from keras_rtd.training.muon import Muon
@@ -10,18 +14,18 @@ OPTIMIZERS = {"adamw": AdamW, "lamb": Lamb, "muon": Muon}
 
 
 def make_optimizer(
-    learning_rate=5e-4,
-    generator_learning_rate=None,
-    warmup_steps=10_000,
-    train_steps=None,
-    schedule="polynomial",
-    decay_power=1.0,
-    ema_momentum=None,
-    optimizer="adamw",
-    phase2_steps=0,
-    phase2_learning_rate=None,
-    **kwargs,
-):
+    learning_rate: float = 5e-4,
+    generator_learning_rate: float | None = None,
+    warmup_steps: int = 10_000,
+    train_steps: int | None = None,
+    schedule: str = "polynomial",
+    decay_power: float = 1.0,
+    ema_momentum: float | None = None,
+    optimizer: str = "adamw",
+    phase2_steps: int = 0,
+    phase2_learning_rate: float | None = None,
+    **kwargs: Any,
+) -> keras.optimizers.Optimizer:
     """An optimizer with a schedule, from plain numbers.
 
     Args:
@@ -40,6 +44,9 @@ def make_optimizer(
         phase2_learning_rate: float or `None`. Peak rate of these steps; the
             generator's changes in proportion, and so does the warmup.
         **kwargs: for `AdamW`, `Lamb` or `Muon`.
+
+    Returns:
+        `AdamW`, `Lamb` or `Muon`.
 
     Raises:
         ValueError: an unknown optimizer or schedule, or a second phase that
@@ -72,7 +79,7 @@ def make_optimizer(
 
         if phase2_learning_rate is None:
             return one(peak, warmup_steps, train_steps)
-        first = train_steps - phase2_steps
+        first = (train_steps or 0) - phase2_steps
         return TwoPhases(
             one(peak, warmup_steps, first),
             one(

@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_rtd.utils.host_memory import keep_freed_memory
+from keras_rtd.utils.hardware import keep_freed_memory
 
 
 def compile_function(model, function):

@@ -4,8 +4,12 @@ All count steps from 1, as the reference does in effect: the first update has
 the rate of step 1, so that a warmup does not waste it on a rate of 0.
 """
 
+from typing import Any
+
 import keras
 from keras import ops
+
+from keras_rtd.utils.types import Tensor
 
 
 class _Schedule(keras.optimizers.schedules.LearningRateSchedule):
@@ -18,7 +22,12 @@ class _Schedule(keras.optimizers.schedules.LearningRateSchedule):
             the rate after the warmup.
     """
 
-    def __init__(self, learning_rate, warmup_steps=0, train_steps=None):
+    def __init__(
+        self,
+        learning_rate: float,
+        warmup_steps: int = 0,
+        train_steps: int | None = None,
+    ) -> None:
         super().__init__()
         if learning_rate <= 0:
             raise ValueError(
@@ -37,9 +46,10 @@ class _Schedule(keras.optimizers.schedules.LearningRateSchedule):
             )
         self.learning_rate = learning_rate
         self.warmup_steps = warmup_steps
-        self.train_steps = train_steps
+        # An int wherever `decay` is called.
+        self.train_steps: Any = train_steps
 
-    def __call__(self, step):
+    def __call__(self, step: Tensor) -> Tensor:
         step = ops.cast(step, "float32") + 1.0
         rate = self.learning_rate
         if self.warmup_steps:
@@ -48,10 +58,11 @@ class _Schedule(keras.optimizers.schedules.LearningRateSchedule):
             return ops.cast(rate, "float32")
         return rate * self.decay(step)
 
-    def decay(self, step):
+    def decay(self, step: Tensor) -> Tensor:
+        """The factor of the rate at a step, float32, counted from 1."""
         raise NotImplementedError
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             "learning_rate": self.learning_rate,
             "warmup_steps": self.warmup_steps,
@@ -74,16 +85,20 @@ class WarmupPolynomialDecay(_Schedule):
     """
 
     def __init__(
-        self, learning_rate, warmup_steps=0, train_steps=None, power=1.0
-    ):
+        self,
+        learning_rate: float,
+        warmup_steps: int = 0,
+        train_steps: int | None = None,
+        power: float = 1.0,
+    ) -> None:
         super().__init__(learning_rate, warmup_steps, train_steps)
         self.power = power
 
-    def decay(self, step):
+    def decay(self, step: Tensor) -> Tensor:
         left = ops.maximum(0.0, 1.0 - step / self.train_steps)
         return left if self.power == 1.0 else left**self.power
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "power": self.power}
 
 
@@ -91,7 +106,7 @@ class WarmupPolynomialDecay(_Schedule):
 class WarmupCosineDecay(_Schedule):
     """Linear warmup, then half a cosine down to 0 at `train_steps`."""
 
-    def decay(self, step):
+    def decay(self, step: Tensor) -> Tensor:
         span = max(1, self.train_steps - self.warmup_steps)
         done = ops.clip((step - self.warmup_steps) / span, 0.0, 1.0)
         return 0.5 * (1.0 + ops.cos(3.141592653589793 * done))
@@ -111,19 +126,19 @@ class WarmupStableDecay(_Schedule):
 
     def __init__(
         self,
-        learning_rate,
-        warmup_steps=0,
-        train_steps=None,
-        decay_steps=None,
-    ):
+        learning_rate: float,
+        warmup_steps: int = 0,
+        train_steps: int | None = None,
+        decay_steps: int | None = None,
+    ) -> None:
         super().__init__(learning_rate, warmup_steps, train_steps)
         self.decay_steps = decay_steps
 
-    def decay(self, step):
+    def decay(self, step: Tensor) -> Tensor:
         span = self.decay_steps or max(1, self.train_steps // 5)
         return ops.clip((self.train_steps - step) / span, 0.0, 1.0)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "decay_steps": self.decay_steps}
 
 

@@ -1,6 +1,7 @@
 """Settings of the optimiser and of the devices."""
 
 import dataclasses
+from typing import Any
 
 from keras_rtd.training.optimizers import OPTIMIZERS
 from keras_rtd.training.schedules import SCHEDULES
@@ -77,7 +78,7 @@ class OptimizerSettings:
         none="none, one schedule for all steps",
     )
     # Of the preset alone: what no flag sets, such as `bias_correction`.
-    optimizer_options: dict = dataclasses.field(default_factory=dict)
+    optimizer_options: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self):
         check_settings(self)
@@ -159,8 +160,7 @@ class DeviceSettings(DtypeSettings):
     )
     accumulate_steps: int = setting(
         1,
-        "Parts of the batch of a step, computed one after the other to save "
-        "memory.",
+        "Micro-batches of a step, computed one after the other to save memory.",
         at_least=1,
     )
     steps_per_execution: int = setting(

@@ -1,5 +1,6 @@
 """What a `TrainStep` expects of the model it is mixed into."""
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -8,6 +9,8 @@ from keras import ops
 
 from keras_rtd import kernels
 from keras_rtd.utils import replicas
+from keras_rtd.utils.types import Batch
+from keras_rtd.utils.types import Tensor
 
 
 def check_accumulate_steps(number):
@@ -61,31 +64,36 @@ class StepInterface:
     jit_compile: Any
     train_function: Any
     _get_state_sharding_spec: Any
-    call: Callable[..., dict]
-    run_objective: Callable[..., dict]
+    call: Callable[..., dict[str, Any]]
+    run_objective: Callable[..., dict[str, Any]]
 
-    def best_jit_compile(self):
+    def best_jit_compile(self) -> bool:
         """Whether XLA makes this backend's step faster on its devices."""
         raise NotImplementedError
 
-    def jit_compile_of_keras(self, jit_compile):
+    def jit_compile_of_keras(self, jit_compile: Any) -> Any:
         """What Keras is told of `jit_compile`; called before it compiles."""
         return jit_compile
 
-    def prepare_optimizer(self, optimizer):
+    def prepare_optimizer(self, optimizer: Any) -> None:
         """Called with the optimizer when compiled, before it is built."""
 
-    def training_scope(self):
+    def training_scope(self) -> contextlib.AbstractContextManager[Any]:
         """A context in which layers run as in the training step."""
         return kernels.training_scope()
 
-    def gradients(self, batch):
+    def gradients(self, batch: Batch) -> list[Tensor]:
         """Gradients of the scaled loss of the whole batch, in the order of
         `trainable_variables`; called within
         `keras_rtd.training.programs.compile_function`."""
         raise NotImplementedError
 
-    def measured_loss(self, batch, counts=None, training=None):
+    def measured_loss(
+        self,
+        batch: Batch,
+        counts: list[Tensor] | None = None,
+        training: bool | None = None,
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         """Forward pass and loss of a batch, or of a micro-batch of it.
 
         Args:
@@ -101,7 +109,7 @@ class StepInterface:
         loss, terms = self.objective.loss(batch, outputs, counts)
         return loss, self.pretraining_metrics.measure(batch, outputs, terms)
 
-    def micro_batches(self, batch):
+    def micro_batches(self, batch: Batch) -> Batch:
         """The batch as dict of (rows / accumulate_steps, accumulate_steps, …).
 
         Micro-batch i is `[:, i]`: every n-th row, so that where devices hold

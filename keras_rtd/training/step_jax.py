@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+from typing import Any
 
 import jax
 import keras
@@ -10,15 +11,17 @@ from jax import numpy as jnp
 from keras_rtd.keras_internals import state_shardings
 from keras_rtd.training.batch import unpack
 from keras_rtd.training.step_interface import StepInterface
+from keras_rtd.utils.types import Batch
+from keras_rtd.utils.types import Tensor
 
 
 class TrainStep(StepInterface):
     """Gives a model `train_step` and `test_step`; see `training.step`."""
 
-    def best_jit_compile(self):
+    def best_jit_compile(self) -> bool:
         return True
 
-    def make_train_function(self, force=False):
+    def make_train_function(self, force: bool = False) -> Any:
         if self.steps_per_execution == 1 or not self.jit_compile:
             return keras.Model.make_train_function(self, force)
         if self.train_function is None or force:
@@ -49,7 +52,7 @@ class TrainStep(StepInterface):
 
         return function
 
-    def gradients(self, batch):
+    def gradients(self, batch: Batch) -> list[Tensor]:
         trainable, non_trainable, optimizer = (
             [v.value for v in variables]
             for variables in (
@@ -102,7 +105,7 @@ class TrainStep(StepInterface):
         )
         return *total, non_trainable
 
-    def train_step(self, state, data):
+    def train_step(self, state: Any, data: Any) -> Any:
         trainable, non_trainable, optimizer, metrics = state
         gradients, loss, measured, non_trainable = self._forward_backward(
             trainable, non_trainable, optimizer, unpack(data)
@@ -117,7 +120,7 @@ class TrainStep(StepInterface):
         logs, metrics = self._stateless_metrics(metrics, measured, loss)
         return logs, (trainable, non_trainable, optimizer, metrics)
 
-    def test_step(self, state, data):
+    def test_step(self, state: Any, data: Any) -> Any:
         trainable, non_trainable, metrics = state
         loss, measured, non_trainable = self._stateless_loss(
             trainable, non_trainable, unpack(data), None, training=False

@@ -1,11 +1,15 @@
 """The training step on TensorFlow."""
 
+from typing import Any
+
 import tensorflow as tf
 
 from keras_rtd.keras_internals import do_not_add_up_gradients
 from keras_rtd.training.batch import unpack
 from keras_rtd.training.step_interface import StepInterface
 from keras_rtd.utils import replicas
+from keras_rtd.utils.types import Batch
+from keras_rtd.utils.types import Tensor
 
 
 class TrainStep(StepInterface):
@@ -14,10 +18,10 @@ class TrainStep(StepInterface):
     # Whether XLA compiles what each replica does by itself.
     _compiles_replicas = False
 
-    def best_jit_compile(self):
+    def best_jit_compile(self) -> bool:
         return bool(tf.config.list_logical_devices("GPU"))
 
-    def jit_compile_of_keras(self, jit_compile):
+    def jit_compile_of_keras(self, jit_compile: Any) -> Any:
         # Keras compiles the step of all replicas as one program, which XLA
         # refuses: it reads variables of several devices.
         strategy = tf.distribute.get_strategy()
@@ -30,12 +34,12 @@ class TrainStep(StepInterface):
         )
         return False if self._compiles_replicas else jit_compile
 
-    def prepare_optimizer(self, optimizer):
+    def prepare_optimizer(self, optimizer: Any) -> None:
         # Keras would add up what is added up already.
         inner = getattr(optimizer, "inner_optimizer", optimizer)
         do_not_add_up_gradients(inner)
 
-    def gradients(self, batch):
+    def gradients(self, batch: Batch) -> list[Tensor]:
         return self._forward_backward(batch)[0]
 
     def _forward_backward(self, batch):
@@ -80,18 +84,18 @@ class TrainStep(StepInterface):
         gradients = tape.gradient(scaled, self.trainable_variables)
         return gradients, loss, measured
 
-    def train_step(self, data):
+    def train_step(self, data: Any) -> Any:
         gradients, loss, measured = self._forward_backward(unpack(data))
         self.step.assign_add(1)
         variables = self.trainable_variables
         self.optimizer.apply_gradients(zip(gradients, variables))
         return self._update_metrics(measured, loss)
 
-    def test_step(self, data):
+    def test_step(self, data: Any) -> Any:
         loss, measured = self.measured_loss(unpack(data), training=False)
         return self._update_metrics(measured, loss)
 
-    def predict_step(self, data):
+    def predict_step(self, data: Any) -> Any:
         outputs = self.call(unpack(data), training=False)
         if _several_workers():
             # What hosts exchange may not be boolean.

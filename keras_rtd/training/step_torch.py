@@ -1,24 +1,28 @@
 """The training step on PyTorch."""
 
+from typing import Any
+
 import torch
 
 from keras_rtd.training.batch import unpack
 from keras_rtd.training.step_interface import StepInterface
 from keras_rtd.utils import replicas
-from keras_rtd.utils.host_memory import keep_freed_memory
+from keras_rtd.utils.hardware import keep_freed_memory
+from keras_rtd.utils.types import Batch
+from keras_rtd.utils.types import Tensor
 
 
 class TrainStep(StepInterface):
     """Gives a model `train_step` and `test_step`; see `training.step`."""
 
-    def best_jit_compile(self):
+    def best_jit_compile(self) -> bool:
         return False
 
     def _keep_memory(self):
         if self.trainable_variables[0].value.device.type == "cpu":
             keep_freed_memory()
 
-    def gradients(self, batch):
+    def gradients(self, batch: Batch) -> list[Tensor]:
         return self._forward_backward(batch)[0]
 
     def _forward_backward(self, batch):
@@ -56,14 +60,14 @@ class TrainStep(StepInterface):
         )
         return gradients, loss.detach(), measured
 
-    def train_step(self, data):
+    def train_step(self, data: Any) -> Any:
         gradients, loss, measured = self._forward_backward(unpack(data))
         with torch.no_grad():
             self.step.assign_add(1)
             self.optimizer.apply(gradients, self.trainable_variables)
             return self._update_metrics(measured, loss)
 
-    def test_step(self, data):
+    def test_step(self, data: Any) -> Any:
         loss, measured = self.measured_loss(unpack(data), training=False)
         return self._update_metrics(measured, loss)
 

@@ -11,13 +11,20 @@ module has a function `automatic`.
 
 import contextlib
 import importlib
+from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Sequence
+from typing import Any
 
 import keras
+
+from keras_rtd.utils.types import Batch
+from keras_rtd.utils.types import Dataset
 
 # Layer of a Transformer layer -> how the axis "model" of a mesh divides its
 # kernel and its bias. Filled by the families of encoders, which stand above
 # this room; see `RtdBackbone.tensor_parallel`.
-TENSOR_PARALLEL: dict[str, tuple[tuple, tuple | None]] = {}
+TENSOR_PARALLEL: dict[str, tuple[Any, Any]] = {}
 
 # name: class in `strategy_BACKEND.py` for each backend that has it
 _STRATEGIES = {
@@ -39,7 +46,7 @@ class LostWorkerError(RuntimeError):
     """Another process of a run has ended, and this one cannot go on."""
 
 
-def get_strategy(name="single", **options):
+def get_strategy(name: str = "single", **options: Any) -> "Strategy":
     """The strategy of a name, with its devices found and connected.
 
     Call it before anything else touches the devices.
@@ -118,25 +125,25 @@ class Strategy:
 
     name = "single"
 
-    def __init__(self, **options):
+    def __init__(self, **options: Any) -> None:
         self.replicas = 1
         self.worker = 0
         self.workers = 1
 
     @property
-    def is_chief(self):
+    def is_chief(self) -> bool:
         """Whether this process writes what a run writes."""
         return self.worker == 0
 
-    def scope(self):
+    def scope(self) -> contextlib.AbstractContextManager[Any]:
         """A context in which the model is made, trained and evaluated."""
         return contextlib.nullcontext()
 
-    def devices(self):
+    def devices(self) -> str:
         """A line for people: what the devices are."""
         return "one device"
 
-    def dataset(self, make, batch_size):
+    def dataset(self, make: Callable[..., Dataset], batch_size: int) -> Any:
         """What `fit` takes.
 
         Args:
@@ -153,7 +160,7 @@ class Strategy:
             start_step=0,
         )
 
-    def batches(self, batches):
+    def batches(self, batches: Sequence[Batch]) -> Any:
         """A list of whole batches, as `evaluate` takes them.
 
         Args:
@@ -162,11 +169,11 @@ class Strategy:
         return _Batches(batches)
 
     @property
-    def local_replicas(self):
+    def local_replicas(self) -> int:
         """Devices of this process."""
         return self.replicas // self.workers
 
-    def per_replica(self, batch_size):
+    def per_replica(self, batch_size: int) -> int:
         """Rows of a batch that one replica takes."""
         if batch_size % self.replicas:
             raise StrategyError(
@@ -175,15 +182,15 @@ class Strategy:
             )
         return batch_size // self.replicas
 
-    def after_restore(self, model):
+    def after_restore(self, model: Any) -> None:
         """Called when the model has its first or restored weights."""
 
-    def any(self, flag):
+    def any(self, flag: Any) -> bool:
         """Whether `flag` is true in any process."""
         return bool(flag)
 
     @contextlib.contextmanager
-    def watch(self):
+    def watch(self) -> Iterator[None]:
         """Turns what the engine raises when a process is lost into a
         `LostWorkerError`."""
         try:
@@ -198,18 +205,18 @@ class Strategy:
                 f"checkpoint. ({type(e).__name__})"
             ) from e
 
-    lost_errors: tuple = ()
+    lost_errors: tuple[type[BaseException], ...] = ()
 
-    def is_loss(self, error):
+    def is_loss(self, error: BaseException) -> bool:
         """Whether one of `lost_errors` says that a process is lost."""
         return True
 
-    def alone(self):
+    def alone(self) -> contextlib.AbstractContextManager[Any]:
         """A context in which the chief does what the others do not wait for,
         such as writing results."""
         return contextlib.nullcontext()
 
-    def close(self):
+    def close(self) -> None:
         """Leave the other processes in order."""
 
 

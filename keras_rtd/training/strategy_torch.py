@@ -62,7 +62,7 @@ def start_processes():
         "MASTER_PORT": str(port),
     }
     print(f"starting {count} processes on this host", flush=True)
-    running: list[subprocess.Popen] = []
+    running: list[subprocess.Popen[bytes]] = []
     with _passed_on(running):
         for i in range(count):
             process = subprocess.Popen(

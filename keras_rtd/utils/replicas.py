@@ -16,7 +16,7 @@ STRIDE = 0x3C6EF372
 # Of a seed: PyTorch's are signed.
 SEEDS = 2**31
 
-_is_folded = contextvars.ContextVar("replicas_folded", default=False)
+_is_folded_in = contextvars.ContextVar("replicas_folded_in", default=False)
 
 
 def count():
@@ -91,17 +91,17 @@ class SeedGenerator(keras.random.SeedGenerator):
 
     def next(self, ordered=True):
         state = super().next(ordered)
-        return state if _is_folded.get() else fold_in(state)
+        return state if _is_folded_in.get() else fold_in(state)
 
 
 @contextlib.contextmanager
-def folded():
+def already_folded_in():
     """Inside, the seed states are those of one replica already."""
-    token = _is_folded.set(True)
+    token = _is_folded_in.set(True)
     try:
         yield
     finally:
-        _is_folded.reset(token)
+        _is_folded_in.reset(token)
 
 
 def _backend():

@@ -6,6 +6,7 @@ files and error messages are made from the field.
 
 import dataclasses
 import difflib
+import numbers
 import operator
 
 # Name of a bound, its test, and its words.
@@ -99,6 +100,17 @@ def check_settings(settings):
             test, words = BOUNDS[bound]
             if not test(value, limit):
                 raise SettingError(field.name, words.format(limit), value)
+
+
+def is_int(value):
+    """Whether a value is an integer, of Python or NumPy, and no bool."""
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
+def check_int(name, value, least):
+    """Raises `SettingError` unless `value` is an int of at least `least`."""
+    if not is_int(value) or value < least:
+        raise SettingError(name, f"an int of at least {least}", value)
 
 
 def nearest(name, known):

@@ -14,11 +14,13 @@ import shutil
 import stat
 import uuid
 import zlib
+from typing import Any
 
 from keras_rtd.utils.targets import ANY_FILE
 from keras_rtd.utils.targets import check_preset_target
 from keras_rtd.utils.targets import check_target
 from keras_rtd.utils.targets import is_plain
+from keras_rtd.utils.types import Path
 
 FULL = "The disk is full"
 
@@ -113,7 +115,9 @@ class SavesPreset:
     Stands before a class of KerasHub among the bases.
     """
 
-    def save_to_preset(self, preset_dir, *args, **kwargs):
+    def save_to_preset(
+        self, preset_dir: Path, *args: Any, **kwargs: Any
+    ) -> None:
         """As KerasHub's.
 
         Raises:

@@ -285,8 +285,8 @@ def test_command(corpus, vocabulary, tmp_path, capsys):
     [
         (["--input", "nope*"], "'nope*'"),
         (["--validation_fraction", "1.5"], "validation_fraction=1.5"),
-        (["--shard_tokens", "0"], "shard_tokens=0"),
-        (["--num_workers", "0"], "num_workers=0"),
+        (["--shard_tokens", "0"], "`shard_tokens` must be"),
+        (["--num_workers", "0"], "`num_workers` must be"),
         (["--vocabulary", "nope.txt"], "nope.txt"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Replacements drawn beforehand: files, and the batches that read them."""
+"""Replacements sampled beforehand: files, and the batches that read them."""
 
 import numpy as np
 import pytest
@@ -32,10 +32,10 @@ def ids_of(first, count):
     return np.arange(first * SLOTS, (first + count) * SLOTS) % 8000
 
 
-def write(folder, corpus, examples=150, draw=ids_of, **settings):
+def write(folder, corpus, examples=150, sample=ids_of, **settings):
     known = replacements.data_settings(corpus, options())
     replacements.write_replacements(
-        folder, {**known, **settings}, examples, SLOTS, 8006, draw
+        folder, {**known, **settings}, examples, SLOTS, 8006, sample
     )
     return Replacements(folder)
 
@@ -45,11 +45,11 @@ def small_files(monkeypatch):
     monkeypatch.setattr(replacements, "FILE_EXAMPLES", 64)
 
 
-def test_batches_are_those_without_and_their_draws(
+def test_batches_are_those_without_and_their_samples(
     prepared, tmp_path, small_files
 ):
     corpus = PreparedCorpus(prepared)
-    drawn = write(tmp_path, corpus)
+    sampled = write(tmp_path, corpus)
     assert sorted(p.name for p in tmp_path.iterdir()) == [
         "replacements-00000.npy",
         "replacements-00001.npy",
@@ -58,14 +58,14 @@ def test_batches_are_those_without_and_their_draws(
     ]
     assert np.load(tmp_path / "replacements-00000.npy").dtype == np.uint16
     plain = PreparedBatches(corpus, options())
-    cached = PreparedBatches(corpus, options(), drawn)
+    cached = PreparedBatches(corpus, options(), sampled)
     for step in (0, 15, 16, 36):
         expected, found = plain.batch(step), cached.batch(step)
-        draws = found.pop("sampled_ids")
+        samples = found.pop("sampled_ids")
         for name, value in expected.items():
             np.testing.assert_array_equal(found[name], value)
         np.testing.assert_array_equal(
-            draws, ids_of(4 * step, 4).reshape(4, SLOTS)
+            samples, ids_of(4 * step, 4).reshape(4, SLOTS)
         )
     # 150 examples are 37 batches and a half: then the first again.
     np.testing.assert_array_equal(
@@ -78,18 +78,18 @@ def test_batches_are_those_without_and_their_draws(
 
 def test_workers_share_the_examples(prepared, tmp_path, small_files):
     corpus = PreparedCorpus(prepared)
-    drawn = write(tmp_path, corpus)
-    whole = PreparedBatches(corpus, options(), drawn).batch(17)
+    sampled = write(tmp_path, corpus)
+    whole = PreparedBatches(corpus, options(), sampled).batch(17)
     for worker in (0, 1):
         part = PreparedBatches(
-            corpus, options(batch_size=2, shard=(worker, 2)), drawn
+            corpus, options(batch_size=2, shard=(worker, 2)), sampled
         ).batch(17)
         np.testing.assert_array_equal(
             part["sampled_ids"], whole["sampled_ids"][worker::2]
         )
 
 
-def test_an_interrupted_drawing_continues(prepared, tmp_path, small_files):
+def test_an_interrupted_sampling_continues(prepared, tmp_path, small_files):
     corpus = PreparedCorpus(prepared)
     asked = []
 
@@ -100,12 +100,12 @@ def test_an_interrupted_drawing_continues(prepared, tmp_path, small_files):
         return ids_of(first, count)
 
     with pytest.raises(KeyboardInterrupt):
-        write(tmp_path, corpus, draw=interrupted)
+        write(tmp_path, corpus, sample=interrupted)
     with pytest.raises(ValueError, match="no finished replacements"):
         Replacements(tmp_path)
-    write(tmp_path, corpus, draw=interrupted)
+    write(tmp_path, corpus, sample=interrupted)
     assert asked == [0, 64, 128, 128]
-    write(tmp_path, corpus, draw=interrupted)
+    write(tmp_path, corpus, sample=interrupted)
     assert asked == [0, 64, 128, 128]
     whole = write(tmp_path / "whole", corpus)
     every = np.arange(150)
@@ -119,7 +119,7 @@ def test_an_interrupted_drawing_continues(prepared, tmp_path, small_files):
 @pytest.mark.parametrize(
     "change, message",
     [
-        ({"seed": 8}, "another seed: 7 there, 8 here. Draw them again"),
+        ({"seed": 8}, "another seed: 7 there, 8 here. Sample them again"),
         ({"sequence_length": 40}, "another sequence_length: 32 there, 40"),
         ({"segments": "single"}, 'another segments: "pair" there, "single"'),
         ({"packing": True}, 'another segments: "pair" there, "single"'),
@@ -128,18 +128,18 @@ def test_an_interrupted_drawing_continues(prepared, tmp_path, small_files):
 )
 def test_other_settings_are_refused(prepared, tmp_path, change, message):
     corpus = PreparedCorpus(prepared)
-    drawn = write(tmp_path, corpus)
+    sampled = write(tmp_path, corpus)
     with pytest.raises(ValueError, match=message):
-        PreparedBatches(corpus, options(**change), drawn)
+        PreparedBatches(corpus, options(**change), sampled)
 
 
 def test_another_corpus_is_refused(prepared, tmp_path):
     corpus = PreparedCorpus(prepared)
-    drawn = write(tmp_path, corpus)
+    sampled = write(tmp_path, corpus)
     entry = corpus.manifest["shards"][0]["files"]["tokens"]
     entry["sha256"] = entry["sha256"][::-1]
-    with pytest.raises(ValueError, match="drawn for another corpus"):
-        PreparedBatches(corpus, options(), drawn)
+    with pytest.raises(ValueError, match="sampled for another corpus"):
+        PreparedBatches(corpus, options(), sampled)
 
 
 def test_damage_is_named(prepared, tmp_path):
@@ -148,22 +148,22 @@ def test_damage_is_named(prepared, tmp_path):
     data = bytearray(path.read_bytes())
     data[-1] ^= 1
     path.write_bytes(bytes(data))
-    with pytest.raises(ValueError, match="checksum.*draw the replacements"):
+    with pytest.raises(ValueError, match="checksum.*sample the replacements"):
         Replacements(tmp_path)
     path.unlink()
-    with pytest.raises(ValueError, match="is missing. Draw the replacements"):
+    with pytest.raises(ValueError, match="is missing. Sample the replacements"):
         Replacements(tmp_path)
 
 
 def test_the_dataset_has_them(prepared, corpus, tmp_path):
-    drawn = write(tmp_path, PreparedCorpus(prepared))
+    sampled = write(tmp_path, PreparedCorpus(prepared))
     arguments = {"sequence_length": 32, "batch_size": 4, "seed": 7}
     dataset = pretraining_dataset(
         prepared, replacements=tmp_path, start_step=3, **arguments
     )
     batch = next(iter(dataset))
     np.testing.assert_array_equal(
-        np.asarray(batch["sampled_ids"]), drawn.rows(np.arange(12, 16))
+        np.asarray(batch["sampled_ids"]), sampled.rows(np.arange(12, 16))
     )
     for data, split in ((prepared, "validation"), (corpus.directory, "train")):
         with pytest.raises(ValueError, match="train split of prepared data"):

@@ -1,7 +1,8 @@
 import gzip
-import importlib.util
 import json
 import pathlib
+import runpy
+import sys
 
 import keras
 import numpy as np
@@ -48,7 +49,7 @@ def scores(model):
     }
 
 
-def part(model, scorer):
+def task_of(model, scorer):
     if scorer == "generator":
         return model.masked_lm()
     return model.replaced_token_detector()
@@ -102,7 +103,7 @@ def test_order_and_repetition_change_nothing(model, scores, scorer):
     found = scores[scorer]
     order = [3, 1, 0, 5, 4, 2, 0, 3]
     again = sentence_scores(
-        part(model, scorer), [SENTENCES[i] for i in order], scorer
+        task_of(model, scorer), [SENTENCES[i] for i in order], scorer
     )
     np.testing.assert_array_equal(again, found[order])
     # Other batches and other company: the same up to rounding.
@@ -143,8 +144,8 @@ def test_a_preset_scores_as_its_model(model, scores, tmp_path):
 )
 def test_what_cannot_be_scored(model, kind, sentences, scorer, message):
     models = {
-        "detector": part(model, "discriminator"),
-        "generator": part(model, "generator"),
+        "detector": task_of(model, "discriminator"),
+        "generator": task_of(model, "generator"),
         "pretrainer": model,
     }
     given = models.get(kind) or tiny.pretrainer()
@@ -232,19 +233,27 @@ def test_bad_files(model, data, tmp_path):
         blimp.read(data / "none.jsonl")
 
 
-def recipe():
-    path = pathlib.Path(__file__).parents[2] / "recipes" / "evaluate_blimp.py"
-    spec = importlib.util.spec_from_file_location("evaluate_blimp", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.run
+RECIPE = pathlib.Path(__file__).parents[2] / "recipes" / "evaluate_blimp.py"
 
 
-def test_recipe(model, data, tmp_path, capsys):
+@pytest.fixture
+def recipe(monkeypatch):
+    """The recipe as a function of its arguments; returns the exit status."""
+
+    def run(arguments):
+        monkeypatch.setattr(sys, "argv", [str(RECIPE), *arguments])
+        with pytest.raises(SystemExit) as error:
+            runpy.run_path(str(RECIPE), run_name="__main__")
+        return error.value.code
+
+    return run
+
+
+def test_recipe(recipe, model, data, tmp_path, capsys):
     model.save_to_preset(str(tmp_path / "mine"))
     output = tmp_path / "new" / "blimp.json"
     arguments = ["--model", str(tmp_path / "mine"), "--data", str(data)]
-    assert recipe()([*arguments, "--output", str(output)]) == 0
+    assert recipe([*arguments, "--output", str(output)]) == 0
     printed = capsys.readouterr().out
     written = json.loads(output.read_text())
     expected = blimp.evaluate_blimp(model, data)
@@ -259,15 +268,12 @@ def test_recipe(model, data, tmp_path, capsys):
         (["--model", "gguf:x"], "error: 'gguf:x' is not FORMAT:PATH"),
         (["--model", "nowhere"], "error: No preset 'nowhere'"),
         (["--files", "four"], "error: No four.jsonl"),
-        (["--scorer", "both"], "error: argument --scorer"),
+        (["--scorer", "both"], "error: --scorer must be one of"),
     ],
 )
-def test_recipe_refuses_with_one_line(change, message, data, capsys):
+def test_recipe_refuses_with_one_line(recipe, change, message, data, capsys):
     arguments = ["--model", "nowhere", "--data", str(data), *change]
-    try:
-        status = recipe()(arguments)
-    except SystemExit as exit:
-        status = exit.code
+    status = recipe(arguments)
     said = capsys.readouterr().err
     assert status == 2 and said.startswith(message), said
     assert said.count("\n") == 1

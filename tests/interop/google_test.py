@@ -9,6 +9,7 @@ from keras_rtd.interop import google
 from keras_rtd.models import ElectraBackbone
 from keras_rtd.models import ElectraMaskedLM
 from keras_rtd.models import ElectraReplacedTokenDetector
+from keras_rtd.models import ElectraTokenizer
 
 # tiny's discriminator has 2 heads of 8, which its width does not tell.
 CONFIG = {
@@ -212,7 +213,7 @@ def test_what_is_no_checkpoint_is_named(tmp_path):
 
 def test_a_vocabulary_of_another_size_is_refused(model, tmp_path):
     google.save(model, str(tmp_path / "model"))
-    vocabulary = [*tiny.VOCABULARY, "elephant"]
+    vocabulary = ElectraTokenizer([*tiny.VOCABULARY, "elephant"])
     with pytest.raises(ValueError, match="do not belong together"):
         google.load(str(tmp_path / "model"), vocabulary=vocabulary)
 

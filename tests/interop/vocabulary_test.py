@@ -5,14 +5,17 @@ import numpy as np
 import pytest
 import tiny
 
+from keras_rtd.interop import assembly
 from keras_rtd.interop import huggingface
 from keras_rtd.interop import keras_hub
-from keras_rtd.interop import parts
 from keras_rtd.interop import vocabulary
 from keras_rtd.interop import weights
+from keras_rtd.models import ElectraBackbone
 from keras_rtd.models import ElectraPretrainer
 from keras_rtd.models import ElectraTokenizer
 from keras_rtd.models.electra.conversion import TOKEN_TABLE
+from keras_rtd.models.settings import ModelSettings
+from keras_rtd.utils.setting import ConfigError
 
 RECIPE = pathlib.Path(__file__).parents[2] / "recipes" / "adapt_domain.py"
 NEW = [
@@ -82,13 +85,8 @@ def test_the_recipe_prepares_what_training_starts_from(
 ):
     huggingface.save(pretrainer, tmp_path / "hf")
     (tmp_path / "new.txt").write_text("\n".join(["[PAD]", *NEW[1:]]))
-    module = recipe()
-    config = module.AdaptConfig(
-        source=f"hf:{tmp_path}/hf",
-        vocabulary=str(tmp_path / "new.txt"),
-        data=("x",),
-    )
-    module.prepare(config, tmp_path / "initial")
+    settings = ModelSettings(vocabulary=str(tmp_path / "new.txt"))
+    recipe().prepare(f"hf:{tmp_path}/hf", None, settings, tmp_path / "initial")
     assert "2 start from their pieces, 1 from [UNK]" in capsys.readouterr().out
     again = ElectraPretrainer.from_preset(str(tmp_path / "initial"))
     assert again.tokenizer.vocabulary_size() == len(NEW)
@@ -108,17 +106,15 @@ def test_a_lone_encoder_gets_a_generator(pretrainer, tmp_path, capsys):
     assert joined.tokenizer.fingerprint() == tiny.tokenizer().fingerprint()
 
 
-def test_parts_that_do_not_fit_are_refused(pretrainer):
+def test_models_that_do_not_fit_are_refused(pretrainer):
     generator = pretrainer.masked_lm()
     with pytest.raises(ValueError, match="ElectraMaskedLM"):
-        parts.join(generator, generator)
-    other = tiny.ElectraBackbone(50, 1, 1, 8, 12, 16)
+        assembly.join(generator, generator)
+    other = ElectraBackbone(50, 1, 1, 8, 12, 16)
     with pytest.raises(ValueError, match="vocabulary_size: .* and 50"):
-        parts.join(pretrainer.replaced_token_detector(), other)
+        assembly.join(pretrainer.replaced_token_detector(), other)
 
 
-def test_the_recipe_wants_a_source(capsys):
-    with pytest.raises(SystemExit) as error:
-        recipe().run(["--data", "x"])
-    assert error.value.code == 2
-    assert "--source must be given" in capsys.readouterr().err
+def test_the_recipe_wants_a_source():
+    with pytest.raises(ConfigError, match="--source must be given"):
+        recipe().adapt(["--data", "x"])

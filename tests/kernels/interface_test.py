@@ -39,6 +39,7 @@ CASES = {
     ),
     "turn": (random(2, 3, 5, 4), random(5, 2), random(5, 2, seed=1)),
     "lookup": (random(6, 4), ops.convert_to_tensor([[1, 5], [0, 1]])),
+    "segment_sum": (random(4), ops.convert_to_tensor([2, 0, 2, 4]), 5),
     "clip_by_global_norm": ([random(2, 3), random(4)], 0.5),
 }
 

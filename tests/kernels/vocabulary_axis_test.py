@@ -15,7 +15,7 @@ ROWS, WIDTH, VOCABULARY = 150, 16, 192
 
 
 def inputs(dtype="float32", rows=ROWS):
-    """Features, table, bias, ids and numbers of a draw, as NumPy."""
+    """Features, table, bias, ids and numbers of a sample, as NumPy."""
     rng = np.random.default_rng(0)
     bias = rng.normal(size=VOCABULARY).astype("float32")
     # Padding, as the head gives it.
@@ -102,20 +102,20 @@ def test_score_and_its_gradient_equal_scipy(scope, dtype, tolerance):
 @pytest.mark.parametrize(
     "scope", [contextlib.nullcontext, kernels.training_scope]
 )
-def test_scores_draws_follow_the_softmax(scope):
-    draws = 40_000
+def test_scores_samples_follow_the_softmax(scope):
+    samples = 40_000
     x, table, bias, ids, _ = inputs(rows=1)
-    uniform = np.random.default_rng(2).random((draws, 2)).astype("float32")
+    uniform = np.random.default_rng(2).random((samples, 2)).astype("float32")
     with scope():
         _, ids, _ = kernels.score_vocabulary(
-            ops.repeat(x, draws, axis=0),
+            ops.repeat(x, samples, axis=0),
             table,
             bias,
-            ops.repeat(ids, draws, axis=0),
+            ops.repeat(ids, samples, axis=0),
             ops.convert_to_tensor(uniform),
         )
     seen = np.bincount(ops.convert_to_numpy(ids), minlength=VOCABULARY)
-    expected = scipy.special.softmax(exact_logits(x, table, bias)[0]) * draws
+    expected = scipy.special.softmax(exact_logits(x, table, bias)[0]) * samples
     assert seen[172:].sum() == 0
     often = expected > 5
     seen = np.append(seen[often], seen[~often].sum())
@@ -137,27 +137,27 @@ def test_best_is_numpys_argmax_with_ties(width):
     np.testing.assert_array_equal(ops.convert_to_numpy(best), logits.argmax(-1))
 
 
-def test_what_has_no_probability_is_never_drawn():
+def test_what_has_no_probability_is_never_sampled():
     # One possible token a row, at the ends of blocks and of the vocabulary.
     possible = np.repeat([0, 63, 64, 127, 128, 149], 2000)
     logits = np.full((12_000, 150), vocabulary_axis.IMPOSSIBLE, np.float32)
     logits[np.arange(12_000), possible] = 3.0
-    ids = vocabulary_axis.draw(
+    ids = vocabulary_axis.sample(
         ops.convert_to_tensor(logits), keras.random.SeedGenerator(0)
     )
     np.testing.assert_array_equal(ops.convert_to_numpy(ids), possible)
 
 
-def test_unigram_draws_follow_their_frequencies():
+def test_unigram_samples_follow_their_frequencies():
     chance = np.array([0.0, 0.5, 0.0, 0.2, 0.3, 0.0])
     cumulative = np.cumsum(chance)
     cumulative[4:] = 2.0
-    draws = 20_000
+    samples = 20_000
     ids = sample_unigram(
         cumulative.astype("float32"), (100, 200), keras.random.SeedGenerator(0)
     )
     assert tuple(ids.shape) == (100, 200)
     seen = np.bincount(ops.convert_to_numpy(ids).ravel(), minlength=6)
     assert seen[chance == 0].sum() == 0
-    expected = chance[chance > 0] * draws
+    expected = chance[chance > 0] * samples
     assert scipy.stats.chisquare(seen[chance > 0], expected).pvalue > 1e-3

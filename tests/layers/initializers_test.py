@@ -36,9 +36,9 @@ def test_one_seed_gives_one_model_on_every_backend():
 
 
 def test_keras_global_seed_reaches_the_weights():
-    def draw(seed):
+    def sample(seed):
         keras.utils.set_random_seed(seed)
         return ops.convert_to_numpy(TruncatedNormal()((4, 4)))
 
-    np.testing.assert_array_equal(draw(1), draw(1))
-    assert np.abs(draw(1) - draw(2)).max() > 0
+    np.testing.assert_array_equal(sample(1), sample(1))
+    assert np.abs(sample(1) - sample(2)).max() > 0

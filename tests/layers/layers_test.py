@@ -5,10 +5,10 @@ import scipy.stats
 from keras import ops
 
 from keras_rtd.kernels import attend
+from keras_rtd.kernels.gather import gather_positions
 from keras_rtd.layers.attention import attention_bias
 from keras_rtd.layers.embedding import ElectraEmbedding
 from keras_rtd.layers.embedding import padded_rows
-from keras_rtd.layers.heads import gather_positions
 from keras_rtd.layers.sampler import replace_tokens
 from keras_rtd.layers.sampler import sample_replacements
 from keras_rtd.models.electra.block import ElectraEncoderBlock
@@ -124,19 +124,19 @@ def test_gather_positions_by_hand():
 
 def test_samples_follow_the_softmax():
     logits = np.array([2.0, 1.0, 0.0, -1.0, -1e9], np.float32)
-    draws = 20_000
+    samples = 20_000
     seed = keras.random.SeedGenerator(0)
     ids = ops.convert_to_numpy(
-        sample_replacements(np.tile(logits, (1, draws, 1)), seed)
+        sample_replacements(np.tile(logits, (1, samples, 1)), seed)
     )
     chance = np.exp(logits[:4].astype("float64"))
-    expected = chance / chance.sum() * draws
+    expected = chance / chance.sum() * samples
     seen = np.bincount(ids[0], minlength=5)
     assert seen[4] == 0
     assert scipy.stats.chisquare(seen[:4], expected).pvalue > 1e-3
 
 
-def test_disallowed_ids_are_never_drawn():
+def test_disallowed_ids_are_never_sampled():
     logits = np.zeros((1, 1000, 3), np.float32)
     banned = np.arange(1000)[None].astype("int32") % 3
     ids = ops.convert_to_numpy(

@@ -54,7 +54,7 @@ def test_a_frozen_layer_stays(monkeypatch):
     assert max(free) > 1e-4
 
 
-def test_layers_draw_different_dropout(monkeypatch):
+def test_layers_sample_different_dropout(monkeypatch):
     model = weights_after(1, True, monkeypatch)
     states = [
         tuple(ops.convert_to_numpy(v))

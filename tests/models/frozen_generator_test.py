@@ -1,4 +1,4 @@
-"""A generator that was trained before, and only draws."""
+"""A generator that was trained before, and only samples."""
 
 import numpy as np
 import pytest
@@ -57,7 +57,7 @@ def test_it_predicts_what_the_preset_does(saved, name):
     np.testing.assert_allclose(found, numpy(expected), atol=1e-5)
 
 
-def test_it_draws_and_does_not_learn(saved):
+def test_it_samples_and_does_not_learn(saved):
     model = frozen(saved)
     generator = [*model.generator.weights, *model.masked_lm_head.weights]
     before = [numpy(v) for v in generator]
@@ -80,20 +80,20 @@ def test_it_draws_and_does_not_learn(saved):
 def test_the_loss_is_detections_alone(saved):
     model = frozen(saved)
     batch = tiny.batch()
-    draws = numpy(model.predict_on_batch(batch)["sampled_ids"])
-    given = {**batch, "sampled_ids": draws}
+    samples = numpy(model.predict_on_batch(batch)["sampled_ids"])
+    given = {**batch, "sampled_ids": samples}
     logs = model.test_on_batch(given, return_dict=True)
     logits = numpy(model.predict_on_batch(given)["discriminator_logits"])
     labels = batch["token_ids"].copy()
     rows, slots = np.nonzero(batch["mask_weights"])
-    labels[rows, batch["mask_positions"][rows, slots]] = draws[rows, slots]
+    labels[rows, batch["mask_positions"][rows, slots]] = samples[rows, slots]
     labels = labels != batch["token_ids"]
     bce = np.logaddexp(0, np.where(labels, -logits, logits))
     mean = bce[batch["padding_mask"]].mean()
     assert float(logs["loss"]) == pytest.approx(5 * mean, rel=1e-5)
 
 
-def test_given_draws_stand_for_its_own(saved):
+def test_given_samples_stand_for_its_own(saved):
     model = frozen(saved)
     batch = tiny.batch()
     outputs = model.predict_on_batch(batch)
@@ -147,8 +147,8 @@ def test_presets_round_trip(saved, tmp_path):
     assert again.objective.frozen_generator
     assert again.embedding_sharing == "separate"
     batch = tiny.batch()
-    draws = numpy(model.predict_on_batch(batch)["sampled_ids"])
-    for part in ({}, {"sampled_ids": draws}):
+    samples = numpy(model.predict_on_batch(batch)["sampled_ids"])
+    for part in ({}, {"sampled_ids": samples}):
         first = model.predict_on_batch({**batch, **part})
         second = again.predict_on_batch({**batch, **part})
         name = LOGITS[bool(part)]

@@ -56,7 +56,7 @@ def test_corruption_is_what_the_samples_say():
     )
 
 
-def test_a_correct_draw_counts_as_original():
+def test_a_correct_sample_counts_as_original():
     batch = tiny.batch()
     batch["sampled_ids"] = batch["mask_ids"]
     outputs = numpy(tiny.pretrainer().predict_on_batch(batch))
@@ -373,7 +373,7 @@ def test_backbone_names_a_bad_size(name):
     sizes = dict.fromkeys(
         ("vocabulary_size", "num_layers", "hidden_dim", "embedding_dim"), 8
     )
-    with pytest.raises(ValueError, match=f"`{name}` must be a positive int"):
+    with pytest.raises(ValueError, match=f"`{name}` must be an int"):
         ElectraBackbone(**{**sizes, name: 0}, num_heads=2, intermediate_dim=8)
 
 

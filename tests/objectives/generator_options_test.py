@@ -1,4 +1,4 @@
-"""A generator's own size and dropout, and the temperature of its draws."""
+"""A generator's own size and dropout, and the temperature of its samples."""
 
 import numpy as np
 import pytest
@@ -32,7 +32,7 @@ def test_the_generators_own_arguments():
         )
 
 
-def test_a_generator_without_dropout_draws_without():
+def test_a_generator_without_dropout_samples_without():
     model = ElectraPretrainer.from_preset(
         "electra_tiny_uncased_en", dropout=0.5, generator_dropout=0.0
     )
@@ -63,8 +63,8 @@ def test_temperature_goes_in_a_straight_line():
         objectives.get("electra", final_temperature=1.0)
 
 
-def test_draws_follow_the_temperature():
-    # So cold at the end that only the likeliest token is drawn.
+def test_samples_follow_the_temperature():
+    # So cold at the end that only the likeliest token is sampled.
     model = tiny.pretrainer(
         objective_config={
             "temperature": 5.0,

@@ -51,7 +51,7 @@ class Hand:
         self.model = tiny.pretrainer(objective=name, objective_config=options)
         batch = tiny.batch(3)
         if name != "mlm":
-            # Two draws that are right, the rest wrong.
+            # Two samples that are right, the rest wrong.
             batch["sampled_ids"] = (batch["mask_ids"] + 1).astype("int32")
             batch["sampled_ids"][1:3, 0] = batch["mask_ids"][1:3, 0]
         self.batch = batch
@@ -241,7 +241,7 @@ def test_electric():
     )
     close(hand.logs["generator_loss"], hand.slots(hand.at_slots(nll)))
     close(hand.logs["cloze_loss"], cloze)
-    # A draw that is right is noise all the same.
+    # A sample that is right is noise all the same.
     bce = hand.bce(hand.masked, hand.real)
     close(hand.logs["loss"], 2.0 * cloze + 50.0 * bce)
 
@@ -364,17 +364,17 @@ def test_what_is_unused_is_not_counted():
     assert found == pytest.approx(3 * (encoder + head * 2 / 16))
     electra, found = count("electra")
     small = electra.generator.flops_per_token(16)
-    draws = (2 * g * e + 2 * e * v) * 2 / 16
+    samples = (2 * g * e + 2 * e * v) * 2 / 16
     detect = 2 * h * (h + 1)
-    assert found == pytest.approx(3 * (encoder + small + draws + detect))
+    assert found == pytest.approx(3 * (encoder + small + samples + detect))
     assert count("replace_mlm")[1] == pytest.approx(
-        3 * (encoder + small + draws + head * 2 / 16)
+        3 * (encoder + small + samples + head * 2 / 16)
     )
     assert count("all_tokens_mlm")[1] == pytest.approx(
-        3 * (encoder + small + draws + detect + head)
+        3 * (encoder + small + samples + detect + head)
     )
     assert count("clm_masked")[1] == pytest.approx(
-        3 * (encoder + small + draws + detect + head * 2 / 16)
+        3 * (encoder + small + samples + detect + head * 2 / 16)
     )
     assert count("electric")[1] == pytest.approx(
         3 * (encoder + 2 * small + 2 * 2 * g * e + 2 * e * v + detect)
@@ -391,7 +391,7 @@ def test_unknown_names_and_options_are_named():
     model = tiny.pretrainer()
     with pytest.raises(ValueError, match="'mlm' needs generator=None"):
         ElectraPretrainer(model.backbone, model.generator, objective="mlm")
-    with pytest.raises(ValueError, match="needs generator=an RtdBackbone"):
+    with pytest.raises(ValueError, match="needs generator=an ElectraBackbone"):
         ElectraPretrainer(model.backbone)
 
 
@@ -405,7 +405,7 @@ def test_a_batch_in_micro_batches_is_the_batch(name):
         )
         model.compile(accumulate_steps=parts)
         batch = tiny.batch(7)
-        # Parts of different counts, and draws that do not depend on them.
+        # Parts of different counts, and samples that do not depend on them.
         batch["mask_weights"][1, 1:] = 0.0
         batch["sampled_ids"] = (batch["mask_ids"] + 1).astype("int32")
         logs = model.train_on_batch(batch, return_dict=True)

@@ -69,7 +69,7 @@ def test_a_generator_that_is_too_strong():
         for i in range(1, 5)
     ]
     (line,) = look(rows)
-    assert "generator is too strong: 70% of its draws" in line
+    assert "generator is too strong: 70% of its samples" in line
     assert "--generator_hidden_dim" in line and "--temperature" in line
     # Its rise is what a generator is for, as long as the encoder learns.
     for i, row in enumerate(rows):
@@ -115,7 +115,7 @@ def test_a_discriminator_at_the_class_prior():
 
 
 def test_the_prior_of_the_masked_tokens():
-    # Four of five draws are wrong: -.2 ln .2 - .8 ln .8 = .5004.
+    # Four of five samples are wrong: -.2 ln .2 - .8 ln .8 = .5004.
     rows = [
         evaluation(300 * i, val_discriminator_loss=0.5003) for i in (1, 2, 3)
     ]

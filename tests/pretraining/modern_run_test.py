@@ -66,7 +66,7 @@ def test_a_run_of_modern_layers_on_shared_rows(world):
 @pytest.mark.parametrize(
     "settings, message",
     [
-        ({"block": "post"}, "--block must be one of classic, modern"),
+        ({"block": "post"}, "--block must be one of electra, modern"),
         ({"local_attention_window": 4}, "argument.*'local_attention_w"),
         ({"block": "modern", "init_from": True}, "Pass load_weights=False"),
     ],

@@ -35,21 +35,21 @@ def test_probe_replaces_15_percent_by_frequency_and_nothing_special():
     unigram = np.zeros(len(tiny.VOCABULARY))
     unigram[[10, 20, 30]] = [0.5, 0.3, 0.2]
     probes = probe_batches(data, unigram, SPECIAL)
-    drawn, tokens = [], 0
+    sampled, tokens = [], 0
     for before, after in zip(data, probes):
         old, new = before["token_ids"], after["corrupted_token_ids"]
         changed = old != new
         real = before["padding_mask"] & ~np.isin(old, SPECIAL)
         assert not np.any(changed & ~real)
-        drawn.append(new[changed])
-        # Draws that hit the word that stood there are not seen as changed.
+        sampled.append(new[changed])
+        # Samples that hit the word that stood there are not seen as changed.
         tokens += np.sum(real)
         assert after["mask_weights"].sum() == 0
         np.testing.assert_array_equal(after["token_ids"], old)
-    drawn = np.concatenate(drawn)
-    assert set(drawn) == {10, 20, 30}
-    assert len(drawn) / tokens == pytest.approx(0.15, abs=0.01)
-    counts = np.array([np.sum(drawn == i) for i in (10, 20, 30)])
+    sampled = np.concatenate(sampled)
+    assert set(sampled) == {10, 20, 30}
+    assert len(sampled) / tokens == pytest.approx(0.15, abs=0.01)
+    counts = np.array([np.sum(sampled == i) for i in (10, 20, 30)])
     expected = np.array([0.5, 0.3, 0.2]) * counts.sum()
     assert scipy.stats.chisquare(counts, expected).pvalue > 1e-3
 

@@ -37,7 +37,7 @@ def test_parts_of_a_step_and_a_trace(tmp_path):
 def test_gradients_of_the_profile_are_those_of_the_step():
     model = tiny.pretrainer(objective_config={"discriminator_weight": 2.0})
     batch = tiny.batch()
-    # No draw of its own: the loss is then a function of the weights alone.
+    # No sample of its own: the loss is then a function of the weights alone.
     batch["sampled_ids"] = batch["mask_ids"][:, ::-1].copy()
     variable = model.detection_head.logits.bias
     place = [v is variable for v in model.trainable_variables].index(True)

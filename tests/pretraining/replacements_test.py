@@ -1,4 +1,4 @@
-"""A frozen generator's draws, made beforehand and read by a run."""
+"""A frozen generator's samples, made beforehand and read by a run."""
 
 import json
 
@@ -16,7 +16,7 @@ from keras_rtd.models import ElectraPretrainer
 from keras_rtd.pretraining import main
 from keras_rtd.pretraining import pretrain
 from keras_rtd.pretraining import resolve
-from keras_rtd.pretraining.draw_replacements import main as draw
+from keras_rtd.pretraining.draw_replacements import main as sample
 from keras_rtd.pretraining.ingredients import iterate
 from keras_rtd.pretraining.samples import as_numpy
 from keras_rtd.training import Checkpoint
@@ -58,9 +58,9 @@ def no_saved_model(monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def drawn(world):
-    assert draw(flags(world, world / "drawn")) == 0
-    return world / "drawn"
+def sampled(world):
+    assert sample(flags(world, world / "sampled")) == 0
+    return world / "sampled"
 
 
 def by_hand(logits, uniform):
@@ -83,9 +83,9 @@ def by_hand(logits, uniform):
 @pytest.mark.parametrize(
     "temperature, segments", [(1.0, "pair"), (3.0, "documents")]
 )
-def test_draws_are_the_generators(world, tmp_path, temperature, segments):
+def test_samples_are_the_generators(world, tmp_path, temperature, segments):
     more = [f"--temperature={temperature}", f"--segments={segments}"]
-    assert not draw(flags(world, tmp_path, *more))
+    assert not sample(flags(world, tmp_path, *more))
     found = Replacements(tmp_path)
     batch = as_numpy(
         next(
@@ -119,8 +119,10 @@ def test_draws_are_the_generators(world, tmp_path, temperature, segments):
     assert same.mean() > 0.98
 
 
-def test_a_run_reads_them_and_gets_what_a_live_one_gets(world, drawn, tmp_path):
-    path = str(drawn)
+def test_a_run_reads_them_and_gets_what_a_live_one_does(
+    world, sampled, tmp_path
+):
+    path = str(sampled)
     cached = settings(world, tmp_path / "cached", replacements=path)
     model = pretrain(resolve(given=cached))
     assert model.optimizer.iterations == 6
@@ -128,7 +130,7 @@ def test_a_run_reads_them_and_gets_what_a_live_one_gets(world, drawn, tmp_path):
     rows = [json.loads(line) for line in text.splitlines()]
     assert all("probe_auc" in row for row in rows)
     assert not any("generator_loss" in row for row in rows)
-    # The same steps by hand: batches without draws, and the draws beside them.
+    # The same steps by hand: batches without samples, and these.
     live = ElectraPretrainer.from_preset(
         str(tmp_path / "cached" / "preset"), compile=False
     )
@@ -138,7 +140,7 @@ def test_a_run_reads_them_and_gets_what_a_live_one_gets(world, drawn, tmp_path):
         )
     )
     plain = as_numpy(next(batches))
-    draws = Replacements(path).rows(np.arange(4))
+    samples = Replacements(path).rows(np.arange(4))
     given = as_numpy(
         next(
             iterate(
@@ -151,18 +153,18 @@ def test_a_run_reads_them_and_gets_what_a_live_one_gets(world, drawn, tmp_path):
             )
         )
     )
-    np.testing.assert_array_equal(given["sampled_ids"], draws)
+    np.testing.assert_array_equal(given["sampled_ids"], samples)
     live.compile()
     losses = [
         float(live.test_on_batch(batch, return_dict=True)["loss"])
-        for batch in (given, {**plain, "sampled_ids": draws})
+        for batch in (given, {**plain, "sampled_ids": samples})
     ]
     assert losses[0] == losses[1]
 
 
 @pytest.mark.run_once
-def test_a_killed_run_goes_on_to_the_same_weights(world, drawn, tmp_path):
-    path = str(drawn)
+def test_a_killed_run_goes_on_to_the_same_weights(world, sampled, tmp_path):
+    path = str(sampled)
     whole = pretrain(
         resolve(given=settings(world, tmp_path / "a", replacements=path))
     )
@@ -195,9 +197,9 @@ def test_a_killed_run_goes_on_to_the_same_weights(world, drawn, tmp_path):
 
 
 @pytest.mark.run_once
-def test_stale_replacements_end_with_one_line(world, drawn, tmp_path, capsys):
+def test_stale_replacements_end_with_one_line(world, sampled, tmp_path, capsys):
     def run(name, **more):
-        values = settings(world, tmp_path / name, replacements=str(drawn))
+        values = settings(world, tmp_path / name, replacements=str(sampled))
         values |= more
         values["data"] = values["data"][0]
         argv = [f"--{k}={v}" for k, v in values.items()]
@@ -216,7 +218,7 @@ def test_stale_replacements_end_with_one_line(world, drawn, tmp_path, capsys):
     )
     other.save_to_preset(str(tmp_path / "other"))
     error = run("a", frozen_generator=str(tmp_path / "other"))
-    assert "drawn for another generator" in error
+    assert "sampled for another generator" in error
     assert "another seed: 0 there, 1 here" in run("b", seed=1)
     assert "another temperature: 1.0 there, 2.0" in run("c", temperature=2.0)
     assert "no finished replacements" in run("d", replacements=str(tmp_path))
@@ -236,7 +238,7 @@ def test_a_falling_temperature_needs_all_of_its_steps(world, tmp_path, capsys):
     more += ["--temperature=2", "--batch_size=4"]
     for epochs, enough in ((0.01, False), (1, True)):
         output = tmp_path / str(epochs)
-        assert not draw(flags(world, output, *more, f"--epochs={epochs}"))
+        assert not sample(flags(world, output, *more, f"--epochs={epochs}"))
         values = settings(
             world,
             tmp_path / f"run-{epochs}",
@@ -250,6 +252,6 @@ def test_a_falling_temperature_needs_all_of_its_steps(world, tmp_path, capsys):
             values["run_dir"] += "-8"
             message = "another temperature_examples: 16 there, 32 here"
         else:
-            message = "draw more --epochs"
+            message = "sample more --epochs"
         with pytest.raises(ValueError, match=message):
             pretrain(resolve(given=values))

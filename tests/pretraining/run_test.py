@@ -272,7 +272,7 @@ def test_a_line_cut_by_a_kill_is_forgotten(tmp_path):
 
 
 @pytest.mark.run_once
-def test_parts_that_cannot_share_the_batch_are_refused(world, tmp_path):
+def test_micro_batches_that_cannot_share_the_batch_are_refused(world, tmp_path):
     result = run_here(command(world, tmp_path / "run", "--accumulate_steps=3"))
     assert result.returncode == 2
     last = result.stderr.strip().splitlines()[-1]

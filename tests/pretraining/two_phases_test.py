@@ -60,8 +60,12 @@ def test_a_run_killed_in_phase_2_equals_one_that_was_not(world, tmp_path):
     straight, killed = tmp_path / "straight", tmp_path / "killed"
     result = run(world, straight)
     assert result.returncode == 0, result.stderr
-    assert "batch 8 x 16 tokens in 2 parts, phase 1 of 2" in result.stdout
-    assert "batch 4 x 32 tokens in 2 parts, phase 2 of 2" in result.stdout
+    assert (
+        "batch 8 x 16 tokens in 2 micro-batches, phase 1 of 2" in result.stdout
+    )
+    assert (
+        "batch 4 x 32 tokens in 2 micro-batches, phase 2 of 2" in result.stdout
+    )
 
     process = subprocess.Popen(
         command(world, killed),

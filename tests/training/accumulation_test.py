@@ -11,9 +11,9 @@ ROWS = 8
 OPTIMIZER = {"learning_rate": 1e-3, "warmup_steps": 2}
 
 
-def batch(step, given_draws=True):
+def batch(step, given_samples=True):
     result = tiny.batch(step, rows=ROWS)
-    if given_draws:
+    if given_samples:
         result["sampled_ids"] = result["mask_ids"][:, ::-1].copy()
     return result
 
@@ -41,7 +41,7 @@ def train(trained, steps=5, **kwargs):
 
 # One without a detector, whose histogram is empty.
 @pytest.mark.parametrize("objective", ["electra", "mlm"])
-def test_parts_equal_the_whole_batch(objective):
+def test_micro_batches_equal_the_whole_batch(objective):
     whole, divided = (model(parts, objective=objective) for parts in (1, 4))
     before = values(whole.trainable_variables)
     for one, other in zip(train(whole), train(divided)):
@@ -73,16 +73,16 @@ def test_the_batches_above_are_clipped():
     assert norm > 2.0
 
 
-def test_parts_have_their_own_random_numbers_and_a_run_repeats():
+def test_micro_batches_have_their_own_random_numbers_and_a_run_repeats():
     runs = []
     for _ in range(2):
         trained = model(4, dropout=0.1)
-        train(trained, 3, given_draws=False)
+        train(trained, 3, given_samples=False)
         runs.append(values(trained.variables))
     for a, b in zip(*runs):
         np.testing.assert_array_equal(a, b)
-    # All rows and slots alike, so that only the draws differ.
-    same = batch(0, given_draws=False)
+    # All rows and slots alike, so that only the samples differ.
+    same = batch(0, given_samples=False)
     same = {name: np.repeat(v[1:2], ROWS, axis=0) for name, v in same.items()}
     trained = model(ROWS, dropout=0.5)
     before = np.array(ops.convert_to_numpy(trained.sampling_seed.state))
@@ -92,7 +92,7 @@ def test_parts_have_their_own_random_numbers_and_a_run_repeats():
     assert after[1] - before[1] >= ROWS
 
 
-def test_an_overflow_in_one_part_skips_the_step():
+def test_an_overflow_in_one_micro_batch_skips_the_step():
     trained = model(4, dtype="mixed_float16")
     trained.optimizer.dynamic_scale.assign(1.0)
     poisoned = batch(0)

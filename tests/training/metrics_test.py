@@ -48,7 +48,7 @@ def test_all_metrics_by_hand_over_two_batches():
     for seed in range(2):
         batch = tiny.batch(seed)
         outputs = numpy_outputs(model, batch)
-        # Given draws, so that the evaluation below sees the same ones.
+        # Given samples, so that the evaluation below sees the same ones.
         batch["sampled_ids"] = outputs["sampled_ids"]
         batches.append((batch, outputs))
     logs = model.evaluate(
@@ -80,7 +80,7 @@ def test_all_metrics_by_hand_over_two_batches():
     guess = column(
         lambda b, o: o["generator_logits"].argmax(-1) == b["mask_ids"]
     )
-    drawn = column(lambda b, o: o["sampled_ids"] == b["mask_ids"])
+    sampled = column(lambda b, o: o["sampled_ids"] == b["mask_ids"])
     labels = column(lambda b, o: o["is_replaced"])[real]
     logits = column(lambda b, o: o["discriminator_logits"])[real]
     predicted = logits > 0
@@ -92,7 +92,7 @@ def test_all_metrics_by_hand_over_two_batches():
         "loss": generator_loss + 50 * discriminator_loss,
         "generator_loss": generator_loss,
         "generator_accuracy": (guess * weights).sum() / weights.sum(),
-        "sampled_accuracy": (drawn * weights).sum() / weights.sum(),
+        "sampled_accuracy": (sampled * weights).sum() / weights.sum(),
         "discriminator_loss": discriminator_loss,
         "discriminator_accuracy": (predicted == labels).mean(),
         "discriminator_auc": reference.roc_auc_score(labels, binned),

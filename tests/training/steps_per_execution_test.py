@@ -31,7 +31,7 @@ def batches(count=2 * STEPS):
 
 def trained(each, callbacks=(), data=None):
     keras.utils.set_random_seed(0)
-    # Dropout and the generator's draws have seeds that must go on alike.
+    # Dropout and the generator's samples have seeds that must go on alike.
     model = tiny.pretrainer(dropout=0.1)
     model.compile(steps_per_execution=each)
     history = model.fit(

@@ -7,7 +7,7 @@ import pytest
 # counts the pages that the kernel had to provide.
 COUNT = """
 import ctypes, resource, sys
-from keras_rtd.utils.host_memory import keep_freed_memory
+from keras_rtd.utils.hardware import keep_freed_memory
 if sys.argv[1] == "keep":
     keep_freed_memory()
 libc = ctypes.CDLL(None)

@@ -5,6 +5,11 @@ format is a file here with a `read` function, and a line in `FORMATS`; one
 from outside is `register`ed.
 """
 
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Iterator
+from typing import Any
+
 from keras_rtd.data.readers import jsonl
 from keras_rtd.data.readers import text
 from keras_rtd.data.readers.protocol import Format
@@ -13,6 +18,7 @@ from keras_rtd.data.readers.protocol import Reading
 from keras_rtd.data.readers.source import COMPRESSIONS
 from keras_rtd.data.readers.source import Compression
 from keras_rtd.data.readers.source import Source
+from keras_rtd.utils.public_names import listed
 
 __all__ = [
     "COMPRESSIONS",
@@ -26,6 +32,8 @@ __all__ = [
     "register",
     "register_compression",
 ]
+
+__dir__ = listed(__name__)
 
 TEXT = Format("text", text.read, (".txt", ".md"))
 # In this order; what no format knows by content or name is text.
@@ -48,7 +56,12 @@ _FOREIGN = {
 }
 
 
-def register(name, read, suffixes=(), magic=()):
+def register(
+    name: str,
+    read: Callable[..., Iterator[Piece | None]],
+    suffixes: Iterable[str] = (),
+    magic: Iterable[bytes] = (),
+) -> None:
     """Adds a file format.
 
     Args:
@@ -71,7 +84,13 @@ def register(name, read, suffixes=(), magic=()):
     FORMATS[name] = Format(name, read, tuple(suffixes), tuple(magic))
 
 
-def register_compression(name, open, suffixes=(), magic=(), errors=()):
+def register_compression(
+    name: str,
+    open: Callable[[Any], Any],
+    suffixes: Iterable[str] = (),
+    magic: Iterable[bytes] = (),
+    errors: Iterable[type[BaseException]] = (),
+) -> None:
     """Adds a compression.
 
     Args:
@@ -85,11 +104,14 @@ def register_compression(name, open, suffixes=(), magic=(), errors=()):
     )
 
 
-def format_of(source):
+def format_of(source: Source) -> Format:
     """The `Format` of a file.
 
     Args:
         source: `Source`.
+
+    Returns:
+        `Format`; that of text where none is recognised.
 
     Raises:
         ValueError: binary content that no format reads.

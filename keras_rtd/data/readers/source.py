@@ -57,7 +57,7 @@ class Source:
         ValueError: The compressed data is damaged.
     """
 
-    def __init__(self, path):
+    def __init__(self, path: str) -> None:
         self.path = path
         if is_remote(path):
             files, inside = file_system(path)
@@ -86,7 +86,7 @@ class Source:
         # What only its name calls an archive is found damaged when read.
         return found or named, name
 
-    def read(self, size=-1):
+    def read(self, size: int = -1) -> bytes:
         """Returns `size` bytes, all by default, fewer at the end of the file.
 
         Raises:
@@ -106,7 +106,7 @@ class Source:
                 "damaged or incomplete; fetch or compress it again."
             ) from error
 
-    def position(self):
+    def position(self) -> int:
         """Bytes consumed of the file as it is stored."""
         return self._raw.tell()
 

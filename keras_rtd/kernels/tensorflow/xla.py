@@ -174,7 +174,7 @@ _turn = _compiled(base.turn)
 def score_vocabulary(x, table, bias, ids, uniform):
     """As `base.score_vocabulary`; keeps the logits in the dtype of `x`."""
     logits = tf.matmul(x, table, transpose_b=True)
-    nll, drawn, best, total = _score(logits, bias, ids, uniform)
+    nll, sampled, best, total = _score(logits, bias, ids, uniform)
 
     def gradient(upstream, *_):
         slope, bias_gradient = _score_gradient(
@@ -188,7 +188,7 @@ def score_vocabulary(x, table, bias, ids, uniform):
             None,
         )
 
-    return (nll, drawn, best), gradient
+    return (nll, sampled, best), gradient
 
 
 @_compiled

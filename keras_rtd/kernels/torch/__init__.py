@@ -70,6 +70,11 @@ def turn(x, cosine, sine):
     return Turn.apply(x, cosine, sine)
 
 
+def segment_sum(values, ids, segments):
+    # Keras's reads the number of repeats from the device: the host would wait.
+    return values.new_zeros(segments).index_add(0, ids, values)
+
+
 def clip_by_global_norm(gradients, limit):
     norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
     # Above 1 only where the norm is above the limit.

@@ -41,10 +41,10 @@ class _Score(torch.autograd.Function):
             )
             for rows in _slices(x)
         ]
-        nll, drawn, best, total = map(torch.cat, zip(*parts))
+        nll, sampled, best, total = map(torch.cat, zip(*parts))
         ctx.save_for_backward(x, table, bias, ids, total)
-        ctx.mark_non_differentiable(drawn, best)
-        return nll, drawn, best
+        ctx.mark_non_differentiable(sampled, best)
+        return nll, sampled, best
 
     @staticmethod
     def backward(ctx, upstream, *_):

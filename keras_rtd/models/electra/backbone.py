@@ -1,5 +1,7 @@
 """The ELECTRA encoder."""
 
+from typing import Any
+
 import keras
 
 from keras_rtd.models import families
@@ -12,8 +14,6 @@ from keras_rtd.models.encoder_facts import EncoderFacts
 
 class ElectraFacts(EncoderFacts):
     """BERT's layers: the defaults."""
-
-    in_papers_count = True
 
 
 @keras.saving.register_keras_serializable(package="keras_rtd")
@@ -37,11 +37,11 @@ class ElectraBackbone(ElectraFacts, RtdBackbone):
     exports_to = ("google", "keras_hub")
     huggingface = huggingface
 
-    def make_layer(self, index, **arguments):
+    def make_layer(self, index: int, **arguments: Any) -> keras.layers.Layer:
         return ElectraEncoderBlock(**arguments)
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> RtdBackbone:
         """The encoder; of a config of older versions, of the family it had."""
         backbone_cls, config = families.translated(config)
         if backbone_cls not in (None, cls):

@@ -1,5 +1,7 @@
 """The ModernBERT encoder."""
 
+from typing import Any
+
 import keras
 
 from keras_rtd.layers import local_attention
@@ -11,6 +13,7 @@ from keras_rtd.models.modernbert import huggingface
 from keras_rtd.models.modernbert.block import ElectraModernBlock
 from keras_rtd.models.modernbert.conversion import GLOBAL_EVERY
 from keras_rtd.models.modernbert.presets import PRESETS
+from keras_rtd.utils.types import Tensor
 
 
 class ModernBertFacts(EncoderFacts):
@@ -24,18 +27,18 @@ class ModernBertFacts(EncoderFacts):
     local_attention_window: int | None
 
     @property
-    def scale_input(self):
+    def scale_input(self) -> bool:
         return not self.final_norm_scale
 
     @property
-    def norm_in_heads(self):
+    def norm_in_heads(self) -> bool:
         return self.final_norm_scale
 
-    def is_global(self, index):
+    def is_global(self, index: int) -> bool:
         """Whether the layer of this number attends to all tokens."""
         return self.local_attention_window is None or index % GLOBAL_EVERY == 0
 
-    def keys_of_query(self, index, sequence_length):
+    def keys_of_query(self, index: int, sequence_length: int) -> int:
         """Of a local layer of a long row, three chunks."""
         window = self.local_attention_window or 0
         if self.is_global(index) or not local_attention.is_chunked(
@@ -44,7 +47,7 @@ class ModernBertFacts(EncoderFacts):
             return sequence_length
         return 3 * (window // 2)
 
-    def encoder_parameters(self):
+    def encoder_parameters(self) -> int:
         total = super().encoder_parameters()
         if not self.first_attention_norm:
             total -= self.hidden_dim
@@ -130,26 +133,26 @@ class ModernBertBackbone(ModernBertFacts, RtdBackbone):
 
     def __init__(
         self,
-        vocabulary_size,
-        num_layers,
-        num_heads,
-        hidden_dim,
-        intermediate_dim,
-        embedding_dim=None,
-        dropout=0.0,
-        max_sequence_length=8192,
-        num_segments=0,
-        activation="gelu",
-        layer_norm_epsilon=1e-5,
-        kernel_stddev=0.02,
-        output_stddev=None,
-        local_attention_window=128,
-        global_rope_base=160_000.0,
-        local_rope_base=10_000.0,
-        first_attention_norm=False,
-        final_norm_scale=True,
-        **kwargs,
-    ):
+        vocabulary_size: int,
+        num_layers: int,
+        num_heads: int,
+        hidden_dim: int,
+        intermediate_dim: int,
+        embedding_dim: int | None = None,
+        dropout: float = 0.0,
+        max_sequence_length: int = 8192,
+        num_segments: int = 0,
+        activation: str = "gelu",
+        layer_norm_epsilon: float = 1e-5,
+        kernel_stddev: float = 0.02,
+        output_stddev: float | None = None,
+        local_attention_window: int | None = 128,
+        global_rope_base: float = 160_000.0,
+        local_rope_base: float = 10_000.0,
+        first_attention_norm: bool = False,
+        final_norm_scale: bool = True,
+        **kwargs: Any,
+    ) -> None:
         window = local_attention_window
         if window is not None and (not isinstance(window, int) or window < 2):
             raise ValueError(
@@ -178,7 +181,7 @@ class ModernBertBackbone(ModernBertFacts, RtdBackbone):
             **kwargs,
         )
 
-    def make_layer(self, index, **arguments):
+    def make_layer(self, index: int, **arguments: Any) -> keras.layers.Layer:
         everywhere = self.is_global(index)
         stddev = self.output_stddev
         if stddev is None:
@@ -195,7 +198,7 @@ class ModernBertBackbone(ModernBertFacts, RtdBackbone):
             **arguments,
         )
 
-    def make_final_norm(self, dtype):
+    def make_final_norm(self, dtype: Any) -> keras.layers.Layer | None:
         return LayerNormalization(
             epsilon=self.layer_norm_epsilon,
             center=False,
@@ -204,7 +207,7 @@ class ModernBertBackbone(ModernBertFacts, RtdBackbone):
             name="final_norm",
         )
 
-    def make_shared_layers(self, dtype):
+    def make_shared_layers(self, dtype: Any) -> None:
         self.local_attention_bias = None
         if self.local_attention_window is not None:
             self.local_attention_bias = AttentionBias(
@@ -213,7 +216,12 @@ class ModernBertBackbone(ModernBertFacts, RtdBackbone):
                 name="local_attention_bias",
             )
 
-    def shared_tensors(self, padding_mask, document_ids=None, training=None):
+    def shared_tensors(
+        self,
+        padding_mask: Tensor,
+        document_ids: Tensor | None = None,
+        training: bool | None = None,
+    ) -> dict[str, Tensor]:
         shared = super().shared_tensors(padding_mask, document_ids, training)
         if self.local_attention_bias is not None:
             shared["local_bias"] = self.local_attention_bias(
@@ -221,5 +229,7 @@ class ModernBertBackbone(ModernBertFacts, RtdBackbone):
             )
         return shared
 
-    def shared_by_layer(self, index, shared):
+    def shared_by_layer(
+        self, index: int, shared: dict[str, Tensor]
+    ) -> tuple[Tensor, ...]:
         return (shared["bias" if self.is_global(index) else "local_bias"],)

@@ -1,4 +1,4 @@
-"""A pretrainer from its parts, and the parts of a model."""
+"""A pretrainer from a discriminator and a generator."""
 
 import warnings
 
@@ -33,7 +33,7 @@ def tokenizer_of(model, tokenizer=None):
 
 
 def join(discriminator, generator=None, tokenizer=None):
-    """An `ElectraPretrainer` with the weights of its parts.
+    """An `ElectraPretrainer` with the weights of two models.
 
     Args:
         discriminator: `ElectraReplacedTokenDetector`, or an
@@ -44,19 +44,19 @@ def join(discriminator, generator=None, tokenizer=None):
         tokenizer: `ElectraTokenizer` or `None` for the discriminator's.
 
     Returns:
-        (pretrainer, fresh): the pretrainer, and the list of its parts that
+        (pretrainer, fresh): the pretrainer, and the list of its components that
         have fresh weights: "detection head", "generator", "masked-token
         head".
 
     Raises:
-        ValueError: parts with different vocabularies or embedding sizes, or
-            parts that are each other's.
+        ValueError: models with different vocabularies or embedding sizes, or
+            each in the place of the other.
     """
-    for part, wrong in (
+    for model, wrong in (
         (discriminator, (ElectraMaskedLM, ElectraPretrainer)),
         (generator, (ElectraReplacedTokenDetector, ElectraPretrainer)),
     ):
-        if isinstance(part, wrong):
+        if isinstance(model, wrong):
             raise ValueError(
                 "A pretrainer is joined from a discriminator and a generator. "
                 f"Received: {type(discriminator).__name__} and "

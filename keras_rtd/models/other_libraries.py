@@ -5,14 +5,21 @@ import json
 import os
 import pathlib
 import tempfile
+from typing import Any
 
 from keras_rtd.models import families
 
-# Filled by `keras_rtd.interop`, which stands above this room: name of a format
-# -> function of a path that returns (model, tokenizer or `None`).
-LOADERS: dict = {}
-# Filled too: name -> function of a path that returns an `ElectraPretrainer`.
-PRETRAINERS: dict = {}
+# Name of a format -> function of a path that returns (model, tokenizer or
+# `None`), and one that returns an `ElectraPretrainer`. `keras_rtd.interop`,
+# which stands above, registers its own here.
+LOADERS: dict[str, Any] = {}
+PRETRAINERS: dict[str, Any] = {}
+
+
+def register(name, loader, pretrainer):
+    """Let `from_preset` read `NAME:PATH`, see `LOADERS`."""
+    LOADERS[name] = loader
+    PRETRAINERS[name] = pretrainer
 
 
 def find(preset):
@@ -28,30 +35,30 @@ def find(preset):
         or an address such as `hf://user/name`, which KerasHub reads.
     """
     text = os.fspath(preset)
-    name, colon, path = text.partition(":")
-    if colon and name in LOADERS and not path.startswith("//"):
-        return name, os.path.expanduser(path)
-    place = pathlib.Path(text)
-    if place.is_dir():
-        return _directory(place)
-    if place.with_name(place.name + ".index").is_file():
+    name, colon, rest = text.partition(":")
+    if colon and name in LOADERS and not rest.startswith("//"):
+        return name, os.path.expanduser(rest)
+    path = pathlib.Path(text)
+    if path.is_dir():
+        return _directory(path)
+    if path.with_name(path.name + ".index").is_file():
         return "google", text
     return None
 
 
-def _directory(place):
-    config = place / "config.json"
+def _directory(path):
+    config = path / "config.json"
     if not config.is_file():
-        has_index = any(place.glob("*.index"))
-        return ("google", str(place)) if has_index else None
+        has_index = any(path.glob("*.index"))
+        return ("google", str(path)) if has_index else None
     try:
         content = json.loads(config.read_text("utf-8"))
     except (OSError, ValueError):
         return None
     if content.get("model_type") in families.huggingface_types():
-        return "hf", str(place)
+        return "hf", str(path)
     if str(content.get("registered_name", "")).startswith("keras_hub>"):
-        return "keras_hub", str(place)
+        return "keras_hub", str(path)
     return None
 
 
