@@ -25,6 +25,7 @@ from keras_rtd.models import ElectraPretrainer
 from keras_rtd.models import ElectraReplacedTokenDetector
 from keras_rtd.models import ElectraTokenizer
 from keras_rtd.models.electra import conversion
+from keras_rtd.models.stored_tensors import check_shapes
 from keras_rtd.training import AdamW
 from keras_rtd.training import Muon
 from keras_rtd.utils.targets import Kind
@@ -271,7 +272,7 @@ def _assign_slots(pretrainer, variables, where):
         for slot in SLOTS
     }
     expected[STEP] = ()
-    weights.check_shapes(expected, _shapes(variables), where)
+    check_shapes(expected, _shapes(variables), where)
     for name, variable in named.items():
         moments = pretrainer.optimizer.moments(variable)
         for slot, moment in zip(SLOTS, moments):

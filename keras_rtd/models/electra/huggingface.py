@@ -6,6 +6,7 @@ slashes and dense kernels transposed.
 """
 
 import warnings
+from typing import Any
 
 from keras_rtd.models import stored_tensors
 from keras_rtd.models.electra import conversion
@@ -101,7 +102,7 @@ def tensors(kind, model):
         dict of names to `StoredTensor`, the encoder's with `PREFIX`.
     """
     backbone = getattr(model, "backbone", model)
-    named: dict = {}
+    named: dict[str, Any] = {}
     conversion.add_embeddings(named, backbone.embeddings)
     conversion.add_encoder(named, "electra", backbone)
     if kind == "masked_lm":
