@@ -2,6 +2,7 @@
 
 import functools
 
+from keras_rtd.interop import assembly as _assembly
 from keras_rtd.interop import google
 from keras_rtd.interop import huggingface
 from keras_rtd.interop import keras_hub

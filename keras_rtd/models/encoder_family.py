@@ -122,7 +122,7 @@ class EncoderFamily(EncoderFacts):
         """A built `DetectionHead` for this encoder."""
         return DetectionHead.of(self)
 
-    def make_prediction_head(self, dtype=None):
+    def make_prediction_head(self, dtype: Any = None) -> Any:
         """The layer before the last one of a task, or `None`.
 
         Args:

@@ -113,14 +113,13 @@ def assign(tensors, arrays, where):
         tensor.assign(arrays[name])
 
 
-def check_shapes(expected, arrays, where, spell=str):
+def check_shapes(expected, arrays, where):
     """Compare names and shapes.
 
     Args:
         expected: dict of names to shapes.
         arrays: dict of names to arrays or shapes.
         where: string. Names the source in the message.
-        spell: function of a name that gives it as the source spells it.
 
     Raises:
         ValueError: listing every missing name with the shape it should have,
@@ -129,12 +128,12 @@ def check_shapes(expected, arrays, where, spell=str):
     lines = []
     for name, shape in expected.items():
         if name not in arrays:
-            lines.append(f"  missing: {spell(name)} {list(shape)}")
+            lines.append(f"  missing: {name} {list(shape)}")
             continue
         found = tuple(getattr(arrays[name], "shape", arrays[name]))
         if found != tuple(shape):
             lines.append(
-                f"  wrong shape: {spell(name)} is {list(found)}, "
+                f"  wrong shape: {name} is {list(found)}, "
                 f"should be {list(shape)}"
             )
     if lines:

@@ -262,6 +262,16 @@ def test_older_layers_leave_with_a_layer_more(tmp_path, options):
     assert_equal(output(encoder, inputs), output_of(model, inputs), inputs)
 
 
+@pytest.mark.filterwarnings("ignore:.*layer more")
+def test_the_bundled_encoder_leaves(tmp_path):
+    name = "rtd_modern_tiny_uncased_en"
+    encoder = ModernBertBackbone.from_preset(name)
+    huggingface.save(encoder, tmp_path)
+    inputs = batch()
+    expected = output_of(load_there("ModernBertModel", tmp_path), inputs)
+    assert_equal(output(encoder, inputs), expected, inputs)
+
+
 def test_older_layers_that_cannot_leave_are_named(tmp_path):
     options = {"embedding_dim": 12, "local_attention_window": 8}
     encoder = ModernBertBackbone(
