@@ -2,7 +2,6 @@
 
 import functools
 
-from keras_rtd.interop import assembly as _assembly
 from keras_rtd.interop import google
 from keras_rtd.interop import huggingface
 from keras_rtd.interop import keras_hub
