@@ -1,5 +1,6 @@
 """Pre-train ELECTRA text encoders by replaced token detection, on Keras 3."""
 
+import functools as _functools
 from typing import TYPE_CHECKING
 
 from keras_rtd.utils import tpu as _tpu
@@ -10,7 +11,6 @@ _tpu.choose_backend()  # Before Keras is imported.
 from keras_rtd import data
 from keras_rtd import evaluation
 from keras_rtd import export
-from keras_rtd import finetuning
 from keras_rtd import interop
 from keras_rtd import models
 from keras_rtd import objectives
@@ -30,6 +30,17 @@ else:
             "pretraining": "keras_rtd.pretraining",
         },
     )
+
+
+def _fine_tune(suite, *arguments, **options):
+    from keras_rtd.finetuning import suites
+
+    return getattr(suites, suite)(*arguments, **options)
+
+
+# Fine-tuning stands above evaluation, and is imported on use.
+for _suite in ("glue", "tagging", "squad"):
+    evaluation.suites.register(_suite, _functools.partial(_fine_tune, _suite))
 
 __dir__ = listed(__name__)
 __version__ = "0.1.0"

@@ -9,8 +9,8 @@ from keras_rtd.evaluation.blimp import find_paradigms
 from keras_rtd.interop.convert import ModelPath
 from keras_rtd.utils.types import Path
 
-# Name -> function of (model, directory, run_dir, **options). A room above
-# that brings a suite registers it here, as `keras_rtd.finetuning` does.
+# Name -> function of (model, directory, run_dir, **options). What stands above
+# and brings a suite registers it here; `keras_rtd` does so for `finetuning`.
 SUITES: dict[str, Callable[..., dict[str, Any]]] = {}
 
 

@@ -2,10 +2,10 @@
 
 import functools
 
-from keras_rtd.interop import assembly as _assembly
 from keras_rtd.interop import google
 from keras_rtd.interop import huggingface
 from keras_rtd.interop import keras_hub
+from keras_rtd.interop.assembly import complete as _complete
 from keras_rtd.interop.convert import ModelPath as _ModelPath
 from keras_rtd.models import other_libraries as _other_libraries
 from keras_rtd.utils.public_names import listed
@@ -21,7 +21,7 @@ def _load(name, path):
 
 def _pretrainer(name, path):
     model, tokenizer = _load(name, path)
-    pretrainer, fresh = _assembly.complete(model, tokenizer)
+    pretrainer, fresh = _complete(model, tokenizer)
     if fresh:
         print(f"note: {name}:{path}: initialised randomly: {', '.join(fresh)}")
     return pretrainer

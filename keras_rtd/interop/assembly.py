@@ -44,9 +44,9 @@ def join(discriminator, generator=None, tokenizer=None):
         tokenizer: `ElectraTokenizer` or `None` for the discriminator's.
 
     Returns:
-        (pretrainer, fresh): the pretrainer, and the list of its components that
-        have fresh weights: "detection head", "generator", "masked-token
-        head".
+        (pretrainer, fresh): the pretrainer, and the list of its components
+        that are initialised randomly: "detection head", "generator",
+        "masked-token head".
 
     Raises:
         ValueError: models with different vocabularies or embedding sizes, or

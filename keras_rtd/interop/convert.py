@@ -187,7 +187,7 @@ def _rows(model, tokenizer, target):
 
 
 def _components(model, encoder):
-    """Variables of a model by the names of its parts."""
+    """Variables of a model by the names of its components."""
     backbone = getattr(model, "backbone", model)
     found = {
         "embeddings": backbone.embeddings.weights,

@@ -93,7 +93,7 @@ def load(path: Path) -> keras.Model:
 
 
 def load_tokenizer(path: Path) -> Tokenizer | None:
-    """The tokenizer of a directory.
+    """The tokenizer of a directory, or `None`.
 
     Args:
         path: string. A directory; `vocab.txt` alone suffices.

@@ -10,14 +10,14 @@ from typing import Any
 from keras_rtd.models import families
 
 # Name of a format -> function of a path that returns (model, tokenizer or
-# `None`), and one that returns an `ElectraPretrainer`. `keras_rtd.interop`,
-# which stands above, registers its own here.
+# `None`). `keras_rtd.interop`, which stands above, registers its own here.
 LOADERS: dict[str, Any] = {}
+# Name -> function of a path that returns an `ElectraPretrainer`.
 PRETRAINERS: dict[str, Any] = {}
 
 
 def register(name, loader, pretrainer):
-    """Let `from_preset` read `NAME:PATH`, see `LOADERS`."""
+    """Let `from_preset` read `NAME:PATH`, see `LOADERS` and `PRETRAINERS`."""
     LOADERS[name] = loader
     PRETRAINERS[name] = pretrainer
 
