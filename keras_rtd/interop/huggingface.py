@@ -3,10 +3,10 @@
 `transformers` itself is not needed. What a family's directories hold, its
 backbone's `huggingface` knows, a module with
 
-- `MODEL_TYPE`, `ARCHITECTURES` (kind of model, a key of `TASKS` -> class
-  there), `PREFIX` of the encoder's names, `TOKEN_TABLE`, `TIED` and `BUFFERS`
-  (copies and tensors that are no weights), `SPECIAL_IDS` (key of `config.json`
-  -> attribute of the tokenizer),
+- `MODEL_TYPE`, `ARCHITECTURES` (kind of model, "encoder" or a key of
+  `huggingface_kinds.TASKS` -> class there), `PREFIX` of the encoder's names,
+  `TOKEN_TABLE`, `TIED` and `BUFFERS` (copies and tensors that are no weights),
+  `SPECIAL_IDS` (key of `config.json` -> attribute of the tokenizer),
 - `arguments(config, kind)` of the encoder's class and `task_arguments(config,
   kind)` of a classifier's,
 - `tensors(kind, model)`, the `StoredTensor`s by name, and `write(kind, model)`,
@@ -24,12 +24,11 @@ from keras.activations import linear
 
 from keras_rtd.interop import assembly
 from keras_rtd.interop import huggingface_files
+from keras_rtd.interop import huggingface_kinds as kinds
 from keras_rtd.interop import tokenizer_files
 from keras_rtd.models import ElectraMaskedLM
 from keras_rtd.models import ElectraPretrainer
 from keras_rtd.models import ElectraReplacedTokenDetector
-from keras_rtd.models import ElectraTextClassifier
-from keras_rtd.models import ElectraTokenClassifier
 from keras_rtd.models import RtdBackbone
 from keras_rtd.models import families
 from keras_rtd.models import stored_tensors
@@ -37,17 +36,6 @@ from keras_rtd.tokenizers.base import Tokenizer
 from keras_rtd.utils.types import Path
 
 DISCRIMINATOR, GENERATOR = "discriminator", "generator"
-
-TASKS: dict[str, Any] = {
-    "masked_lm": ElectraMaskedLM,
-    "detector": ElectraReplacedTokenDetector,
-    "text_classifier": ElectraTextClassifier,
-    "token_classifier": ElectraTokenClassifier,
-}
-CLASSIFIERS = ("text_classifier", "token_classifier")
-
-# A detector where `transformers` has token classification only.
-LABELS = ["ORIGINAL", "REPLACED"]
 
 
 def load(path: Path) -> keras.Model:
@@ -80,7 +68,7 @@ def load(path: Path) -> keras.Model:
         path = path / DISCRIMINATOR
     config = huggingface_files.read_config(path)
     backbone_cls = families.of_huggingface(config.get("model_type"), path)
-    kind = _kind(config, backbone_cls.huggingface, path)
+    kind = kinds.find(config, backbone_cls.huggingface, path)
     try:
         arguments = backbone_cls.huggingface.arguments(config, kind)
     except ValueError as error:
@@ -174,16 +162,17 @@ def _content(model):
     backbone = getattr(model, "backbone", model)
     conversion = _conversion(backbone)
     kind = next(
-        (name for name, cls in TASKS.items() if isinstance(model, cls)),
+        (name for name, cls in kinds.TASKS.items() if isinstance(model, cls)),
         "encoder",
     )
-    if kind not in conversion.ARCHITECTURES or not isinstance(
-        model, (RtdBackbone, *TASKS.values())
+    known = conversion.ARCHITECTURES
+    if kind not in known or not isinstance(
+        model, (RtdBackbone, *kinds.TASKS.values())
     ):
         raise ValueError(
             f"transformers has no {type(model).__name__} with layers of the "
             f"family {backbone.family!r}. What can be saved: the encoder, "
-            f"{', '.join(k for k in conversion.ARCHITECTURES if k in TASKS)}."
+            f"{', '.join(name for name in kinds.TASKS if name in known)}."
         )
     activation = getattr(model, "activation", None)
     if kind == "text_classifier" and activation is not linear:
@@ -214,7 +203,7 @@ def _write(model, kind, config, arrays, path, tokenizer):
         "model_type": conversion.MODEL_TYPE,
         **config,
         **special,
-        **_labels(model, kind, architecture),
+        **kinds.labels(model, kind, architecture),
         "dtype": "float32",
     }
     huggingface_files.write_model(path, config, arrays)
@@ -228,24 +217,10 @@ def _write(model, kind, config, arrays, path, tokenizer):
         huggingface_files.write_pooling(path, backbone.hidden_dim, length)
 
 
-def _labels(model, kind, architecture):
-    if kind == "detector" and architecture.endswith("TokenClassification"):
-        names = LABELS
-    elif kind in CLASSIFIERS:
-        numbers = [f"LABEL_{i}" for i in range(model.num_classes)]
-        names = model.class_names or numbers
-    else:
-        return {}
-    return {
-        "id2label": {str(i): name for i, name in enumerate(names)},
-        "label2id": {name: i for i, name in enumerate(names)},
-    }
-
-
 def _load_pretrainer(path):
     detector, generator = load(path / DISCRIMINATOR), load(path / GENERATOR)
-    kinds = (ElectraReplacedTokenDetector, ElectraMaskedLM)
-    if (type(detector), type(generator)) != kinds:
+    expected = (ElectraReplacedTokenDetector, ElectraMaskedLM)
+    if (type(detector), type(generator)) != expected:
         raise ValueError(
             f"{path}: {DISCRIMINATOR}/ should be a detector "
             f"(ElectraForPreTraining) and {GENERATOR}/ a masked language model "
@@ -255,38 +230,17 @@ def _load_pretrainer(path):
     return pretrainer
 
 
-def _kind(config, conversion, path):
-    encoder = conversion.ARCHITECTURES["encoder"]
-    name = (config.get("architectures") or [encoder])[0]
-    known = conversion.ARCHITECTURES
-    kinds = [kind for kind in known if known[kind] == name]
-    if not kinds:
-        raise ValueError(
-            f"{path} is an {name}. What can be loaded: "
-            f"{', '.join(sorted(set(known.values())))}."
-        )
-    if len(kinds) > 1 and _class_names(config) != LABELS:
-        kinds.remove("detector")
-    return kinds[0]
-
-
-def _class_names(config):
-    # As transformers' own default, two classes without names.
-    labels = config.get("id2label") or {"0": "LABEL_0", "1": "LABEL_1"}
-    return [labels[key] for key in sorted(labels, key=int)]
-
-
 def _model(kind, backbone, config, path):
     """A model of a kind, with random weights."""
     if kind == "encoder":
         return backbone
-    task = TASKS[kind]
+    task = kinds.TASKS[kind]
     preprocessor = tokenizer_files.preprocessor_of(
         load_tokenizer(path), backbone, task.preprocessor_cls
     )
     arguments = {}
-    if kind in CLASSIFIERS:
-        names = _class_names(config)
+    if kind in kinds.CLASSIFIERS:
+        names = kinds.class_names(config)
         numbered = names == [f"LABEL_{i}" for i in range(len(names))]
         arguments = {
             "num_classes": len(names),

@@ -174,6 +174,12 @@ def test_there_and_back(tmp_path, kind, options):
     if "hidden_activation" in options:
         old["classifier_activation"] = options["hidden_activation"]
     assert {k: new[k] for k in old} == old
+    back = huggingface.load(tmp_path / "ours")
+    assert type(back) is TASKS[kind]
+    assert_equal(output(back, inputs), expected, inputs)
+    if kind != "ModernBertModel":
+        found = back.preprocessor.tokenizer.fingerprint()
+        assert found == tiny.tokenizer().fingerprint()
 
 
 def test_a_detector_is_a_token_classifier_there(tmp_path):
