@@ -34,6 +34,8 @@ def find(preset):
         (format, path), or `None` for a bundled name, a preset of this package,
         or an address such as `hf://user/name`, which KerasHub reads.
     """
+    if not isinstance(preset, str | os.PathLike):
+        return None
     text = os.fspath(preset)
     name, colon, rest = text.partition(":")
     if colon and name in LOADERS and not rest.startswith("//"):

@@ -134,7 +134,7 @@ def _kind(hint):
     if hint is tuple or typing.get_origin(hint) is tuple:
         kinds = typing.get_args(hint)
         return (kinds[0] if kinds else str), True, optional
-    return hint, False, optional
+    return typing.get_origin(hint) or hint, False, optional
 
 
 def make_group(cls, values):

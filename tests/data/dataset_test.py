@@ -147,7 +147,7 @@ def test_resuming_other_datasets():
     assert int(next(iter(resumed))) == 4
     with pytest.raises(TypeError, match="list"):
         resume_at([1, 2], 1)
-    with pytest.raises(ValueError, match="step=-1"):
+    with pytest.raises(ValueError, match="`step` must be .* Received: -1"):
         resume_at(resumed, -1)
 
 
