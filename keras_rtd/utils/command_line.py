@@ -112,7 +112,8 @@ def _parse(flags, argv, old):
         if not unknown[0].startswith("-"):
             raise ConfigError(f"{unknown[0]!r} belongs to no flag")
         raise ConfigError(
-            f"--{name} is no setting{nearest(name, flags)}. --help lists them"
+            f"--{name} is no setting{nearest(name, flags) or '.'} "
+            "--help lists them."
         )
     values = vars(known)
     path = values.pop("config", None)
@@ -159,7 +160,7 @@ def help_text(flags, description, defaults, topic=""):
         return "\n\n".join([description.strip(), *whole, CONFIG])
     if topic:
         raise ConfigError(
-            f"--help has no {topic!r}{nearest(topic, [*groups, *flags])}. "
+            f"--help has no {topic!r}{nearest(topic, [*groups, *flags]) or '.'} "
             f"Groups: {', '.join(groups)}, all"
         )
     if len(groups) == 1:
