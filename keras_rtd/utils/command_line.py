@@ -160,8 +160,9 @@ def help_text(flags, description, defaults, topic=""):
         return "\n\n".join([description.strip(), *whole, CONFIG])
     if topic:
         raise ConfigError(
-            f"--help has no {topic!r}{nearest(topic, [*groups, *flags]) or '.'} "
-            f"Groups: {', '.join(groups)}, all"
+            f"--help has no {topic!r}"
+            f"{nearest(topic, [*groups, *flags]) or '.'} Groups: "
+            f"{', '.join(groups)}, all"
         )
     if len(groups) == 1:
         return "\n\n".join([description.strip(), *whole])
