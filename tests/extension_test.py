@@ -49,7 +49,7 @@ class Letters(tokenizers.Tokenizer):
     def encode_with_offsets(self, text):
         found = [self.letters.find(c) for c in text]
         ids = [i + 5 if i >= 0 else self.unk_token_id for i in found]
-        return ids, list(range(len(text))), list(range(1, len(text) + 1))
+        return ids, [(i, i + 1) for i in range(len(text))]
 
     def get_config(self):
         return {**super().get_config(), "letters": self.letters}

@@ -20,7 +20,7 @@ def encode_documents(tokenizer, documents):
     """Encodes documents.
 
     Args:
-        tokenizer: has `encode_batch` and `vocabulary_size`.
+        tokenizer: has `encode_arrays` and `vocabulary_size`.
         documents: list of str, lines separated by newlines.
 
     Returns:
@@ -32,7 +32,7 @@ def encode_documents(tokenizer, documents):
     """
     lines = "\n".join(documents).split("\n")
     counts = [document.count("\n") + 1 for document in documents]
-    encoded = tokenizer.encode_batch(lines)
+    encoded = tokenizer.encode_arrays(lines)
     tokens = np.concatenate(encoded)
     size = tokenizer.vocabulary_size()
     if len(tokens) and int(tokens.max()) >= size:

@@ -221,7 +221,7 @@ def _check_tokens(blocks, tokenizer, options):
     """Endless reading of text without tokens would never give a batch."""
     for _, texts in blocks:
         for text in texts:
-            if any(map(len, tokenizer.encode_batch([text]))):
+            if any(map(len, tokenizer.encode_arrays([text]))):
                 return
     raise ValueError(
         "The tokenizer finds no token in the text for "

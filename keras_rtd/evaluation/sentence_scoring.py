@@ -58,7 +58,7 @@ def sentence_scores(
     """
     task = scoring_task(model, scorer)
     tokenizer = tokenizer_of(model)
-    encoded = [tuple(ids.tolist()) for ids in tokenizer.encode_batch(sentences)]
+    encoded = [tuple(ids) for ids in tokenizer.encode_batch(sentences)]
     limit = task.backbone.max_sequence_length
     for sentence, ids in zip(sentences, encoded):
         if not 0 < len(ids) <= limit - 2:

@@ -121,12 +121,10 @@ class ElectraQuestionAnswererPreprocessor(ElectraPreprocessor):
             if context not in encoded:
                 # Questions of one paragraph follow one another.
                 encoded = {context: self.tokenizer.encode_with_offsets(context)}
-            found.extend(
-                self._windows(number, question.tolist(), *encoded[context])
-            )
+            found.extend(self._windows(number, question, *encoded[context]))
         return found
 
-    def _windows(self, number, question, ids, starts, ends):
+    def _windows(self, number, question, ids, offsets):
         question = question[: self.question_length]
         room = self.sequence_length - len(question) - 3
         if room < 1:
@@ -145,14 +143,15 @@ class ElectraQuestionAnswererPreprocessor(ElectraPreprocessor):
             self.tokenizer.sep_token_id,
         ]
         best = _best_windows(begins, room, len(ids))
+        places = np.array(offsets, np.int32).reshape(-1, 2)
         for index, begin in enumerate(begins):
             part = slice(begin, begin + room)
             yield Window(
                 number,
-                [*head, *ids[part].tolist(), self.tokenizer.sep_token_id],
+                [*head, *ids[part], self.tokenizer.sep_token_id],
                 len(head),
-                starts[part],
-                ends[part],
+                places[part, 0],
+                places[part, 1],
                 best[part] == index,
             )
 

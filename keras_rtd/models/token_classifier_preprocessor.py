@@ -91,7 +91,7 @@ class ElectraTokenClassifierPreprocessor(ElectraPreprocessor):
             pieces = self.tokenizer.encode_batch(words)
             for index, piece in enumerate(pieces):
                 # A word of nothing but what the normaliser drops.
-                ids = piece[:room].tolist() or unknown
+                ids = piece[:room] or unknown
                 if row is None or len(row.token_ids) + len(ids) > room:
                     row = WordRow(number, index, [], [])
                     found.append(row)

@@ -47,8 +47,7 @@ class Detect(PackedRows):
         rows = Rows(limits)
         texts = []
         for text in read_texts(body, limits):
-            ids, starts, ends = self.tokenizer.encode_with_offsets(text)
-            offsets = np.stack([starts, ends], axis=1).tolist()
+            ids, offsets = self.tokenizer.encode_with_offsets(text)
             parts = windows(len(ids), self.sequence_length - 2)
             texts.append((ids, offsets, len(rows), parts))
             for start, end, _, _ in parts:

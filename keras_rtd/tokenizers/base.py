@@ -27,7 +27,7 @@ class Tokenizer(SavesPreset, PlainTokenizer):
     """A tokenizer of any kind; each kind is a subclass.
 
     A kind calls `set_vocabulary`, and defines `encode_with_offsets` and
-    `get_config`. It overrides what differs from its defaults: `encode_batch`
+    `get_config`. It overrides what differs from its defaults: `encode_arrays`
     where ids are wanted faster than offsets, `token_text` where a token is
     not a whole word, `from_texts`, `tokenizer_json`, `from_tokenizer_json` and
     `from_keras_hub` for files, and `runs_in_graph` with `tokenize_in_graph`.
@@ -140,27 +140,32 @@ class Tokenizer(SavesPreset, PlainTokenizer):
 
     def encode_with_offsets(
         self, text: str
-    ) -> tuple[Sequence[int], Sequence[int], Sequence[int]]:
+    ) -> tuple[list[int], list[tuple[int, int]]]:
         """Ids of a text, and the characters that each token comes from.
 
         Args:
             text: str.
 
         Returns:
-            (ids, starts, ends), int32 arrays or lists of int, of equal
-            length: token i comes from `text[starts[i]:ends[i]]`.
+            (ids, offsets), lists of equal length: token i comes from
+            `text[start:end]` with `start, end = offsets[i]`.
         """
         raise NotImplementedError
 
-    def encode_batch(self, texts: Iterable[str]) -> list[np.ndarray]:
+    def encode_batch(self, texts: Iterable[str]) -> list[list[int]]:
         """Ids of many texts, without TensorFlow.
 
         Args:
             texts: iterable of str.
 
         Returns:
-            list of int32 arrays `(num_tokens,)`, no special tokens added.
+            list of lists of int, no special tokens added, none cut.
         """
+        return [ids.tolist() for ids in self.encode_arrays(texts)]
+
+    def encode_arrays(self, texts: Iterable[str]) -> list[np.ndarray]:
+        """`encode_batch` as int32 arrays `(num_tokens,)`, which the input
+        pipeline takes."""
         self.check_vocabulary()
         return [
             np.array(self.encode_with_offsets(text)[0], np.int32)
@@ -169,7 +174,7 @@ class Tokenizer(SavesPreset, PlainTokenizer):
 
     def encode_piece(self, text: str) -> list[int]:
         """Ids of one of another tokenizer's `piece_texts`: list of int."""
-        return self.encode_batch([text.strip()])[0].tolist()
+        return self.encode_batch([text.strip()])[0]
 
     def decode(self, ids: Iterable[int]) -> str:
         """The text of ids, as the tokenizer normalises it.
@@ -238,8 +243,8 @@ class Tokenizer(SavesPreset, PlainTokenizer):
         return string_inputs.tokenize(self, inputs)
 
     def tokenize_in_graph(self, inputs: Any) -> Any:
-        """`tokenize` of tensors, by `encode_batch` in this process."""
-        return string_inputs.tokenize_by_python(self.encode_batch, inputs)
+        """`tokenize` of tensors, by `encode_arrays` in this process."""
+        return string_inputs.tokenize_by_python(self.encode_arrays, inputs)
 
     @classmethod
     def from_texts(

@@ -130,15 +130,17 @@ class ElectraTokenizer(WordPieceTokenizer, Tokenizer):
         text = json.dumps(decisive, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
-    def encode_batch(self, texts: Iterable[str]) -> list[np.ndarray]:
+    def encode_arrays(self, texts: Iterable[str]) -> list[np.ndarray]:
         self.check_vocabulary()
         return [self._encoder.encode(text) for text in texts]
 
     def encode_with_offsets(
         self, text: str
-    ) -> tuple[Sequence[int], Sequence[int], Sequence[int]]:
+    ) -> tuple[list[int], list[tuple[int, int]]]:
         self.check_vocabulary()
-        return self._encoder.encode_with_offsets(text)
+        found = self._encoder.encode_with_offsets(text)
+        ids, starts, ends = (part.tolist() for part in found)
+        return ids, list(zip(starts, ends))
 
     def encode_piece(self, text: str) -> list[int]:
         if text.startswith(" "):

@@ -17,13 +17,13 @@ def tokenize(tokenizer, inputs):
     if isinstance(inputs, np.ndarray):
         inputs = inputs.tolist()
     if isinstance(inputs, (str, bytes)):
-        return tokenizer.encode_batch([_to_str(inputs)])[0]
+        return tokenizer.encode_arrays([_to_str(inputs)])[0]
     return _nested(tokenizer, inputs)
 
 
 def _nested(tokenizer, inputs):
     if isinstance(inputs, (str, bytes)):
-        return tokenizer.encode_batch([_to_str(inputs)])[0].tolist()
+        return tokenizer.encode_batch([_to_str(inputs)])[0]
     if not isinstance(inputs, (list, tuple, np.ndarray)):
         raise ValueError(
             f"inputs must be str or nested lists of str. Received: {inputs!r}"
@@ -31,12 +31,12 @@ def _nested(tokenizer, inputs):
     return [_nested(tokenizer, item) for item in inputs]
 
 
-def tokenize_by_python(encode_batch, inputs):
+def tokenize_by_python(encode_arrays, inputs):
     """Ids of string tensors in a graph that runs in this process."""
     import tensorflow as tf
 
     def encode(texts):
-        found = encode_batch(map(_to_str, texts))
+        found = encode_arrays(map(_to_str, texts))
         flat = np.concatenate([np.zeros(0, np.int32), *found])
         return flat, np.fromiter(map(len, found), np.int64, len(found))
 

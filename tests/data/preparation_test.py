@@ -30,9 +30,9 @@ from keras_rtd.tokenizers import ElectraTokenizer
 text._BLOCK_BYTES = 500
 source, vocabulary, output, workers = sys.argv[1:]
 class Slow(ElectraTokenizer):
-    def encode_batch(self, texts):
+    def encode_arrays(self, texts):
         time.sleep(0.01)
-        return super().encode_batch(texts)
+        return super().encode_arrays(texts)
 print("ready", flush=True)
 prepare_corpus(source, output, Slow(vocabulary), validation_fraction=0.1,
                shard_tokens=400, num_workers=int(workers))

@@ -57,7 +57,7 @@ def task_of(model, scorer):
 
 def ids_of(model, sentence):
     tokenizer = model.tokenizer
-    ids = tokenizer.encode_batch([sentence])[0].tolist()
+    ids = tokenizer.encode_batch([sentence])[0]
     return [tokenizer.cls_token_id, *ids, tokenizer.sep_token_id]
 
 
