@@ -1,6 +1,7 @@
 """Weights and tokenizers from and to the other projects' formats."""
 
 import functools
+import sys
 
 from keras_rtd.interop import google
 from keras_rtd.interop import huggingface
@@ -23,7 +24,8 @@ def _pretrainer(name, path):
     model, tokenizer = _load(name, path)
     pretrainer, fresh = _complete(model, tokenizer)
     if fresh:
-        print(f"note: {name}:{path}: initialised randomly: {', '.join(fresh)}")
+        text = f"{name}:{path}: initialised randomly: {', '.join(fresh)}"
+        print(f"note: {text}", file=sys.stderr)
     return pretrainer
 
 

@@ -18,6 +18,7 @@ then take it like the bundled ones.
 """
 
 import inspect
+import sys
 
 import keras
 
@@ -93,7 +94,8 @@ def name_of(name):
             f"`family` must be one of {', '.join(FAMILIES)}. "
             f"Received: family={name!r}"
         )
-    print(f"note: block={name} is now called family={OLD_NAMES[name]}")
+    now = OLD_NAMES[name]
+    print(f"note: block={name} is now called family={now}", file=sys.stderr)
     return OLD_NAMES[name]
 
 

@@ -97,8 +97,8 @@ def check_known(preset):
     if "://" in str(preset) or preset in preset_utils.BUILTIN_PRESETS:
         return
     if not os.path.isdir(preset):
+        hint = nearest(preset, DESCRIPTIONS) or "."
         raise ValueError(
-            f"No preset {str(preset)!r}{nearest(preset, DESCRIPTIONS)}: not a "
-            "directory, and not one of the bundled "
-            f"{', '.join(DESCRIPTIONS)}."
+            f"No preset {str(preset)!r}{hint} It is not a directory, and not "
+            f"one of the bundled {', '.join(DESCRIPTIONS)}."
         )

@@ -39,14 +39,13 @@ class ModelSettings:
     keep_accents: bool = setting(False, "With --vocabulary: keep accents.")
     family: str | None = setting(
         None,
-        "Family of the encoders. electra: BERT's layers. modernbert: "
-        "pre-norm, RoPE, GeGLU and no biases.",
+        "Family of the encoders, which decides their layers.",
         choices=tuple(families.FAMILIES),
         preset=True,
     )
     local_attention_window: int | None = setting(
         None,
-        "With --family=modernbert: tokens that two layers of three attend "
+        "In families with local attention: tokens that local layers attend "
         "to, around each token.",
         preset=True,
         at_least=2,

@@ -9,6 +9,7 @@ import keras_hub
 
 from keras_rtd.tokenizers.base import Tokenizer
 from keras_rtd.tokenizers.electra_tokenizer import ElectraTokenizer
+from keras_rtd.utils.setting import nearest
 from keras_rtd.utils.types import Path
 
 # Kind -> class; `register` adds to it.
@@ -68,6 +69,12 @@ def load(
     is_json = path.endswith(".json")
     named = "://" in path or path in keras_hub.tokenizers.Tokenizer.presets
     if not (is_json or named or os.path.isdir(path)):
+        if not (os.path.exists(path) or os.path.splitext(path)[1]):
+            presets = keras_hub.tokenizers.Tokenizer.presets
+            raise ValueError(
+                f"{path!r} is no file, no directory and no bundled preset"
+                f"{nearest(path, presets) or '.'}"
+            )
         return _of_vocabulary(path, cased, keep_accents, arguments)
     if cased or keep_accents:
         raise ValueError(

@@ -431,7 +431,7 @@ def test_training_goes_on_from_a_released_encoder(tmp_path, capsys, kind):
     pretrainer = ElectraPretrainer.from_preset(
         f"hf:{tmp_path}", optimizer_config={"learning_rate": 1e-3}
     )
-    said = capsys.readouterr().out
+    said = capsys.readouterr().err
     assert "initialised randomly:" in said and "generator" in said
     assert pretrainer.generator.hidden_dim == pretrainer.backbone.hidden_dim / 4
     base = getattr(model, model.base_model_prefix, model)

@@ -212,6 +212,8 @@ def test_no_file_is_said():
         tokenizers.load("nowhere.txt")
     with pytest.raises(ValueError, match="no file .*nowhere.json"):
         tokenizers.load("nowhere.json")
+    with pytest.raises(ValueError, match="did you mean 'electra_tiny_unca"):
+        tokenizers.load("electra_tny_uncased_en")
 
 
 def test_texts_of_pieces():
