@@ -225,11 +225,13 @@ sys.exit(status)
 BODIES = {
     "sum": """strategy = get_strategy("auto")
     both = (strategy.any(strategy.worker == 1), strategy.any(False))
-    print(strategy.name, strategy.worker, strategy.workers, *both)
+    words = (strategy.name, strategy.worker, strategy.workers, *both)
+    # One write a line: print() makes several, and processes share the pipe.
+    os.write(1, (" ".join(map(str, words)) + "\\n").encode())
     strategy.close()""",
     "fail": """sys.exit(3 if os.environ["RANK"] == "1" else 0)""",
     "wait": """signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    print("ready", flush=True)
+    os.write(1, b"ready\\n")
     time.sleep(60)""",
 }
 
