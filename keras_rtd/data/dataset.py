@@ -4,11 +4,13 @@ import concurrent.futures
 import dataclasses
 import functools
 import importlib.util
+import itertools
 import os
 import sys
 from collections.abc import Sequence
 
 import keras
+import numpy as np
 
 from keras_rtd.data import corpus
 from keras_rtd.data import holdout
@@ -228,7 +230,10 @@ def pretraining_dataset(
             validation_fraction,
             shuffle_buffer,
         )
-    return at_step(rebuild, start_step)
+    dataset = at_step(rebuild, start_step)
+    if directory is not None:
+        dataset.unigram_counts = prepared.unigram_counts
+    return dataset
 
 
 def resume_at(dataset: Dataset, step: int) -> Dataset:
@@ -315,6 +320,27 @@ def at_step(rebuild, start_step):
     dataset = rebuild(start_step=start_step)
     setattr(dataset, _REBUILD, rebuild)
     return dataset
+
+
+def begins_at(dataset, step):
+    """A dataset whose `step` is the first of the given one."""
+    if not step:
+        return dataset
+    make = getattr(dataset, _REBUILD)
+    return at_step(lambda start_step: make(start_step=start_step - step), step)
+
+
+def iterate(dataset):
+    """The batches of either kind of dataset, as dicts of NumPy arrays."""
+    if isinstance(dataset, keras.utils.PyDataset):
+        count = dataset.num_batches
+        indices = itertools.count() if count is None else range(count)
+        dataset = map(dataset.__getitem__, indices)
+    for batch in dataset:
+        yield {
+            name: np.asarray(keras.ops.convert_to_numpy(value))
+            for name, value in batch.items()
+        }
 
 
 def _prepared_directory(data):

@@ -69,6 +69,11 @@ class ModelSettings:
     def __post_init__(self):
         check_settings(self)
 
+    @property
+    def source(self):
+        """The preset that training starts from."""
+        return self.init_from or self.preset
+
 
 @dataclasses.dataclass(frozen=True)
 class GeneratorSettings:
@@ -137,3 +142,42 @@ def preset_settings(preset):
         "generator_dropout": generator.get("dropout"),
         "optimizer_config": config.get("optimizer_config") or {},
     }
+
+
+def encoder_arguments(model, generator, of_preset, length):
+    """What the encoders have otherwise than in the preset.
+
+    Args:
+        model: `ModelSettings`.
+        generator: `GeneratorSettings`.
+        of_preset: dict, what the preset says of them.
+        length: int, tokens of the longest row.
+
+    Returns:
+        dict of arguments of `ElectraPretrainer.from_preset`.
+    """
+    there = dict(of_preset)
+    if model.dropout != there["dropout"]:
+        there["generator_dropout"] = model.dropout
+    values = {**vars(model), **vars(generator)}
+    # Another family's windows are its own.
+    same = values["family"] == there["family"]
+    takes_none = ["local_attention_window"] if same else []
+    found = {
+        name: values[name]
+        for name in (
+            "family",
+            "local_attention_window",
+            "dropout",
+            "generator_dropout",
+            "generator_num_layers",
+            "generator_hidden_dim",
+        )
+        if values[name] != there[name]
+        and (values[name] is not None or name in takes_none)
+    }
+    if not families.get(model.family).uses_positions:
+        stored = read_task(ElectraPretrainer, model.source)["config"]
+        if length > stored["backbone"]["config"]["max_sequence_length"]:
+            found["max_sequence_length"] = length
+    return found

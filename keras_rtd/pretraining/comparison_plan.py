@@ -9,7 +9,8 @@ from keras_rtd.evaluation import glue
 from keras_rtd.evaluation import tagging
 from keras_rtd.layers.masking import MaskingOptions
 from keras_rtd.models import ElectraBackbone
-from keras_rtd.pretraining.ingredients import build_pretrainer
+from keras_rtd.models import ElectraPretrainer
+from keras_rtd.pretraining.ingredients import pretrainer_arguments
 from keras_rtd.pretraining.resolution import OLD
 from keras_rtd.pretraining.resolution import resolve
 from keras_rtd.pretraining.run_directory import local_folder
@@ -22,7 +23,6 @@ from keras_rtd.utils.setting import setting
 from keras_rtd.utils.settings import NONE
 from keras_rtd.utils.settings import as_flags
 from keras_rtd.utils.settings import flags_of
-from keras_rtd.utils.settings import flatten
 from keras_rtd.utils.settings import make_group
 from keras_rtd.utils.settings import typed
 
@@ -300,7 +300,7 @@ class Comparison:
         against = self.settings.against
         if against is not None:
             # As the run has it: what its objective has not is left out above.
-            value = flatten(settings.to_dict()).get(against)
+            value = settings.value(against)
             if isinstance(value, bool) or not isinstance(value, int | float):
                 raise ConfigError(
                     f"--against={against}: {name} has no number for it. "
@@ -358,8 +358,19 @@ def flops_per_token(settings):
     """Counted FLOPs of one token of a run's training."""
     # The dtype does not matter; "auto" would start the devices.
     devices = dataclasses.replace(settings.devices, dtype="float32")
-    model = build_pretrainer(dataclasses.replace(settings, devices=devices))
     data = settings.data
+    model = ElectraPretrainer.from_preset(
+        compile=False,
+        **pretrainer_arguments(
+            settings.model,
+            settings.generator,
+            settings.objective,
+            devices,
+            settings.run,
+            settings.of_preset,
+            data.sequence_length,
+        ),
+    )
     slots = MaskingOptions(mask_rate=data.mask_rate).num_slots(
         data.sequence_length
     )

@@ -23,34 +23,33 @@ def generator_settings(generator, head, options, batch_size):
     }
 
 
-def check_replacements(pretrainer, settings, phase):
+def check_replacements(replacements, pretrainer, phase):
     """Refuse replacements of another generator or temperature, or too few.
 
     Whether they are of this data is checked where the data is read.
 
     Args:
+        replacements: string, their folder.
         pretrainer: `ElectraPretrainer` with a frozen generator.
-        settings: `PretrainSettings` with `replacements`.
-        phase: its only phase.
+        phase: the run's only `Phase`.
 
     Raises:
         ValueError: they were sampled for something else.
         ConfigError: a falling temperature, and not enough of them.
     """
-    path, options = settings.data.replacements, settings.objective
-    sampled = Replacements(path)
-    sampled.check(
-        generator_settings(
-            pretrainer.generator,
-            pretrainer.masked_lm_head,
-            options,
-            phase.batch_size,
-        )
+    options = pretrainer.objective
+    wanted = generator_settings(
+        pretrainer.generator,
+        pretrainer.masked_lm_head,
+        options,
+        phase.batch_size,
     )
+    sampled = Replacements(replacements)
+    sampled.check(wanted)
     needed = phase.last_step * phase.batch_size
     if options.temperature_steps and sampled.examples < needed:
         raise ConfigError(
-            f"--replacements {path} has {sampled.examples:,} of "
+            f"--replacements {replacements} has {sampled.examples:,} of "
             f"{needed:,} windows, and a temperature that falls cannot begin "
             "again: sample more --epochs"
         )

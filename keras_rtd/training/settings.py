@@ -7,6 +7,7 @@ from keras_rtd.training.optimizers import OPTIMIZERS
 from keras_rtd.training.schedules import SCHEDULES
 from keras_rtd.training.strategy import STRATEGIES
 from keras_rtd.utils.hardware import fast_dtype
+from keras_rtd.utils.setting import ConfigError
 from keras_rtd.utils.setting import check_settings
 from keras_rtd.utils.setting import setting
 
@@ -175,3 +176,18 @@ class DeviceSettings(DtypeSettings):
         "Activation checkpointing: compute the encoders' layers again in the "
         "backward pass to save memory.",
     )
+
+    def check_rows(self, strategy, batch_sizes):
+        """Refuse batches that devices and micro-batches cannot share.
+
+        Raises:
+            StrategyError, ConfigError: says which.
+        """
+        for batch_size in batch_sizes:
+            rows = strategy.per_replica(batch_size)
+            if rows % self.accumulate_steps:
+                raise ConfigError(
+                    f"--accumulate_steps must divide the {rows} rows of a "
+                    f"device ({batch_size} per step, {strategy.replicas} "
+                    f"devices). Received: {self.accumulate_steps}"
+                )
