@@ -79,7 +79,7 @@ class Corruption(Objective):
             )
         self._unigram = None
 
-    def set_unigram(self, probabilities: np.ndarray) -> None:
+    def set_unigram(self, probabilities):
         cumulative = np.cumsum(np.asarray(probabilities, np.float64))
         last = np.flatnonzero(probabilities)[-1]
         # Above every uniform number, whatever the sum was rounded to.
@@ -89,26 +89,24 @@ class Corruption(Objective):
     # === Models ===
 
     @classmethod
-    def generator_class(cls, encoder_class: type) -> type | None:
+    def generator_class(cls, encoder_class):
         return encoder_class
 
-    def freezes_generator(self) -> bool:
+    def freezes_generator(self):
         return self.frozen_generator
 
     def generator_width(self, generator: Any) -> int:
         """Width of the vectors that the generator's head reads."""
         return generator.hidden_dim
 
-    def make_heads(
-        self, backbone: Any, generator: Any
-    ) -> dict[str, keras.layers.Layer]:
+    def make_heads(self, backbone, generator):
         width = self.generator_width(generator)
         return {
             **super().make_heads(backbone, generator),
             "masked_lm_head": generator.make_masked_lm_head(width),
         }
 
-    def tasks(self) -> dict[str, tuple[str, str]]:
+    def tasks(self):
         return {**super().tasks(), "masked_lm": ("generator", "masked_lm_head")}
 
     def generator_flops(
@@ -121,12 +119,8 @@ class Corruption(Objective):
         return encoder + masked_share * head
 
     def flops_per_token(
-        self,
-        model: Any,
-        sequence_length: int,
-        num_predictions: int,
-        given_samples: bool = False,
-    ) -> float:
+        self, model, sequence_length, num_predictions, given_samples=False
+    ):
         passes = 3.0
         if self.frozen_generator:
             passes = 0.0 if given_samples else 1.0
@@ -139,9 +133,7 @@ class Corruption(Objective):
 
     # === Training step ===
 
-    def generator_inputs(
-        self, batch: Batch
-    ) -> tuple[Tensor, Tensor, Tensor] | None:
+    def generator_inputs(self, batch):
         given = "sampled_ids" in batch or "corrupted_token_ids" in batch
         if self.frozen_generator and given:
             return None
@@ -238,9 +230,7 @@ class Corruption(Objective):
             sampled,
         )
 
-    def predictions(
-        self, model: Any, outputs: dict[str, Tensor]
-    ) -> dict[str, Tensor]:
+    def predictions(self, model, outputs):
         found = super().predictions(model, outputs)
         if "generator_features" in outputs:
             features = outputs["generator_features"]
@@ -249,15 +239,13 @@ class Corruption(Objective):
             found["generator_logits"] = logits[..., :size]
         return found
 
-    def weights(self, batch: Batch) -> dict[str, Tensor]:
+    def weights(self, batch):
         found = super().weights(batch)
         if not self.frozen_generator:
             found["generator"] = masked_slots(batch)
         return found
 
-    def terms(
-        self, batch: Batch, outputs: dict[str, Tensor]
-    ) -> dict[str, dict[str, Tensor]]:
+    def terms(self, batch, outputs):
         found = super().terms(batch, outputs)
         if not self.frozen_generator:
             found["generator"] = {
@@ -268,13 +256,13 @@ class Corruption(Objective):
             }
         return found
 
-    def term_weights(self) -> dict[str, float]:
+    def term_weights(self):
         found = super().term_weights()
         if not self.frozen_generator:
             found["generator"] = self.generator_weight
         return found
 
-    def metrics(self) -> list[Any]:
+    def metrics(self):
         found = [*super().metrics(), ReplacedRate()]
         if not self.frozen_generator:
             found.append(PredictionMetrics("generator", samples=True))

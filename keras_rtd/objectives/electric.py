@@ -1,7 +1,6 @@
 """Electric: an energy for every token, learned from noise."""
 
 import math
-from typing import Any
 
 from keras import ops
 
@@ -15,11 +14,8 @@ from keras_rtd.objectives.losses import masked_tokens
 from keras_rtd.objectives.registry import register
 from keras_rtd.objectives.replacement import replaced_text
 from keras_rtd.objectives.term_metrics import PredictionMetrics
-from keras_rtd.tokenizers.base import Tokenizer
 from keras_rtd.utils.setting import SettingError
 from keras_rtd.utils.setting import setting
-from keras_rtd.utils.types import Batch
-from keras_rtd.utils.types import Tensor
 
 
 @register
@@ -79,7 +75,7 @@ class Electric(WeightedDetection, Corruption):
             )
         self._given_special_ids = self.special_ids
 
-    def set_tokenizer(self, tokenizer: Tokenizer) -> None:
+    def set_tokenizer(self, tokenizer):
         if self._given_special_ids is None:
             self.special_ids = [
                 tokenizer.cls_token_id,
@@ -87,28 +83,26 @@ class Electric(WeightedDetection, Corruption):
                 tokenizer.mask_token_id,
             ]
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self):
         # The tokenizer's are read from the tokenizer again.
         return {**super().get_config(), "special_ids": self._given_special_ids}
 
     # === Models ===
 
     @classmethod
-    def generator_class(cls, encoder_class: type) -> type | None:
+    def generator_class(cls, encoder_class):
         return ElectraTwoTowerGenerator
 
-    def generator_width(self, generator: Any) -> int:
+    def generator_width(self, generator):
         return 2 * generator.hidden_dim
 
-    def tasks(self) -> dict[str, tuple[str, str]]:
+    def tasks(self):
         # A two-tower generator is no encoder that reads [MASK].
         found = super().tasks()
         del found["masked_lm"]
         return found
 
-    def generator_flops(
-        self, model: Any, sequence_length: int, masked_share: float
-    ) -> float:
+    def generator_flops(self, model, sequence_length, masked_share):
         generator = model.generator
         towers = 2 * generator.flops_per_token(sequence_length)
         width = self.generator_width(generator)
@@ -116,20 +110,11 @@ class Electric(WeightedDetection, Corruption):
 
     # === Training step ===
 
-    def generator_inputs(
-        self, batch: Batch
-    ) -> tuple[Tensor, Tensor, Tensor] | None:
+    def generator_inputs(self, batch):
         token_ids = ops.cast(batch["token_ids"], "int32")
         return token_ids, None, token_ids
 
-    def forward(
-        self,
-        model: Any,
-        batch: Batch,
-        seed: Any,
-        step: Tensor,
-        training: bool | None = None,
-    ) -> Batch:
+    def forward(self, model, batch, seed, step, training=None):
         token_ids = ops.cast(batch["token_ids"], "int32")
         positions = ops.cast(batch["mask_positions"], "int32")
         head = model.masked_lm_head
@@ -168,7 +153,7 @@ class Electric(WeightedDetection, Corruption):
             + noisy * (ops.stop_gradient(log_q) + odds),
         }
 
-    def weights(self, batch: Batch) -> dict[str, Tensor]:
+    def weights(self, batch):
         if self.special_ids is None:
             raise ValueError(
                 "electric must know which tokens are never masked: give the "
@@ -181,9 +166,7 @@ class Electric(WeightedDetection, Corruption):
             candidates = candidates * ops.cast(other, "float32")
         return {**super().weights(batch), "cloze": candidates}
 
-    def terms(
-        self, batch: Batch, outputs: dict[str, Tensor]
-    ) -> dict[str, dict[str, Tensor]]:
+    def terms(self, batch, outputs):
         return {
             **super().terms(batch, outputs),
             "cloze": {
@@ -193,11 +176,11 @@ class Electric(WeightedDetection, Corruption):
             },
         }
 
-    def term_weights(self) -> dict[str, float]:
+    def term_weights(self):
         return {
             "cloze": self.generator_weight,
             "discriminator": self.discriminator_weight,
         }
 
-    def metrics(self) -> list[Any]:
+    def metrics(self):
         return [*super().metrics(), PredictionMetrics("cloze")]

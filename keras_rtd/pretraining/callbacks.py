@@ -1,6 +1,7 @@
 """What a run shows and records while it trains."""
 
 import time
+from typing import Any
 
 import keras
 import numpy as np
@@ -12,6 +13,7 @@ from keras_rtd.pretraining.report import read_metrics
 from keras_rtd.pretraining.samples import make_samples
 from keras_rtd.pretraining.samples import samples_markdown
 from keras_rtd.pretraining.tensorboard import TensorBoardWriter
+from keras_rtd.training.step_interface import sync_state
 
 SAMPLES_KEPT = 24
 
@@ -161,7 +163,7 @@ class Evaluation(keras.callbacks.Callback):
         self.train_steps = train_steps
         self.every = every
         self.batches = batches
-        self.writer = None
+        self.writer: Any = None
 
     def __enter__(self):
         """Go on from the restored checkpoint: forget what came after it."""
@@ -221,8 +223,7 @@ class Evaluation(keras.callbacks.Callback):
             "learning_rate": rate,
         }
         row.update({name: float(value) for name, value in logs.items()})
-        if keras.config.backend() == "jax":
-            model.jax_state_sync()
+        sync_state(model)
         if model.dtype_policy.compute_dtype == "float16":
             row["skipped_steps"] = model.skipped_steps()
         with model.averaged_weights():

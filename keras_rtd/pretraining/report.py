@@ -181,7 +181,7 @@ def _duration(seconds):
 
 def _flat(config):
     """`config.json` without its groups."""
-    flat = {}
+    flat: dict = {}
     for name, value in config.items():
         flat |= value if isinstance(value, dict) else {name: value}
     return flat
