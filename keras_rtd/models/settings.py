@@ -1,8 +1,10 @@
 """Settings of the encoder and the generator, and what a preset says."""
 
 import dataclasses
+import math
 
 from keras_rtd.models import families
+from keras_rtd.models import other_libraries
 from keras_rtd.models.encoders import SHARING
 from keras_rtd.models.presets import preset_length
 from keras_rtd.models.presets import read_task
@@ -27,7 +29,9 @@ class ModelSettings:
     )
     init_from: str | None = setting(
         None,
-        "Preset directory that takes the place of --preset, with its weights.",
+        "Preset directory, or checkpoint of another library (hf:DIR, "
+        "keras_hub:DIR, google:PREFIX), that takes the place of --preset, with "
+        "its weights.",
         none="none",
     )
     vocabulary: str | None = setting(
@@ -116,23 +120,27 @@ def preset_settings(preset):
     """What a preset says of a run's settings.
 
     Args:
-        preset: string, a bundled name or a directory.
+        preset: string, a bundled name, a directory, or a checkpoint of
+            another library, such as `"hf:DIR"`.
 
     Returns:
         dict of setting to value. `optimizer_config` holds all arguments of
-        the preset's optimizer.
+        the preset's optimizer, `max_sequence_length` is the encoder's.
 
     Raises:
         ValueError: no such preset, or one without a pretrainer.
     """
-    config = read_task(ElectraPretrainer, preset)["config"]
+    with other_libraries.as_preset(preset) as directory:
+        config = read_task(ElectraPretrainer, directory)["config"]
+        objective = stored_objective(directory, config)
+        length = preset_length(directory)
     backbone_cls, encoder = families.resolve(config["backbone"])
     generator = (config["generator"] or {}).get("config", {})
-    objective = stored_objective(preset, config)
     return {
         "objective": objective.name,
         **objective.get_config(),
-        "sequence_length": preset_length(preset),
+        "sequence_length": length,
+        "max_sequence_length": encoder.get("max_sequence_length", math.inf),
         "family": backbone_cls.family,
         "local_attention_window": encoder.get("local_attention_window"),
         "dropout": encoder["dropout"],
@@ -176,8 +184,7 @@ def encoder_arguments(model, generator, of_preset, length):
         if values[name] != there[name]
         and (values[name] is not None or name in takes_none)
     }
-    if not families.get(model.family).uses_positions:
-        stored = read_task(ElectraPretrainer, model.source)["config"]
-        if length > stored["backbone"]["config"]["max_sequence_length"]:
-            found["max_sequence_length"] = length
+    positions = families.get(model.family).uses_positions
+    if not positions and length > of_preset["max_sequence_length"]:
+        found["max_sequence_length"] = length
     return found

@@ -2,11 +2,14 @@
 
 import json
 
+import numpy as np
 import pytest
 import tiny
 import yaml
 
 from keras_rtd import objectives
+from keras_rtd.interop import huggingface
+from keras_rtd.interop import weights
 from keras_rtd.models import ElectraPretrainer
 from keras_rtd.pretraining import main
 from keras_rtd.pretraining import resolve
@@ -446,3 +449,15 @@ def test_help_shows_a_recipes_own_defaults(capsys):
         main("A recipe.", {"batch_size": 2048}, ["--help", "batch_size"])
     assert stop.value.code == 0
     assert "Default: 2048." in capsys.readouterr().out
+
+
+def test_training_goes_on_from_another_librarys_weights(tmp_path):
+    model = tiny.pretrainer(with_tokenizer=True)
+    huggingface.save(model, tmp_path)
+    made = resolve(
+        given={"init_from": f"hf:{tmp_path}", "data": "x", "dtype": "float32"}
+    )
+    again = tiny.built(made)
+    found = weights.read(again)
+    for name, value in weights.read(model).items():
+        np.testing.assert_allclose(found[name], value, rtol=1e-6)
