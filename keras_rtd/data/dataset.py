@@ -230,10 +230,7 @@ def pretraining_dataset(
             validation_fraction,
             shuffle_buffer,
         )
-    dataset = at_step(rebuild, start_step)
-    if directory is not None:
-        dataset.unigram_counts = prepared.unigram_counts
-    return dataset
+    return at_step(rebuild, start_step)
 
 
 def resume_at(dataset: Dataset, step: int) -> Dataset:
@@ -276,6 +273,7 @@ class PreparedDataset(keras.utils.PyDataset):
     def __init__(self, batches, start_step=0):
         super().__init__()
         self._batches = batches
+        self.unigram_counts = getattr(batches, "unigram_counts", None)
         self._start_step = start_step
         self._pool = concurrent.futures.ThreadPoolExecutor(1)
         self._ahead = {}
@@ -312,7 +310,9 @@ def _graph_dataset(batches, start_step=0):
         stoppable(functools.partial(batches.iterate, start_step), _PATIENCE),
         output_signature=signature,
     )
-    return dataset.prefetch(_BATCHES_AHEAD)
+    dataset = dataset.prefetch(_BATCHES_AHEAD)
+    dataset.unigram_counts = getattr(batches, "unigram_counts", None)
+    return dataset
 
 
 def at_step(rebuild, start_step):

@@ -79,7 +79,7 @@ class Corruption(Objective):
             )
         self._unigram = None
 
-    def set_unigram(self, probabilities):
+    def set_unigram(self, probabilities: np.ndarray) -> None:
         cumulative = np.cumsum(np.asarray(probabilities, np.float64))
         last = np.flatnonzero(probabilities)[-1]
         # Above every uniform number, whatever the sum was rounded to.
@@ -89,24 +89,26 @@ class Corruption(Objective):
     # === Models ===
 
     @classmethod
-    def generator_class(cls, encoder_class):
+    def generator_class(cls, encoder_class: type) -> type | None:
         return encoder_class
 
-    def freezes_generator(self):
+    def freezes_generator(self) -> bool:
         return self.frozen_generator
 
     def generator_width(self, generator: Any) -> int:
         """Width of the vectors that the generator's head reads."""
         return generator.hidden_dim
 
-    def make_heads(self, backbone, generator):
+    def make_heads(
+        self, backbone: Any, generator: Any
+    ) -> dict[str, keras.layers.Layer]:
         width = self.generator_width(generator)
         return {
             **super().make_heads(backbone, generator),
             "masked_lm_head": generator.make_masked_lm_head(width),
         }
 
-    def tasks(self):
+    def tasks(self) -> dict[str, tuple[str, str]]:
         return {**super().tasks(), "masked_lm": ("generator", "masked_lm_head")}
 
     def generator_flops(
@@ -119,8 +121,12 @@ class Corruption(Objective):
         return encoder + masked_share * head
 
     def flops_per_token(
-        self, model, sequence_length, num_predictions, given_samples=False
-    ):
+        self,
+        model: Any,
+        sequence_length: int,
+        num_predictions: int,
+        given_samples: bool = False,
+    ) -> float:
         passes = 3.0
         if self.frozen_generator:
             passes = 0.0 if given_samples else 1.0
@@ -133,7 +139,9 @@ class Corruption(Objective):
 
     # === Training step ===
 
-    def generator_inputs(self, batch):
+    def generator_inputs(
+        self, batch: Batch
+    ) -> tuple[Tensor, Tensor, Tensor] | None:
         given = "sampled_ids" in batch or "corrupted_token_ids" in batch
         if self.frozen_generator and given:
             return None
@@ -230,7 +238,9 @@ class Corruption(Objective):
             sampled,
         )
 
-    def predictions(self, model, outputs):
+    def predictions(
+        self, model: Any, outputs: dict[str, Tensor]
+    ) -> dict[str, Tensor]:
         found = super().predictions(model, outputs)
         if "generator_features" in outputs:
             features = outputs["generator_features"]
@@ -239,13 +249,15 @@ class Corruption(Objective):
             found["generator_logits"] = logits[..., :size]
         return found
 
-    def weights(self, batch):
+    def weights(self, batch: Batch) -> dict[str, Tensor]:
         found = super().weights(batch)
         if not self.frozen_generator:
             found["generator"] = masked_slots(batch)
         return found
 
-    def terms(self, batch, outputs):
+    def terms(
+        self, batch: Batch, outputs: dict[str, Tensor]
+    ) -> dict[str, dict[str, Tensor]]:
         found = super().terms(batch, outputs)
         if not self.frozen_generator:
             found["generator"] = {
@@ -256,13 +268,13 @@ class Corruption(Objective):
             }
         return found
 
-    def term_weights(self):
+    def term_weights(self) -> dict[str, float]:
         found = super().term_weights()
         if not self.frozen_generator:
             found["generator"] = self.generator_weight
         return found
 
-    def metrics(self):
+    def metrics(self) -> list[Any]:
         found = [*super().metrics(), ReplacedRate()]
         if not self.frozen_generator:
             found.append(PredictionMetrics("generator", samples=True))

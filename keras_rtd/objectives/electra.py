@@ -1,5 +1,7 @@
 """ELECTRA: a generator corrupts, a discriminator detects."""
 
+from typing import Any
+
 from keras import ops
 
 from keras_rtd.objectives.base import real_tokens
@@ -7,6 +9,8 @@ from keras_rtd.objectives.corruption import Corruption
 from keras_rtd.objectives.detection import WeightedDetection
 from keras_rtd.objectives.losses import masked_tokens
 from keras_rtd.objectives.registry import register
+from keras_rtd.utils.types import Batch
+from keras_rtd.utils.types import Tensor
 
 
 @register
@@ -22,7 +26,14 @@ class Electra(WeightedDetection, Corruption):
 
     name = "electra"
 
-    def forward(self, model, batch, seed, step, training=None):
+    def forward(
+        self,
+        model: Any,
+        batch: Batch,
+        seed: Any,
+        step: Tensor,
+        training: bool | None = None,
+    ) -> Batch:
         outputs = self.corrupt(model, batch, seed, step, training)
         encoded = model.encode(batch, outputs["corrupted_token_ids"], training)
         return {
@@ -42,13 +53,13 @@ class Electra15(Electra):
 
     name = "electra_15"
 
-    def detection_weights(self, batch):
+    def detection_weights(self, batch: Batch) -> Tensor:
         real, masked = real_tokens(batch), masked_tokens(batch)
         # A row without masks holds given replacements, such as the probe's.
         given = ops.equal(ops.max(masked, axis=-1, keepdims=True), 0.0)
         return real * ops.where(given, 1.0, masked)
 
-    def replaced_share(self, metrics):
+    def replaced_share(self, metrics: dict[str, float]) -> float | None:
         # Masked tokens are sampled right, or replaced.
         right = metrics.get("sampled_accuracy")
         return None if right is None else 1.0 - right

@@ -1,6 +1,7 @@
 """Electric: an energy for every token, learned from noise."""
 
 import math
+from typing import Any
 
 from keras import ops
 
@@ -14,8 +15,11 @@ from keras_rtd.objectives.losses import masked_tokens
 from keras_rtd.objectives.registry import register
 from keras_rtd.objectives.replacement import replaced_text
 from keras_rtd.objectives.term_metrics import PredictionMetrics
+from keras_rtd.tokenizers.base import Tokenizer
 from keras_rtd.utils.setting import SettingError
 from keras_rtd.utils.setting import setting
+from keras_rtd.utils.types import Batch
+from keras_rtd.utils.types import Tensor
 
 
 @register
@@ -75,7 +79,7 @@ class Electric(WeightedDetection, Corruption):
             )
         self._given_special_ids = self.special_ids
 
-    def set_tokenizer(self, tokenizer):
+    def set_tokenizer(self, tokenizer: Tokenizer) -> None:
         if self._given_special_ids is None:
             self.special_ids = [
                 tokenizer.cls_token_id,
@@ -83,26 +87,28 @@ class Electric(WeightedDetection, Corruption):
                 tokenizer.mask_token_id,
             ]
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         # The tokenizer's are read from the tokenizer again.
         return {**super().get_config(), "special_ids": self._given_special_ids}
 
     # === Models ===
 
     @classmethod
-    def generator_class(cls, encoder_class):
+    def generator_class(cls, encoder_class: type) -> type | None:
         return ElectraTwoTowerGenerator
 
-    def generator_width(self, generator):
+    def generator_width(self, generator: Any) -> int:
         return 2 * generator.hidden_dim
 
-    def tasks(self):
+    def tasks(self) -> dict[str, tuple[str, str]]:
         # A two-tower generator is no encoder that reads [MASK].
         found = super().tasks()
         del found["masked_lm"]
         return found
 
-    def generator_flops(self, model, sequence_length, masked_share):
+    def generator_flops(
+        self, model: Any, sequence_length: int, masked_share: float
+    ) -> float:
         generator = model.generator
         towers = 2 * generator.flops_per_token(sequence_length)
         width = self.generator_width(generator)
@@ -110,11 +116,20 @@ class Electric(WeightedDetection, Corruption):
 
     # === Training step ===
 
-    def generator_inputs(self, batch):
+    def generator_inputs(
+        self, batch: Batch
+    ) -> tuple[Tensor, Tensor, Tensor] | None:
         token_ids = ops.cast(batch["token_ids"], "int32")
         return token_ids, None, token_ids
 
-    def forward(self, model, batch, seed, step, training=None):
+    def forward(
+        self,
+        model: Any,
+        batch: Batch,
+        seed: Any,
+        step: Tensor,
+        training: bool | None = None,
+    ) -> Batch:
         token_ids = ops.cast(batch["token_ids"], "int32")
         positions = ops.cast(batch["mask_positions"], "int32")
         head = model.masked_lm_head
@@ -153,7 +168,7 @@ class Electric(WeightedDetection, Corruption):
             + noisy * (ops.stop_gradient(log_q) + odds),
         }
 
-    def weights(self, batch):
+    def weights(self, batch: Batch) -> dict[str, Tensor]:
         if self.special_ids is None:
             raise ValueError(
                 "electric must know which tokens are never masked: give the "
@@ -166,7 +181,9 @@ class Electric(WeightedDetection, Corruption):
             candidates = candidates * ops.cast(other, "float32")
         return {**super().weights(batch), "cloze": candidates}
 
-    def terms(self, batch, outputs):
+    def terms(
+        self, batch: Batch, outputs: dict[str, Tensor]
+    ) -> dict[str, dict[str, Tensor]]:
         return {
             **super().terms(batch, outputs),
             "cloze": {
@@ -176,11 +193,11 @@ class Electric(WeightedDetection, Corruption):
             },
         }
 
-    def term_weights(self):
+    def term_weights(self) -> dict[str, float]:
         return {
             "cloze": self.generator_weight,
             "discriminator": self.discriminator_weight,
         }
 
-    def metrics(self):
+    def metrics(self) -> list[Any]:
         return [*super().metrics(), PredictionMetrics("cloze")]

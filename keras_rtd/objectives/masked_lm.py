@@ -1,5 +1,7 @@
 """Objectives in which the encoder itself predicts tokens."""
 
+from typing import Any
+
 from keras import ops
 
 from keras_rtd.kernels.gather import gather_positions
@@ -14,6 +16,8 @@ from keras_rtd.objectives.prediction import predict_masked
 from keras_rtd.objectives.registry import register
 from keras_rtd.objectives.term_metrics import PredictionMetrics
 from keras_rtd.utils.setting import setting
+from keras_rtd.utils.types import Batch
+from keras_rtd.utils.types import Tensor
 
 
 @register
@@ -26,14 +30,21 @@ class MaskedLM(Prediction):
 
     name = "mlm"
 
-    def tasks(self):
+    def tasks(self) -> dict[str, tuple[str, str]]:
         return {"masked_lm": ("backbone", "encoder_lm_head")}
 
-    def forward(self, model, batch, seed, step, training=None):
+    def forward(
+        self,
+        model: Any,
+        batch: Batch,
+        seed: Any,
+        step: Tensor,
+        training: bool | None = None,
+    ) -> Batch:
         encoded = model.encode(batch, batch["masked_token_ids"], training)
         return predict_masked(model, batch, encoded)
 
-    def term_weights(self):
+    def term_weights(self) -> dict[str, float]:
         return {"masked_lm": 1.0}
 
 
@@ -48,7 +59,14 @@ class ReplaceMLM(WeightedPrediction, Corruption):
 
     name = "replace_mlm"
 
-    def forward(self, model, batch, seed, step, training=None):
+    def forward(
+        self,
+        model: Any,
+        batch: Batch,
+        seed: Any,
+        step: Tensor,
+        training: bool | None = None,
+    ) -> Batch:
         outputs = self.corrupt(model, batch, seed, step, training)
         encoded = model.encode(batch, outputs["corrupted_token_ids"], training)
         return {**outputs, **predict_masked(model, batch, encoded)}
@@ -74,10 +92,17 @@ class AllTokensMLM(Prediction, Detection, Corruption):
         7.0, "Weight of the encoder's loss over all tokens.", at_least=0
     )
 
-    def predicted_share(self, masked_share):
+    def predicted_share(self, masked_share: float) -> float:
         return 1.0
 
-    def forward(self, model, batch, seed, step, training=None):
+    def forward(
+        self,
+        model: Any,
+        batch: Batch,
+        seed: Any,
+        step: Tensor,
+        training: bool | None = None,
+    ) -> Batch:
         outputs = self.corrupt(model, batch, seed, step, training)
         shown = outputs["corrupted_token_ids"]
         encoded = model.encode(batch, shown, training)
@@ -97,10 +122,12 @@ class AllTokensMLM(Prediction, Detection, Corruption):
             "token_ids": predicted,
         }
 
-    def weights(self, batch):
+    def weights(self, batch: Batch) -> dict[str, Tensor]:
         return {**super().weights(batch), "all_tokens": real_tokens(batch)}
 
-    def terms(self, batch, outputs):
+    def terms(
+        self, batch: Batch, outputs: dict[str, Tensor]
+    ) -> dict[str, dict[str, Tensor]]:
         return {
             **super().terms(batch, outputs),
             "all_tokens": {
@@ -110,10 +137,10 @@ class AllTokensMLM(Prediction, Detection, Corruption):
             },
         }
 
-    def term_weights(self):
+    def term_weights(self) -> dict[str, float]:
         return {**super().term_weights(), "all_tokens": self.all_tokens_weight}
 
-    def metrics(self):
+    def metrics(self) -> list[Any]:
         return [*super().metrics(), PredictionMetrics("all_tokens")]
 
 
@@ -130,7 +157,14 @@ class CorrectiveLM(WeightedPrediction, Electra):
 
     name = "clm_masked"
 
-    def forward(self, model, batch, seed, step, training=None):
+    def forward(
+        self,
+        model: Any,
+        batch: Batch,
+        seed: Any,
+        step: Tensor,
+        training: bool | None = None,
+    ) -> Batch:
         outputs = self.corrupt(model, batch, seed, step, training)
         shown = outputs["corrupted_token_ids"]
         encoded = model.encode(batch, shown, training)

@@ -86,7 +86,7 @@ class Corpus:
         self.replacements = data.replacements
         self.seed = seed
         self.options = {
-            "data": data.data,
+            "data": list(data.data),
             "tokenizer": tokenizer,
             "mask_rate": data.mask_rate,
             "segments": data.segments,
