@@ -260,6 +260,27 @@ def resume_at(dataset: Dataset, step: int) -> Dataset:
     )
 
 
+def begins_at(dataset, step):
+    """A dataset whose `step` is the first of the given one."""
+    if not step:
+        return dataset
+    make = getattr(dataset, _REBUILD)
+    return at_step(lambda start_step: make(start_step=start_step - step), step)
+
+
+def iterate(dataset):
+    """The batches of either kind of dataset, as dicts of NumPy arrays."""
+    if isinstance(dataset, keras.utils.PyDataset):
+        count = dataset.num_batches
+        indices = itertools.count() if count is None else range(count)
+        dataset = map(dataset.__getitem__, indices)
+    for batch in dataset:
+        yield {
+            name: np.asarray(keras.ops.convert_to_numpy(value))
+            for name, value in batch.items()
+        }
+
+
 class PreparedDataset(keras.utils.PyDataset):
     """Batches of prepared data for Keras, without TensorFlow.
 
@@ -320,27 +341,6 @@ def at_step(rebuild, start_step):
     dataset = rebuild(start_step=start_step)
     setattr(dataset, _REBUILD, rebuild)
     return dataset
-
-
-def begins_at(dataset, step):
-    """A dataset whose `step` is the first of the given one."""
-    if not step:
-        return dataset
-    make = getattr(dataset, _REBUILD)
-    return at_step(lambda start_step: make(start_step=start_step - step), step)
-
-
-def iterate(dataset):
-    """The batches of either kind of dataset, as dicts of NumPy arrays."""
-    if isinstance(dataset, keras.utils.PyDataset):
-        count = dataset.num_batches
-        indices = itertools.count() if count is None else range(count)
-        dataset = map(dataset.__getitem__, indices)
-    for batch in dataset:
-        yield {
-            name: np.asarray(keras.ops.convert_to_numpy(value))
-            for name, value in batch.items()
-        }
 
 
 def _prepared_directory(data):

@@ -358,7 +358,6 @@ def flops_per_token(settings):
     """Counted FLOPs of one token of a run's training."""
     # The dtype does not matter; "auto" would start the devices.
     devices = dataclasses.replace(settings.devices, dtype="float32")
-    data = settings.data
     model = ElectraPretrainer.from_preset(
         compile=False,
         **pretrainer_arguments(
@@ -368,9 +367,10 @@ def flops_per_token(settings):
             devices,
             settings.run,
             settings.of_preset,
-            data.sequence_length,
+            settings.data.sequence_length,
         ),
     )
+    data = settings.data
     slots = MaskingOptions(mask_rate=data.mask_rate).num_slots(
         data.sequence_length
     )
