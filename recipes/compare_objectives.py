@@ -37,8 +37,6 @@ import json
 import pathlib
 import sys
 
-import keras
-
 from keras_rtd import objectives
 from keras_rtd.evaluation import evaluate
 from keras_rtd.pretraining import comparison
@@ -110,6 +108,8 @@ def compare(plan, argv):
 
 def train(run, config):
     """One run to its end, with its scores; returns whether it came there."""
+    import keras  # Not for `--help`.
+
     pretrain(run)
     keras.utils.clear_session()
     gc.collect()
