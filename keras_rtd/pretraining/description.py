@@ -27,7 +27,7 @@ def facts():
     }
 
 
-def description(pretrainer, phases, phase, flops, held_out, done):
+def description(pretrainer, phases, phase, flops, held_out, done, strategy):
     """What is trained on what, for the log."""
     count = pretrainer.accumulate_steps
     warmup = getattr(pretrainer.objective, "unigram_warmup_steps", 0)
@@ -58,6 +58,11 @@ def description(pretrainer, phases, phase, flops, held_out, done):
         )
     if done > phase.first_step:
         lines.append(f"continuing at step {done:,}")
+    if strategy.replicas > 1:
+        rows = strategy.per_replica(phase.batch_size)
+        lines.append(
+            f"{strategy.devices()}, {rows} of {phase.batch_size} windows each"
+        )
     return "\n".join(lines)
 
 

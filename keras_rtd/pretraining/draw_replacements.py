@@ -32,9 +32,9 @@ from keras_rtd.data.windows import OLD_SEGMENTS
 from keras_rtd.data.windows import SEGMENTS
 from keras_rtd.kernels import vocabulary_axis
 from keras_rtd.layers.masking import MaskingOptions
+from keras_rtd.models.frozen_generator import generator_settings
 from keras_rtd.models.frozen_generator import load_masked_lm
 from keras_rtd.models.pretrainer import encoder_inputs
-from keras_rtd.pretraining.replacements import generator_settings
 from keras_rtd.pretraining.run import run_safely
 from keras_rtd.training.settings import DtypeSettings
 from keras_rtd.utils.command_line import parse_group

@@ -7,9 +7,10 @@ from keras_rtd import tokenizers
 from keras_rtd.data import pretraining_dataset
 from keras_rtd.data.dataset import begins_at
 from keras_rtd.data.dataset import iterate
+from keras_rtd.data.replacements import Replacements
+from keras_rtd.models.frozen_generator import generator_settings
 from keras_rtd.models.settings import encoder_arguments
 from keras_rtd.pretraining import probe
-from keras_rtd.pretraining.replacements import check_replacements
 from keras_rtd.utils.setting import ConfigError
 
 
@@ -97,9 +98,36 @@ class Corpus:
         }
 
     def check_replacements(self, pretrainer, phase):
-        """See `keras_rtd.pretraining.replacements.check_replacements`."""
-        if self.replacements is not None:
-            check_replacements(self.replacements, pretrainer, phase)
+        """Refuse samples of another generator or temperature, or too few.
+
+        Whether they are of this data is checked where the data is read.
+
+        Args:
+            pretrainer: `ElectraPretrainer`.
+            phase: the run's first `Phase`; with replacements, its only one.
+
+        Raises:
+            ValueError: they were sampled for something else.
+            ConfigError: a falling temperature, and not enough of them.
+        """
+        if self.replacements is None:
+            return
+        wanted = generator_settings(
+            pretrainer.generator,
+            pretrainer.masked_lm_head,
+            pretrainer.objective,
+            phase.batch_size,
+        )
+        sampled = Replacements(self.replacements)
+        sampled.check(wanted)
+        needed = phase.last_step * phase.batch_size
+        falls = pretrainer.objective.temperature_steps
+        if falls and sampled.examples < needed:
+            raise ConfigError(
+                f"--replacements {self.replacements} has {sampled.examples:,} "
+                f"of {needed:,} windows, and a temperature that falls cannot "
+                "begin again: sample more --epochs"
+            )
 
     def unigram(self, phase):
         """float64 (vocabulary_size,), how frequent each token is.

@@ -20,7 +20,7 @@ from keras_rtd.pretraining.ingredients import Corpus
 from keras_rtd.pretraining.ingredients import check_lengths
 from keras_rtd.pretraining.ingredients import compile_pretrainer
 from keras_rtd.pretraining.ingredients import pretrainer_arguments
-from keras_rtd.pretraining.profile import profile
+from keras_rtd.pretraining.profile import show_profile
 from keras_rtd.pretraining.remote_run_directory import open_run_directory
 from keras_rtd.pretraining.report import write_report
 from keras_rtd.pretraining.resolution import OLD
@@ -37,7 +37,6 @@ from keras_rtd.training.strategy import start_processes
 from keras_rtd.utils.command_line import parse
 from keras_rtd.utils.flops import matmul_rate
 from keras_rtd.utils.setting import ConfigError
-from keras_rtd.utils.step_times import table
 
 
 def main(
@@ -191,11 +190,7 @@ def pretrain(settings: PretrainSettings) -> ElectraPretrainer | None:
             pretrainer.set_unigram(unigram)
             if settings.run.profile:
                 batches = iterate(corpus.training(phases[0], strategy))
-                folder = directory.path / "profile"
-                seconds = profile(pretrainer, batches, folder)
-                print(table(seconds))
-                directory.publish(folder)
-                print(f"trace: tensorboard --logdir {directory.shown(folder)}")
+                show_profile(pretrainer, batches, directory)
                 return None
             checkpoint = Checkpoint(
                 directory.checkpoints,
@@ -268,15 +263,15 @@ def _train(pretrainer, corpus, phases, evaluation, config):
             evaluation.begin(pretrainer, phase, held_out, progress)
             print(
                 description(
-                    pretrainer, phases, phase, flops, held_out, checkpoint.step
+                    pretrainer,
+                    phases,
+                    phase,
+                    flops,
+                    held_out,
+                    checkpoint.step,
+                    strategy,
                 )
             )
-            if strategy.replicas > 1:
-                print(
-                    f"{strategy.devices()}, "
-                    f"{strategy.per_replica(phase.batch_size)} of "
-                    f"{phase.batch_size} windows each"
-                )
             # TensorFlow would trace the last phase's graph again, with shapes
             # that are no longer static.
             pretrainer.train_function = pretrainer.test_function = None
