@@ -138,7 +138,7 @@ def preset_settings(preset):
     }
 
 
-def encoder_arguments(model, generator, of_preset, length):
+def changed_arguments(model, generator, of_preset, length):
     """What the encoders have otherwise than in the preset.
 
     Args:

@@ -9,7 +9,7 @@ from keras_rtd.data.dataset import begins_at
 from keras_rtd.data.dataset import iterate
 from keras_rtd.data.replacements import Replacements
 from keras_rtd.models.frozen_generator import generator_settings
-from keras_rtd.models.settings import encoder_arguments
+from keras_rtd.models.settings import changed_arguments
 from keras_rtd.pretraining import probe
 from keras_rtd.utils.setting import ConfigError
 
@@ -33,7 +33,7 @@ def pretrainer_arguments(
         "dtype": devices.dtype,
         "remat": devices.remat,
         "seed": run.seed,
-        **encoder_arguments(model, generator, of_preset, length),
+        **changed_arguments(model, generator, of_preset, length),
     }
     if model.vocabulary is not None:
         arguments["tokenizer"] = tokenizers.load(
