@@ -5,6 +5,7 @@ import math
 import keras
 
 from keras_rtd.keras_internals import optimizer_variables
+from keras_rtd.training.step_interface import sync_state
 
 
 def check_trainable(model):
@@ -90,8 +91,7 @@ class NonFiniteGuard(keras.callbacks.Callback):
 
     def check(self):
         metric = self.model.pretraining_metrics
-        if keras.config.backend() == "jax":
-            self.model.jax_state_sync()
+        sync_state(self.model)
         bad = int(keras.ops.convert_to_numpy(metric.bad_steps))
         policy = self.model.dtype_policy.compute_dtype
         patience = self.PATIENCE_FLOAT16 if policy == "float16" else 1
