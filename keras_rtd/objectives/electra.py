@@ -26,20 +26,15 @@ class Electra(WeightedDetection, Corruption):
 
     name = "electra"
 
-    def forward(
+    def encode_corrupted(
         self,
         model: Any,
         batch: Batch,
-        seed: Any,
-        step: Tensor,
+        outputs: dict[str, Tensor],
         training: bool | None = None,
-    ) -> Batch:
-        outputs = self.corrupt(model, batch, seed, step, training)
+    ) -> dict[str, Tensor]:
         encoded = model.encode(batch, outputs["corrupted_token_ids"], training)
-        return {
-            **outputs,
-            "discriminator_logits": model.detection_head(encoded),
-        }
+        return {"discriminator_logits": model.detection_head(encoded)}
 
 
 @register

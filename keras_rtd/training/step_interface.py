@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -47,14 +48,23 @@ def check_steps_per_execution(number):
 
 
 class StepInterface:
-    """Declares; a `keras.Model` and its subclass define."""
+    """Declares; a `keras.Model` and its subclass define.
+
+    In *decoupled* training the gradients of a step are made in two passes: the
+    generator's; and the encoder's, with the values that the generator's
+    variables will have after this step's update. One update applies both, so
+    that a step is skipped, counted and saved as a whole.
+    """
 
     # Micro-batches of a step, one after the other.
     accumulate_steps = 1
+    # Whether the encoder reads what the generator's update leaves.
+    decoupled = False
     # Steps of one call of `fit`.
     steps_per_execution: int
     step: Any
     objective: Any
+    sampling_seed: Any
     optimizer: Any
     pretraining_metrics: Any
     trainable_variables: Any
@@ -64,6 +74,8 @@ class StepInterface:
     jit_compile: Any
     train_function: Any
     _get_state_sharding_spec: Any
+    trained_by_generator: Any
+    read_by_encoder: Any
     call: Callable[..., dict[str, Any]]
     run_objective: Callable[..., dict[str, Any]]
 
@@ -106,8 +118,104 @@ class StepInterface:
             (loss, measured): a float32 scalar, and what the metrics add.
         """
         outputs = self.run_objective(batch, training=training)
+        return self._measured(batch, outputs, counts)
+
+    def _measured(self, batch, outputs, counts):
         loss, terms = self.objective.loss(batch, outputs, counts)
         return loss, self.pretraining_metrics.measure(batch, outputs, terms)
+
+    # === Decoupled training ===
+
+    def decouple(self, optimizer: Any) -> None:
+        """Set `decoupled`, as the optimizer wants it.
+
+        Raises:
+            ValueError: an objective whose forward pass is not in two parts.
+        """
+        wanted = getattr(optimizer, "decoupled_training", False)
+        self.decoupled = bool(wanted and self.trained_by_generator)
+        if self.decoupled and not hasattr(self.objective, "encode_corrupted"):
+            raise ValueError(
+                f"The objective {self.objective.name!r} cannot be trained with "
+                "decoupled_training=True: it has no `corrupt` and "
+                "`encode_corrupted`."
+            )
+
+    def variables_of_passes(self) -> tuple[list[Any], list[Any]]:
+        """Trainable variables of the generator's pass, and all others."""
+        first = self.trained_by_generator
+        ids = {id(v) for v in first}
+        return first, [v for v in self.trainable_variables if id(v) not in ids]
+
+    def in_order(
+        self, of_generator: list[Tensor], of_encoder: list[Tensor]
+    ) -> list[Tensor]:
+        """Gradients of both passes in the order of `trainable_variables`."""
+        first, second = self.variables_of_passes()
+        by_id = {
+            id(v): g
+            for v, g in zip([*first, *second], [*of_generator, *of_encoder])
+        }
+        return [by_id[id(v)] for v in self.trainable_variables]
+
+    def generator_loss(
+        self, batch: Batch, counts: list[Tensor] | None = None
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """The generator's pass over a batch, or a micro-batch of it.
+
+        Returns:
+            (loss, outputs): a float32 scalar, and what `encoder_loss` needs,
+            without gradient.
+        """
+        outputs = self.objective.corrupt(
+            self, batch, self.sampling_seed, self.step, training=True
+        )
+        loss = self.objective.generator_loss(batch, outputs, counts)
+        # The vectors are for logits, which no training step returns.
+        outputs.pop("generator_features", None)
+        return loss, {k: ops.stop_gradient(v) for k, v in outputs.items()}
+
+    def encoder_loss(
+        self,
+        batch: Batch,
+        outputs: dict[str, Tensor],
+        counts: list[Tensor] | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """The encoder's pass. The loss is that of both passes, without
+        gradient to the generator; see `measured_loss`."""
+        found = self.objective.encode_corrupted(
+            self, batch, outputs, training=True
+        )
+        return self._measured(batch, {**outputs, **found}, counts)
+
+    def after_generator(self, gradients: list[Tensor]) -> list[Tensor]:
+        """Values of `read_by_encoder` after the generator's update.
+
+        Args:
+            gradients: list of tensors, those of the generator's pass, of the
+                scaled loss of the whole batch.
+        """
+        scale = self.optimizer.scale_loss(ops.ones(()))
+        inner = getattr(self.optimizer, "inner_optimizer", self.optimizer)
+        return inner.preview(
+            [ops.cast(g, "float32") / scale for g in gradients],
+            self.trained_by_generator,
+            self.read_by_encoder,
+        )
+
+    @contextlib.contextmanager
+    def with_values(self, values: list[Tensor]) -> Iterator[None]:
+        """A context in which `read_by_encoder` have these values. What is
+        assigned to other variables holds afterwards."""
+        mapping = list(zip(self.read_by_encoder, values))
+        with keras.StatelessScope(state_mapping=mapping) as scope:
+            yield
+        for variable in self.non_trainable_variables:
+            value = scope.get_current_value(variable)
+            if value is not None:
+                variable.assign(value)
+
+    # === Micro-batches ===
 
     def micro_batches(self, batch: Batch) -> Batch:
         """The batch as dict of (rows / accumulate_steps, accumulate_steps, …).
@@ -119,7 +227,7 @@ class StepInterface:
             ValueError: rows that the micro-batches cannot share.
         """
         number = self.accumulate_steps
-        rows = batch["token_ids"].shape[0]
+        rows = next(iter(batch.values())).shape[0]
         if rows is not None and rows % number:
             raise ValueError(
                 f"A batch's rows must be a multiple of accumulate_steps="
