@@ -1,0 +1,224 @@
+"""Decoupled training: generator, then discriminator on the new embeddings."""
+
+import keras
+import numpy as np
+import pytest
+import tiny
+from keras import ops
+
+from keras_rtd import objectives
+from keras_rtd.models import ElectraPretrainer
+from keras_rtd.models import families
+from keras_rtd.models.encoders import make_encoders
+from keras_rtd.training import Checkpoint
+
+STEPS = 3
+OF_GENERATOR = {"learning_rate": 2e-3}
+JOINT = {"decoupled_training": False}
+
+
+def decoupled(clip=1.0):
+    return {
+        "learning_rate": 3e-3,
+        "generator_learning_rate": OF_GENERATOR["learning_rate"],
+        "warmup_steps": 0,
+        "weight_decay": 0.1,
+        "global_clipnorm": clip,
+        "decoupled_training": True,
+    }
+
+
+def numpy(x):
+    return np.array(ops.convert_to_numpy(x))
+
+
+def pretrainer(sharing, family="electra", dtype="float32", **kwargs):
+    """A small pretrainer whose weights are the same each time."""
+    like = tiny.pretrainer(family=family, dtype=dtype)
+    backbone, generator = make_encoders(
+        families.serialized(type(like.backbone), like.backbone.get_config()),
+        families.serialized(type(like.generator), like.generator.get_config()),
+        sharing,
+    )
+    kwargs.setdefault("optimizer_config", decoupled())
+    model = ElectraPretrainer(
+        backbone, generator, embedding_sharing=sharing, seed=1, **kwargs
+    )
+    rng = np.random.default_rng(0)
+    for variable in model.trainable_variables:
+        shape = tuple(variable.shape)
+        size = 1.0 if len(shape) == 1 and "gamma" in variable.name else 0.0
+        variable.assign(size + 0.3 * rng.standard_normal(shape))
+    return model
+
+
+def batch(step, rows=4):
+    made = tiny.batch(step, rows=rows)
+    rng = np.random.default_rng(step)
+    samples = rng.integers(5, len(tiny.VOCABULARY), made["mask_ids"].shape)
+    return {**made, "sampled_ids": samples.astype("int32")}
+
+
+def parts(model):
+    """(the generator's variables, all others)."""
+    first = model.trained_by_generator
+    ids = {id(v) for v in first}
+    return first, [v for v in model.trainable_variables if id(v) not in ids]
+
+
+def values(variables):
+    return [numpy(v) for v in variables]
+
+
+def distance(ours, theirs, before):
+    """How far apart two trainings are, by how far they have come."""
+    differs, moved = (
+        sum(
+            np.square(a - b, dtype=np.float64).sum()
+            for a, b in zip(one, other, strict=True)
+        )
+        for one, other in ((ours, theirs), (theirs, before))
+    )
+    return np.sqrt(differs / moved)
+
+
+@pytest.mark.parametrize("family", ["electra", "modernbert"])
+@pytest.mark.parametrize(
+    ("sharing", "clip"),
+    [("gradient_disentangled", 0.5), ("separate", 0.01), ("shared", None)],
+)
+def test_it_equals_two_trainings_that_take_turns(family, sharing, clip):
+    """One that trains the generator alone, and one that trains the
+    discriminator alone, on what the first one left."""
+    both = pretrainer(sharing, family, optimizer_config=decoupled(clip))
+    joint = pretrainer(
+        sharing, family, optimizer_config={**decoupled(clip), **JOINT}
+    )
+    first, second = (
+        pretrainer(
+            sharing,
+            family,
+            objective_config=weights,
+            optimizer_config={**decoupled(clip), **JOINT, **rates},
+        )
+        for weights, rates in (
+            ({"discriminator_weight": 0.0}, OF_GENERATOR),
+            ({"generator_weight": 0.0}, {}),
+        )
+    )
+    before = [values(part) for part in parts(both)]
+    for step in range(STEPS):
+        for model in (first, joint):
+            model.train_on_batch(batch(step))
+        for ours, theirs in zip(parts(second)[0], parts(first)[0], strict=True):
+            ours.assign(numpy(theirs))
+        logs = []
+        for model in (both, second):
+            model.reset_metrics()
+            logs.append(model.train_on_batch(batch(step), return_dict=True))
+        for name in ("discriminator_loss", "discriminator_accuracy"):
+            found, expected = (float(log[name]) for log in logs)
+            assert found == pytest.approx(expected, rel=1e-5)
+    for i, expected in enumerate((first, second)):
+        args = values(parts(expected)[i]), before[i]
+        assert distance(values(parts(both)[i]), *args) < 1e-4
+        # And not what joint training does.
+        assert distance(values(parts(joint)[i]), *args) > 1e-3
+
+
+@pytest.mark.parametrize("objective", ["electric", "clm_masked"])
+def test_micro_batches_equal_the_whole_batch(objective):
+    whole, divided = (
+        tiny.pretrainer(
+            objective=objective, optimizer_config=decoupled(), dropout=0.0
+        )
+        for _ in range(2)
+    )
+    for ours, theirs in zip(divided.variables, whole.variables, strict=True):
+        ours.assign(numpy(theirs))
+    divided.compile(accumulate_steps=4)
+    before = values(whole.trainable_variables)
+    for step in range(STEPS):
+        logs = []
+        for model in (whole, divided):
+            model.reset_metrics()
+            logs.append(
+                model.train_on_batch(batch(step, rows=8), return_dict=True)
+            )
+        for name in ("loss", "generator_loss", "discriminator_loss"):
+            found, expected = (float(log[name]) for log in logs)
+            assert found == pytest.approx(expected, rel=1e-4)
+    found, expected = (values(m.trainable_variables) for m in (divided, whole))
+    assert distance(found, expected, before) < 1e-4
+
+
+def test_a_float16_step_that_overflows_is_skipped_as_a_whole():
+    model = pretrainer("gradient_disentangled", dtype="mixed_float16")
+    model.train_on_batch(batch(0))
+    before = values(model.trainable_variables)
+    bad = batch(1)
+    # Of the generator alone.
+    bad["mask_weights"][-1] = np.inf
+    scale = float(numpy(model.optimizer.dynamic_scale))
+    model.train_on_batch(bad)
+    for ours, theirs in zip(values(model.trainable_variables), before):
+        np.testing.assert_array_equal(ours, theirs)
+    assert float(numpy(model.optimizer.dynamic_scale)) == scale / 2
+    assert model.skipped_steps() == 1
+    model.train_on_batch(batch(2))
+    assert model.skipped_steps() == 1
+    moved = values(model.trainable_variables)
+    assert distance(moved, before, [0.0 * v for v in before]) > 0
+
+
+@pytest.mark.parametrize("steps_per_execution", [1, 2])
+def test_a_killed_run_goes_on_to_the_same_weights(
+    tmp_path, steps_per_execution
+):
+    if keras.config.backend() == "torch" and steps_per_execution > 1:
+        pytest.skip("PyTorch has no such thing")
+
+    def train(steps, path):
+        keras.utils.set_random_seed(1)
+        model = tiny.pretrainer(dropout=0.1, optimizer_config=decoupled())
+        for variable in model.trainable_variables:
+            rng = np.random.default_rng(len(variable.shape))
+            variable.assign(0.1 * rng.standard_normal(variable.shape))
+        model.compile(steps_per_execution=steps_per_execution)
+        model.fit(
+            tiny.Batches(),
+            steps_per_epoch=steps,
+            callbacks=[Checkpoint(path, every=2)],
+            verbose=0,
+        )
+        return values(model.variables)
+
+    whole = train(4, tmp_path / "whole")
+    train(2, tmp_path / "killed")
+    for ours, theirs in zip(train(4, tmp_path / "killed"), whole, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_without_a_generator_that_learns_nothing_changes():
+    model = tiny.pretrainer(objective="mlm", optimizer_config=decoupled())
+    assert not model.decoupled
+    model.train_on_batch(tiny.batch())
+
+
+def test_an_objective_in_one_piece_is_refused():
+    @objectives.register
+    class OnePiece(objectives.Objective):
+        name = "one_piece"
+
+        @classmethod
+        def generator_class(cls, encoder_class):
+            return encoder_class
+
+        def make_heads(self, backbone, generator):
+            return {"masked_lm_head": generator.make_masked_lm_head()}
+
+    try:
+        with pytest.raises(ValueError, match="'one_piece' cannot be trained"):
+            tiny.pretrainer(objective="one_piece", optimizer_config=decoupled())
+    finally:
+        del objectives.OBJECTIVES["one_piece"]
