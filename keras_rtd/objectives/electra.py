@@ -38,7 +38,9 @@ class Electra(WeightedDetection, Corruption):
         encoded = model.encode(batch, outputs["corrupted_token_ids"], training)
         return {
             **outputs,
-            "discriminator_logits": model.detection_head(encoded),
+            "discriminator_logits": model.detection_head(
+                encoded, batch.get("document_ids")
+            ),
         }
 
 

@@ -148,7 +148,9 @@ class Electric(WeightedDetection, Corruption):
         # Of the token shown, from that of the original.
         log_q = head.logits_of(features, shown)
         log_q = log_q - head.logits_of(features, token_ids) - nll
-        energies = model.detection_head(model.encode(batch, shown, training))
+        energies = model.detection_head(
+            model.encode(batch, shown, training), batch.get("document_ids")
+        )
         masked = masked_tokens(batch)
         odds = math.log(self.mask_rate / (1.0 - self.mask_rate))
         noisy = ops.max(masked, axis=-1, keepdims=True)
