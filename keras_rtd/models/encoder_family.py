@@ -4,8 +4,11 @@ from typing import Any
 
 import keras
 
+from keras_rtd.layers.basic import Dense
+from keras_rtd.layers.embedding import ElectraEmbedding
 from keras_rtd.layers.heads import DetectionHead
 from keras_rtd.layers.heads import MaskedLMHead
+from keras_rtd.layers.initializers import GlorotUniform
 from keras_rtd.layers.prediction_head import PredictionHead
 from keras_rtd.models.encoder_facts import EncoderFacts
 from keras_rtd.utils.types import Tensor
@@ -48,6 +51,8 @@ class EncoderFamily(EncoderFacts):
             layers, "google", "keras_hub"; see the family's conversion.py.
         huggingface: module that knows the family's directories of
             `transformers`, or `None`; see `keras_rtd.interop.huggingface`.
+        generator_arguments: dict of arguments that differ in generators made
+            from an encoder's config.
         tensor_parallel: dict of a layer's kernels to how the axis "model" of
             a mesh divides them: (axes of the kernel, axes of the bias). Heads
             and inner units are divided in the first kernel of each pair and
@@ -61,6 +66,9 @@ class EncoderFamily(EncoderFacts):
     kernel_stddev: float
     dtype_policy: Any
     trainable_variables: list[Any]
+    embeddings: Any
+    embeddings_projection: Any
+    transformer_layers: list[Any]
 
     family: str | None = None
     facts_cls = EncoderFacts
@@ -68,6 +76,7 @@ class EncoderFamily(EncoderFacts):
     bundled_presets: dict[str, str] = {}
     exports_to: tuple[str, ...] = ()
     huggingface: Any = None
+    generator_arguments: dict[str, Any] = {}
     tensor_parallel: dict[str, tuple[Any, Any]] = {
         **dict.fromkeys(
             ("query", "key", "value", "intermediate"),
@@ -86,6 +95,30 @@ class EncoderFamily(EncoderFacts):
             **arguments: of `EncoderBlock`.
         """
         raise NotImplementedError
+
+    def make_embeddings(self, **arguments: Any) -> keras.layers.Layer:
+        """The embedding layer where none is shared.
+
+        Args:
+            **arguments: of `ElectraEmbedding`.
+        """
+        return ElectraEmbedding(**arguments)
+
+    def make_embeddings_projection(
+        self, dtype: Any
+    ) -> keras.layers.Layer | None:
+        """The layer between embeddings and first Transformer layer, or
+        `None`."""
+        if self.hidden_dim == self.embedding_dim:
+            return None
+        # Glorot's initialisation, as the reference's `tf.layers.dense`.
+        return Dense(
+            self.hidden_dim,
+            use_bias=self.use_bias,
+            kernel_initializer=GlorotUniform(),
+            dtype=dtype,
+            name="embeddings_projection",
+        )
 
     def make_final_norm(self, dtype: Any) -> keras.layers.Layer | None:
         """The layer after the last Transformer layer, or `None`."""
@@ -110,6 +143,30 @@ class EncoderFamily(EncoderFacts):
         """The arguments of layer `index` after its input, of
         `shared_tensors`."""
         return (shared["bias"],)
+
+    def run_layers(
+        self,
+        x: Tensor,
+        shared: dict[str, Tensor],
+        document_ids: Tensor | None = None,
+        training: bool | None = None,
+    ) -> Tensor:
+        """The output of the last Transformer layer.
+
+        Args:
+            x: (batch, length, hidden_dim), the input of the first one.
+            shared: of `shared_tensors`.
+            document_ids: int32 (batch, length) or `None`.
+            training: bool or `None`.
+        """
+        for i, layer in enumerate(self.transformer_layers):
+            x = layer(x, *self.shared_by_layer(i, shared), training=training)
+        return x
+
+    def input_layers(self) -> list[keras.layers.Layer]:
+        """The layers with weights below the first Transformer layer."""
+        layers = (self.embeddings, self.embeddings_projection)
+        return [layer for layer in layers if layer is not None]
 
     def make_masked_lm_head(
         self, width: int | None = None, name: str = "masked_lm_head"

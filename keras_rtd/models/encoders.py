@@ -102,6 +102,8 @@ def generator_settings(objective, settings, shared, own):
     stored = settings["generator"]
     if stored is None:
         config = {**encoder, "name": "generator"}
+        if kind is encoder_class:
+            config |= encoder_class.generator_arguments
         width = round(config["hidden_dim"] / 4)
     else:
         _, config = families.resolve(stored)

@@ -34,7 +34,8 @@ class Electra(WeightedDetection, Corruption):
         training: bool | None = None,
     ) -> dict[str, Tensor]:
         encoded = model.encode(batch, outputs["corrupted_token_ids"], training)
-        return {"discriminator_logits": model.detection_head(encoded)}
+        logits = model.detection_head(encoded, batch.get("document_ids"))
+        return {"discriminator_logits": logits}
 
 
 @register

@@ -174,7 +174,7 @@ class Electric(WeightedDetection, Corruption):
         training: bool | None = None,
     ) -> dict[str, Tensor]:
         encoded = model.encode(batch, outputs["corrupted_token_ids"], training)
-        energies = model.detection_head(encoded)
+        energies = model.detection_head(encoded, batch.get("document_ids"))
         return {"discriminator_logits": energies + outputs["noise_logits"]}
 
     def weights(self, batch: Batch) -> dict[str, Tensor]:

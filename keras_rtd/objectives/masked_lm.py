@@ -105,7 +105,7 @@ class AllTokensMLM(Prediction, Detection, Corruption):
         head = model.encoder_lm_head
         features = head.features(encoded)
         targets = ops.cast(batch["token_ids"], "int32")
-        logits = model.detection_head(encoded)
+        logits = model.detection_head(encoded, batch.get("document_ids"))
         nll, predicted = copy_or_correct(head, features, targets, shown, logits)
         positions = ops.cast(batch["mask_positions"], "int32")
         return {
@@ -161,7 +161,7 @@ class CorrectiveLM(WeightedPrediction, Electra):
     ) -> dict[str, Tensor]:
         shown = outputs["corrupted_token_ids"]
         encoded = model.encode(batch, shown, training)
-        logits = model.detection_head(encoded)
+        logits = model.detection_head(encoded, batch.get("document_ids"))
         positions = ops.cast(batch["mask_positions"], "int32")
         head = model.encoder_lm_head
         features = head.features(encoded, positions)
