@@ -85,7 +85,8 @@ def make_recorder(**arguments):
             first = ops.equal(self.iterations, 0)
             for gradient, variable in zip(gradients, variables):
                 slot = self.kept[self.index_of(variable)]
-                self.assign(slot, ops.where(first, gradient, slot))
+                old = ops.convert_to_tensor(slot)
+                self.assign(slot, ops.where(first, gradient, old))
             return super().clip_all(gradients, variables)
 
     arguments = {

@@ -360,9 +360,8 @@ def flops_per_token(settings):
     devices = dataclasses.replace(settings.devices, dtype="float32")
     model = build_pretrainer(dataclasses.replace(settings, devices=devices))
     data = settings.data
-    slots = MaskingOptions(mask_rate=data.mask_rate).num_slots(
-        data.sequence_length
-    )
+    masking = MaskingOptions(data.mask_rate, windows=data.mask_windows)
+    slots = masking.num_slots(data.sequence_length)
     return model.objective.flops_per_token(
         model,
         data.sequence_length,

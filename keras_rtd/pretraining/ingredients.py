@@ -186,6 +186,7 @@ def _options(settings, phase, pretrainer):
         "sequence_length": phase.sequence_length,
         "seed": settings.run.seed,
         "mask_rate": data.mask_rate,
+        "mask_windows": data.mask_windows,
         "segments": data.segments,
         "packing": data.packing,
     }

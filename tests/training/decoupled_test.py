@@ -82,10 +82,15 @@ def distance(ours, theirs, before):
     return np.sqrt(differs / moved)
 
 
-@pytest.mark.parametrize("family", ["electra", "modernbert"])
 @pytest.mark.parametrize(
-    ("sharing", "clip"),
-    [("gradient_disentangled", 0.5), ("separate", 0.01), ("shared", None)],
+    ("family", "sharing", "clip"),
+    [
+        ("deberta_v3", "gradient_disentangled", 0.5),
+        pytest.param("electra", "shared", None, marks=pytest.mark.run_once),
+        pytest.param(
+            "modernbert", "separate", 0.01, marks=pytest.mark.run_once
+        ),
+    ],
 )
 def test_it_equals_two_trainings_that_take_turns(family, sharing, clip):
     """One that trains the generator alone, and one that trains the
@@ -122,8 +127,9 @@ def test_it_equals_two_trainings_that_take_turns(family, sharing, clip):
     for i, expected in enumerate((first, second)):
         args = values(parts(expected)[i]), before[i]
         assert distance(values(parts(both)[i]), *args) < 1e-4
-        # And not what joint training does.
-        assert distance(values(parts(joint)[i]), *args) > 1e-3
+        if sharing != "separate":
+            # And not what joint training does.
+            assert distance(values(parts(joint)[i]), *args) > 1e-3
 
 
 @pytest.mark.parametrize("objective", ["electric", "clm_masked"])
@@ -154,16 +160,17 @@ def test_micro_batches_equal_the_whole_batch(objective):
 
 def test_a_float16_step_that_overflows_is_skipped_as_a_whole():
     model = pretrainer("gradient_disentangled", dtype="mixed_float16")
+    # So low that no step overflows by itself.
+    model.optimizer.dynamic_scale.assign(1.0)
     model.train_on_batch(batch(0))
     before = values(model.trainable_variables)
     bad = batch(1)
     # Of the generator alone.
     bad["mask_weights"][-1] = np.inf
-    scale = float(numpy(model.optimizer.dynamic_scale))
     model.train_on_batch(bad)
     for ours, theirs in zip(values(model.trainable_variables), before):
         np.testing.assert_array_equal(ours, theirs)
-    assert float(numpy(model.optimizer.dynamic_scale)) == scale / 2
+    assert float(numpy(model.optimizer.dynamic_scale)) == 0.5
     assert model.skipped_steps() == 1
     model.train_on_batch(batch(2))
     assert model.skipped_steps() == 1
