@@ -7,6 +7,7 @@ import tiny
 from keras import ops
 
 from keras_rtd import objectives
+from keras_rtd.models import ElectraPreprocessor
 from keras_rtd.models import ElectraPretrainer
 from keras_rtd.models import families
 from keras_rtd.models.encoders import make_encoders
@@ -32,13 +33,18 @@ def numpy(x):
     return np.array(ops.convert_to_numpy(x))
 
 
-def pretrainer(sharing, family="electra", dtype="float32", **kwargs):
+def pretrainer(
+    sharing, family="electra", dtype="float32", dropout=0.0, **kwargs
+):
     """A small pretrainer whose weights are the same each time."""
-    like = tiny.pretrainer(family=family, dtype=dtype)
+    like = tiny.pretrainer(family=family, dtype=dtype, dropout=dropout)
+    encoder_class = families.get(family)
+    configs = (
+        like.backbone.get_config(),
+        {**like.generator.get_config(), **encoder_class.generator_arguments},
+    )
     backbone, generator = make_encoders(
-        families.serialized(type(like.backbone), like.backbone.get_config()),
-        families.serialized(type(like.generator), like.generator.get_config()),
-        sharing,
+        *(families.serialized(encoder_class, c) for c in configs), sharing
     )
     kwargs.setdefault("optimizer_config", decoupled())
     model = ElectraPretrainer(
@@ -187,10 +193,8 @@ def test_a_killed_run_goes_on_to_the_same_weights(
 
     def train(steps, path):
         keras.utils.set_random_seed(1)
-        model = tiny.pretrainer(dropout=0.1, optimizer_config=decoupled())
-        for variable in model.trainable_variables:
-            rng = np.random.default_rng(len(variable.shape))
-            variable.assign(0.1 * rng.standard_normal(variable.shape))
+        sharing = "gradient_disentangled"
+        model = pretrainer(sharing, "deberta_v3", dropout=0.1)
         model.compile(steps_per_execution=steps_per_execution)
         model.fit(
             tiny.Batches(),
@@ -204,6 +208,28 @@ def test_a_killed_run_goes_on_to_the_same_weights(
     train(2, tmp_path / "killed")
     for ours, theirs in zip(train(4, tmp_path / "killed"), whole, strict=True):
         np.testing.assert_array_equal(ours, theirs)
+
+
+def test_a_preset_keeps_what_was_trained(tmp_path):
+    model = pretrainer(
+        "gradient_disentangled",
+        "deberta_v3",
+        preprocessor=ElectraPreprocessor(tiny.tokenizer(), sequence_length=16),
+    )
+    model.train_on_batch(batch(0))
+    model.save_to_preset(tmp_path)
+    again = ElectraPretrainer.from_preset(str(tmp_path))
+    assert again.decoupled
+    assert again.generator.enhanced_mask_decoder
+    assert again.embedding_sharing == "gradient_disentangled"
+    found, expected = (m.predict_on_batch(batch(1)) for m in (again, model))
+    for name, value in expected.items():
+        np.testing.assert_allclose(found[name], value, atol=1e-5)
+    delta, theirs = (
+        numpy(m.backbone.embeddings.token_table) for m in (again, model)
+    )
+    np.testing.assert_allclose(delta, theirs, atol=1e-6)
+    assert np.isfinite(again.train_on_batch(batch(1))).all()
 
 
 def test_without_a_generator_that_learns_nothing_changes():
