@@ -27,10 +27,9 @@ POSITION_TERMS = ("c2p", "p2c")
 class DebertaV3Backbone(DebertaV3Facts, RtdBackbone):
     """The DeBERTaV3 encoder (https://arxiv.org/abs/2111.09543).
 
-    With its default arguments it computes what Microsoft's code computes: BERT's
-    layers with disentangled attention
-    (https://arxiv.org/abs/2006.03654, §3.1), no absolute positions, no
-    segments. Vectors of padding mean nothing.
+    With its default arguments it computes what Microsoft's code computes:
+    BERT's layers with disentangled attention (https://arxiv.org/abs/2006.03654,
+    §3.1), no absolute positions, no segments. Vectors of padding mean nothing.
 
     Args:
         vocabulary_size, num_layers, num_heads, hidden_dim, intermediate_dim:

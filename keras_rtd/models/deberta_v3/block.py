@@ -149,6 +149,10 @@ class DebertaV3Block(EncoderBlock):
             vectors = layer(relative)
             vectors = positions.of_distances(vectors, numbers, falling)
             vectors = ops.cast(self._heads(vectors[None]), x.dtype) * scale
+            if self.num_heads == 1:
+                # TensorFlow's product on a CPU writes beyond its memory where
+                # all batch axes of one side are 1 and are repeated.
+                vectors = ops.repeat(vectors, ops.shape(x)[0], axis=0)
             products = ops.matmul(x, ops.transpose(vectors, (0, 1, 3, 2)))
             return positions.shifted(products)
 
