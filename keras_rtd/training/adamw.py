@@ -208,10 +208,12 @@ class AdamW(Optimizer):
 
     def _updated(self, gradient, variable, rates):
         """`formula` of a variable."""
+        m, v = map(ops.convert_to_tensor, self.moments(variable))
         return self.formula(
             gradient,
             ops.convert_to_tensor(variable),
-            *map(ops.convert_to_tensor, self.moments(variable)),
+            m,
+            v,
             rates,
             self.is_generator(variable),
             self.decays(variable),
