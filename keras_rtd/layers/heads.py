@@ -1,5 +1,7 @@
 """The two heads: masked tokens for the generator, detection for the rest."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -225,6 +227,8 @@ class DetectionHead(keras.layers.Layer):
     Returns:
         float32 logits (batch, length); positive means replaced.
     """
+
+    layer_norm: Any
 
     def __init__(
         self,

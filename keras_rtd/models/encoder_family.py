@@ -51,8 +51,8 @@ class EncoderFamily(EncoderFacts):
             layers, "google", "keras_hub"; see the family's conversion.py.
         huggingface: module that knows the family's directories of
             `transformers`, or `None`; see `keras_rtd.interop.huggingface`.
-        generator_arguments: dict of arguments that differ in generators made
-            from an encoder's config.
+        generator_arguments: dict of arguments that generators have and
+            encoders have not.
         tensor_parallel: dict of a layer's kernels to how the axis "model" of
             a mesh divides them: (axes of the kernel, axes of the bias). Heads
             and inner units are divided in the first kernel of each pair and
@@ -95,6 +95,24 @@ class EncoderFamily(EncoderFacts):
             **arguments: of `EncoderBlock`.
         """
         raise NotImplementedError
+
+    @classmethod
+    def generator_config(cls, config: dict[str, Any]) -> dict[str, Any]:
+        """The config of the reference's generator for an encoder's.
+
+        By default as deep and a quarter as wide, with heads of 64.
+        """
+        return {**config, **cls.sizes_of_width(round(config["hidden_dim"] / 4))}
+
+    @classmethod
+    def sizes_of_width(cls, hidden_dim: int) -> dict[str, int]:
+        """The sizes that come along with a generator's width: heads of 64 and
+        the usual inner width."""
+        return {
+            "hidden_dim": hidden_dim,
+            "num_heads": max(1, hidden_dim // 64),
+            "intermediate_dim": cls.inner_width(4 * hidden_dim),
+        }
 
     def make_embeddings(self, **arguments: Any) -> keras.layers.Layer:
         """The embedding layer where none is shared.
@@ -178,6 +196,11 @@ class EncoderFamily(EncoderFacts):
     def make_detection_head(self) -> DetectionHead:
         """A built `DetectionHead` for this encoder."""
         return DetectionHead.of(self)
+
+    def make_text_head(self, dtype: Any = None) -> Any:
+        """The layer between a text's vector and the last one of a text
+        classifier, or `None`; see `make_prediction_head`."""
+        return self.make_prediction_head(dtype)
 
     def make_prediction_head(self, dtype: Any = None) -> Any:
         """The layer before the last one of a task, or `None`.

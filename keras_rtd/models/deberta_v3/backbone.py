@@ -1,10 +1,15 @@
 """The DeBERTaV3 encoder."""
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
 import keras
 
+from keras_rtd import kernels
+from keras_rtd.layers.basic import Dense
+from keras_rtd.layers.initializers import Normal
+from keras_rtd.models.deberta_v3 import huggingface
 from keras_rtd.models.deberta_v3.block import DebertaV3Block
 from keras_rtd.models.deberta_v3.facts import DebertaV3Facts
 from keras_rtd.models.deberta_v3.heads import DebertaV3DetectionHead
@@ -88,6 +93,8 @@ class DebertaV3Backbone(DebertaV3Facts, RtdBackbone):
     family = "deberta_v3"
     facts_cls = DebertaV3Facts
     bundled_presets = PRESETS
+    exports_to = ("keras_hub",)
+    huggingface = huggingface
     generator_arguments = {"enhanced_mask_decoder": True}
     own_arguments = (
         "bucket_size",
@@ -165,6 +172,11 @@ class DebertaV3Backbone(DebertaV3Facts, RtdBackbone):
             kernel_stddev=kernel_stddev,
             **kwargs,
         )
+
+    @classmethod
+    def generator_config(cls, config: dict[str, Any]) -> dict[str, Any]:
+        """As wide as the encoder, and half as deep."""
+        return {**config, "num_layers": max(2, config["num_layers"] // 2)}
 
     def make_layer(self, index: int, **arguments: Any) -> keras.layers.Layer:
         return DebertaV3Block(
@@ -249,6 +261,19 @@ class DebertaV3Backbone(DebertaV3Facts, RtdBackbone):
         self, width: int | None = None, name: str = "masked_lm_head"
     ) -> DebertaV3MaskedLMHead:
         return DebertaV3MaskedLMHead.of(self, width, name)
+
+    def make_text_head(self, dtype: Any = None) -> keras.layers.Layer:
+        """transformers' `ContextPooler`."""
+        tanh = self.activation == "gelu_approximate"
+        head = Dense(
+            self.hidden_dim,
+            activation=functools.partial(kernels.gelu, approximate=tanh),
+            kernel_initializer=Normal(self.kernel_stddev),
+            dtype=dtype or self.dtype_policy,
+            name="prediction_head",
+        )
+        head.build((None, self.hidden_dim))
+        return head
 
     def make_detection_head(self) -> DebertaV3DetectionHead:
         head = DebertaV3DetectionHead(

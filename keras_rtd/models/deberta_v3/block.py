@@ -104,10 +104,14 @@ class DebertaV3Block(EncoderBlock):
             query = x
             attended = self._self_attention(x, context, training)
         else:
-            parts = (self.query(query), self.key(x), self.value(x))
-            attended = self._joined(
-                self._attend(*map(self._heads, parts), context, training)
+            heads = self._attend(
+                self._heads(self.query(query)),
+                self._heads(self.key(x)),
+                self._heads(self.value(x)),
+                context,
+                training,
             )
+            attended = self._joined(heads)
         attended = self.attention_output(attended)
         attended = self.hidden_dropout(attended, training=training)
         x = self.attention_norm(query + attended)
