@@ -47,6 +47,33 @@ def check_steps_per_execution(number):
         )
 
 
+class Passes:
+    """Which pass of decoupled training has the gradients of which variables.
+
+    Attributes:
+        first: list of the generator's trainable variables.
+        second: list of all other trainable ones.
+        read: list of those of the first that the second pass computes with.
+
+    Args:
+        first: see above.
+        trainable: list of all trainable variables.
+        read: see above.
+    """
+
+    def __init__(self, first, trainable, read):
+        ids = {id(v) for v in first}
+        self.first, self.read = list(first), list(read)
+        self.second = [v for v in trainable if id(v) not in ids]
+        self._order = [id(v) for v in trainable]
+
+    def in_order(self, of_first, of_second):
+        """Gradients of both passes in the order of all variables, a list."""
+        ids = map(id, [*self.first, *self.second])
+        by_id = dict(zip(ids, [*of_first, *of_second], strict=True))
+        return [by_id[i] for i in self._order]
+
+
 class StepInterface:
     """Declares; a `keras.Model` and its subclass define.
 
@@ -58,8 +85,8 @@ class StepInterface:
 
     # Micro-batches of a step, one after the other.
     accumulate_steps = 1
-    # Whether the encoder reads what the generator's update leaves.
-    decoupled = False
+    # `None` in joint training.
+    passes: Any = None
     # Steps of one call of `fit`.
     steps_per_execution: int
     step: Any
@@ -126,37 +153,38 @@ class StepInterface:
 
     # === Decoupled training ===
 
+    @property
+    def decoupled(self) -> bool:
+        """Whether the encoder reads what the generator's update leaves."""
+        return self.passes is not None
+
     def decouple(self, optimizer: Any) -> None:
-        """Set `decoupled`, as the optimizer wants it.
+        """Set `passes`, as the optimizer wants it.
 
         Raises:
-            ValueError: an objective whose forward pass is not in two parts.
+            ValueError: an objective whose forward pass is not in two parts, or
+                an optimizer that does not update at every step.
         """
-        wanted = getattr(optimizer, "decoupled_training", False)
-        self.decoupled = bool(wanted and self.trained_by_generator)
-        if self.decoupled and not hasattr(self.objective, "encode_corrupted"):
+        self.passes = None
+        first = self.trained_by_generator
+        if not (first and getattr(optimizer, "decoupled_training", False)):
+            return
+        if not hasattr(self.objective, "encode_corrupted"):
             raise ValueError(
                 f"The objective {self.objective.name!r} cannot be trained with "
                 "decoupled_training=True: it has no `corrupt` and "
                 "`encode_corrupted`."
             )
-
-    def variables_of_passes(self) -> tuple[list[Any], list[Any]]:
-        """Trainable variables of the generator's pass, and all others."""
-        first = self.trained_by_generator
-        ids = {id(v) for v in first}
-        return first, [v for v in self.trainable_variables if id(v) not in ids]
-
-    def in_order(
-        self, of_generator: list[Tensor], of_encoder: list[Tensor]
-    ) -> list[Tensor]:
-        """Gradients of both passes in the order of `trainable_variables`."""
-        first, second = self.variables_of_passes()
-        by_id = {
-            id(v): g
-            for v, g in zip([*first, *second], [*of_generator, *of_encoder])
-        }
-        return [by_id[id(v)] for v in self.trainable_variables]
+        if optimizer.gradient_accumulation_steps:
+            raise ValueError(
+                "decoupled_training=True needs an update at every step: use "
+                "`compile(accumulate_steps=…)` in place of the optimizer's "
+                "gradient_accumulation_steps="
+                f"{optimizer.gradient_accumulation_steps}."
+            )
+        self.passes = Passes(
+            first, self.trainable_variables, self.read_by_encoder
+        )
 
     def generator_loss(
         self, batch: Batch, counts: list[Tensor] | None = None
@@ -189,7 +217,7 @@ class StepInterface:
         return self._measured(batch, {**outputs, **found}, counts)
 
     def after_generator(self, gradients: list[Tensor]) -> list[Tensor]:
-        """Values of `read_by_encoder` after the generator's update.
+        """Values of `passes.read` after the generator's update.
 
         Args:
             gradients: list of tensors, those of the generator's pass, of the
@@ -199,15 +227,15 @@ class StepInterface:
         inner = getattr(self.optimizer, "inner_optimizer", self.optimizer)
         return inner.preview(
             [ops.cast(g, "float32") / scale for g in gradients],
-            self.trained_by_generator,
-            self.read_by_encoder,
+            self.passes.first,
+            self.passes.read,
         )
 
     @contextlib.contextmanager
     def with_values(self, values: list[Tensor]) -> Iterator[None]:
-        """A context in which `read_by_encoder` have these values. What is
-        assigned to other variables holds afterwards."""
-        mapping = list(zip(self.read_by_encoder, values))
+        """A context in which `passes.read` have these values. What is assigned
+        to other variables holds afterwards."""
+        mapping = list(zip(self.passes.read, values))
         with keras.StatelessScope(state_mapping=mapping) as scope:
             yield
         for variable in self.non_trainable_variables:

@@ -116,7 +116,7 @@ class TrainStep(StepInterface):
     def _two_passes(self, trainable, non_trainable, optimizer, batch):
         """As `_forward_backward`, for decoupled training."""
         counts = self.objective.counts(batch)
-        passes = self.variables_of_passes()
+        passes = self.passes.first, self.passes.second
         value_of = dict(zip(map(id, self.trainable_variables), trainable))
         first, second = ([value_of[id(v)] for v in part] for part in passes)
 
@@ -161,14 +161,14 @@ class TrainStep(StepInterface):
         with keras.StatelessScope(state_mapping=mapping):
             values = self.after_generator(of_generator)
         # The later of two values of a variable counts.
-        seen = [*zip(passes[0], first), *zip(self.read_by_encoder, values)]
+        seen = [*zip(passes[0], first), *zip(self.passes.read, values)]
         (of_encoder, non_trainable), (losses, measured) = run(
             one_pass(1, seen, self.encoder_loss),
             second,
             non_trainable,
             (rows, outputs),
         )
-        gradients = self.in_order(of_generator, of_encoder)
+        gradients = self.passes.in_order(of_generator, of_encoder)
         return gradients, losses.sum(0), measured.sum(0), non_trainable
 
     def train_step(self, state: Any, data: Any) -> Any:

@@ -66,7 +66,7 @@ class TrainStep(StepInterface):
         values = self.after_generator(of_generator)
         of_encoder, loss, measured = encode(batch, outputs, values, counts)
         of_encoder = replicas.total(of_encoder)
-        return self.in_order(of_generator, of_encoder), loss, measured
+        return self.passes.in_order(of_generator, of_encoder), loss, measured
 
     def _joint_pass(self, batch, counts):
         variables = self.trainable_variables
@@ -80,7 +80,7 @@ class TrainStep(StepInterface):
         return self._summed(one, variables, batch)
 
     def _encoder_pass(self, batch, outputs, values, counts):
-        variables = self.variables_of_passes()[1]
+        variables = self.passes.second
 
         def one(part, corrupted):
             with self.with_values(values):
@@ -93,7 +93,7 @@ class TrainStep(StepInterface):
 
     def _generator_pass(self, batch, counts):
         """(gradients, what the encoder's pass needs of the whole batch)."""
-        variables = self.variables_of_passes()[0]
+        variables = self.passes.first
 
         def one(part):
             gradients, _, outputs = self._differentiated(

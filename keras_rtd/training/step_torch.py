@@ -48,7 +48,7 @@ class TrainStep(StepInterface):
         return replicas.total(gradients), loss, measured
 
     def _two_passes(self, parts, counts):
-        first, second = self.variables_of_passes()
+        first, second = self.passes.first, self.passes.second
         outputs = []
 
         def generate(part):
@@ -68,7 +68,7 @@ class TrainStep(StepInterface):
             values = self.after_generator(of_generator)
         *of_encoder, loss, measured = _sum(map(encode, parts, outputs))
         of_encoder = replicas.total(of_encoder)
-        return self.in_order(of_generator, of_encoder), loss, measured
+        return self.passes.in_order(of_generator, of_encoder), loss, measured
 
     def _gradients(self, loss, variables):
         # Not `backward()`, whose gradients stay and add up: `zero_grad()` does

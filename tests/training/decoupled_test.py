@@ -11,6 +11,7 @@ from keras_rtd.models import ElectraPreprocessor
 from keras_rtd.models import ElectraPretrainer
 from keras_rtd.models import families
 from keras_rtd.models.encoders import make_encoders
+from keras_rtd.training import AdamW
 from keras_rtd.training import Checkpoint
 
 STEPS = 3
@@ -255,3 +256,10 @@ def test_an_objective_in_one_piece_is_refused():
             tiny.pretrainer(objective="one_piece", optimizer_config=decoupled())
     finally:
         del objectives.OBJECTIVES["one_piece"]
+
+
+def test_keras_accumulation_is_refused():
+    optimizer = AdamW(decoupled_training=True, gradient_accumulation_steps=4)
+    model = tiny.pretrainer()
+    with pytest.raises(ValueError, match="accumulate_steps"):
+        model.compile(optimizer=optimizer)
