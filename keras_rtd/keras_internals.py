@@ -50,8 +50,11 @@ __all__ = [
 class Optimizer(keras.optimizers.Optimizer):
     """`keras.optimizers.Optimizer` whose inner steps may be replaced."""
 
-    def clip_all(self, gradients: list[Tensor]) -> list[Tensor]:
-        """The list of all gradients, clipped. Keras's own, unless replaced."""
+    def clip_all(
+        self, gradients: list[Tensor], variables: list[keras.Variable]
+    ) -> list[Tensor]:
+        """The gradients of these variables, clipped. Keras's own, unless
+        replaced."""
         return super()._clip_gradients(gradients)
 
     def update_all(
@@ -70,9 +73,11 @@ class Optimizer(keras.optimizers.Optimizer):
         return self._get_variable_index(variable)
 
     def _clip_gradients(self, gradients):
-        return self.clip_all(gradients)
+        # Below, where it is known whose they are.
+        return gradients
 
     def _backend_update_step(self, gradients, variables, learning_rate):
+        gradients = self.clip_all(list(gradients), list(variables))
         self.update_all(gradients, variables, learning_rate)
 
 

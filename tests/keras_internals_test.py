@@ -41,9 +41,10 @@ def weight(model):
 class Marked(internals.Optimizer):
     """SGD whose result shows what Keras called."""
 
-    def clip_all(self, gradients):
+    def clip_all(self, gradients, variables):
+        assert [self.index_of(v) for v in variables] == [0]
         # -2 -> -1 by `clipvalue`.
-        return [g * 0.5 for g in super().clip_all(gradients)]
+        return [g * 0.5 for g in super().clip_all(gradients, variables)]
 
     def update_all(self, gradients, variables, learning_rate):
         super().update_all(gradients, variables, learning_rate * 2)

@@ -98,6 +98,7 @@ def pretraining_dataset(
     with_replacement: bool = False,
     whole_words: bool = False,
     max_ngram: int = 1,
+    mask_windows: bool = False,
     segments: str = "pair",
     packing: bool = False,
     documents: str = "blank_line",
@@ -134,6 +135,8 @@ def pretraining_dataset(
         shard: tuple `(i, n)`, worker i of n. Defaults to `(0, 1)`.
         mask_rate, keep_rate, with_replacement, whole_words, max_ngram: see
             `keras_rtd.layers.masking.MaskingOptions`.
+        mask_windows: bool. Choose masked positions as microsoft/DeBERTa does,
+            `windows` of `MaskingOptions`. Defaults to `False`.
         segments: `"pair"` (`[CLS] A [SEP] B [SEP]`; one window in ten has
             only A, one in twenty is shorter) or `"single"` (full windows of
             one segment). Defaults to `"pair"`.
@@ -156,7 +159,8 @@ def pretraining_dataset(
         without TensorFlow. An element is a dict of `token_ids`,
         `segment_ids`, `masked_token_ids` (B, L) int32, `padding_mask` (B, L)
         bool, `mask_positions`, `mask_ids` (B, K) int32 and `mask_weights`
-        (B, K) float32; K is `int((mask_rate + 0.005) * L)`, at least 1. With
+        (B, K) float32; K is `int((mask_rate + 0.005) * L)`, with
+        `mask_windows` `round(mask_rate * L)`, at least 1. With
         `packing` also `document_ids` (B, L) int32, from 1 in
         every row, 0 for padding.
 
@@ -185,7 +189,12 @@ def pretraining_dataset(
         segments=segments,
         packing=packing,
         masking=MaskingOptions(
-            mask_rate, keep_rate, with_replacement, whole_words, max_ngram
+            mask_rate,
+            keep_rate,
+            with_replacement,
+            whole_words,
+            max_ngram,
+            mask_windows,
         ),
     )
     check_int("start_step", start_step, 0)

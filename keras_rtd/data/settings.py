@@ -37,6 +37,11 @@ class DataSettings(Settings):
         above=0,
         below=1,
     )
+    mask_windows: bool = setting(
+        False,
+        "Choose masked positions as microsoft/DeBERTa does, one of each window "
+        "of int(1 / mask_rate) tokens; the end of a full row is never masked.",
+    )
     documents: str = setting(
         "blank_line",
         "What separates documents in text files.",

@@ -28,7 +28,8 @@ class ElectraTextClassifier(FineTuningTask, keras_hub.models.TextClassifier):
     (finetune/classification/classification_tasks.py). With `pooling="mean"`
     the mean over the tokens takes [CLS]'s place, which is better where a
     sentence's form is judged (CoLA, docs/finetuning.md). ModernBERT's tasks
-    have dense -> gelu -> LayerNorm before the dropout.
+    have dense -> gelu -> LayerNorm before the dropout, DeBERTaV3's dense ->
+    gelu.
 
     `fit` takes strings, or a tuple of two lists of strings, and int labels;
     with `num_classes=1` labels are float and the loss is the squared error
@@ -97,7 +98,7 @@ class ElectraTextClassifier(FineTuningTask, keras_hub.models.TextClassifier):
                 backbone.output["sequence_output"],
                 backbone.input["padding_mask"],
             )
-        self.prediction_head = backbone.make_prediction_head("float32")
+        self.prediction_head = backbone.make_text_head("float32")
         if self.prediction_head is not None:
             x = self.prediction_head(x)
         outputs = self.output_dense(self.output_dropout(x))

@@ -367,9 +367,8 @@ def flops_per_token(settings):
         ),
     )
     data = settings.data
-    slots = MaskingOptions(mask_rate=data.mask_rate).num_slots(
-        data.sequence_length
-    )
+    masking = MaskingOptions(data.mask_rate, windows=data.mask_windows)
+    slots = masking.num_slots(data.sequence_length)
     return model.objective.flops_per_token(
         model,
         data.sequence_length,

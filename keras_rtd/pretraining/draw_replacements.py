@@ -67,6 +67,9 @@ class ReplacementsSettings(DtypeSettings):
     mask_rate: float = setting(
         0.15, "Share of the tokens that are masked.", above=0, below=1
     )
+    mask_windows: bool = setting(
+        False, "Masked positions chosen by windows, as of the run."
+    )
     segments: str = setting(
         "pair",
         "Segments per row, as of the run.",
@@ -130,7 +133,7 @@ def draw_replacements(config):
         shard=(0, 1),
         segments=config.segments,
         packing=config.packing,
-        masking=MaskingOptions(config.mask_rate),
+        masking=MaskingOptions(config.mask_rate, windows=config.mask_windows),
     )
     batches = PreparedBatches(corpus, options)
     examples = max(1, round(config.epochs * batches.num_windows))

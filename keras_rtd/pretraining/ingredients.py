@@ -3,7 +3,6 @@
 import functools
 import itertools
 
-from keras_rtd import tokenizers
 from keras_rtd.data import pretraining_dataset
 from keras_rtd.data.dataset import begins_at
 from keras_rtd.data.dataset import iterate
@@ -35,12 +34,9 @@ def pretrainer_arguments(
         "seed": run.seed,
         **changed_arguments(model, generator, of_preset, length),
     }
-    if model.vocabulary is not None:
-        arguments["tokenizer"] = tokenizers.load(
-            model.vocabulary,
-            cased=model.cased,
-            keep_accents=model.keep_accents,
-        )
+    tokenizer = model.load_tokenizer()
+    if tokenizer is not None:
+        arguments["tokenizer"] = tokenizer
     if generator.frozen_generator is not None:
         arguments["frozen_generator"] = generator.frozen_generator
     else:
@@ -90,6 +86,7 @@ class Corpus:
             "data": list(data.data),
             "tokenizer": tokenizer,
             "mask_rate": data.mask_rate,
+            "mask_windows": data.mask_windows,
             "segments": data.segments,
             "packing": data.packing,
             "documents": data.documents,

@@ -59,6 +59,13 @@ class OptimizerSettings(Settings):
         preset=True,
         at_least=0,
     )
+    decoupled_training: bool = setting(
+        False,
+        "Update the generator first, and train the discriminator on its new "
+        "embeddings; each has a gradient clip of its own. Shared embeddings "
+        "then learn from the generator's loss alone.",
+        preset=True,
+    )
     ema_momentum: float | None = setting(
         None,
         "Momentum of the exponential moving averages of the weights, e.g. "

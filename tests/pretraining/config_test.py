@@ -52,6 +52,7 @@ def preset(tmp_path_factory):
             "schedule": "cosine",
             "warmup_steps": 7,
             "bias_correction": True,
+            "decoupled_training": True,
             "train_steps": 99,
         },
         compile=False,
@@ -171,6 +172,22 @@ def test_a_preset_is_trained_as_it_says(preset):
         "train_steps": 50,
     }
     assert optimizer["bias_correction"] is True
+    assert optimizer["decoupled_training"] and model.decoupled
+
+
+def test_joint_and_decoupled_training_by_flag(preset):
+    given = {"preset": preset, "data": "x", "dtype": "float32"}
+    flag = parse(flags(), "", None, ["--no_decoupled_training"])
+    assert not build_pretrainer(resolve(given={**given, **flag})).decoupled
+    flag = parse(flags(), "", None, ["--decoupled_training"])
+    assert build_pretrainer(settings(dtype="float32", **flag)).decoupled
+    assert not settings().optimizer.decoupled_training
+
+
+def test_masks_by_windows():
+    flag = parse(flags(), "", None, ["--mask_windows"])
+    assert settings(**flag).data.mask_windows
+    assert not settings().data.mask_windows
 
 
 def test_preset_then_file_then_flags(preset, tmp_path):
