@@ -93,6 +93,9 @@ def load_tokenizer(path: Path) -> Tokenizer | None:
 
     Args:
         path: as for `load`.
+
+    Returns:
+        `Tokenizer` or `None`.
     """
     return huggingface.load_tokenizer(path)
 
@@ -103,6 +106,9 @@ def load_pretrainer(path: Path) -> ElectraPretrainer:
 
     Args:
         path: as for `load`.
+
+    Returns:
+        `ElectraPretrainer`.
 
     Raises:
         ValueError: as `load`, and a directory without a discriminator.
@@ -186,7 +192,7 @@ def save(model: Any, path: Path, tokenizer: Tokenizer | None = None) -> None:
             f"{type(model).__name__}"
         )
     _check(model.backbone)
-    content = {}
+    content: dict[str, tuple[Any, dict[str, Any]]] = {}
     if "masked_lm_head" in heads:
         tensors = deberta_tensors.generator_tensors(model)
         content["generator"] = (
