@@ -8,12 +8,23 @@ import keras
 import keras_hub
 
 from keras_rtd.tokenizers.base import Tokenizer
+from keras_rtd.tokenizers.byte_pair import BytePairTokenizer
+from keras_rtd.tokenizers.characters import CharacterTokenizer
+from keras_rtd.tokenizers.characters import KmerTokenizer
 from keras_rtd.tokenizers.electra_tokenizer import ElectraTokenizer
+from keras_rtd.tokenizers.fast_tokenizer import FastTokenizer
+from keras_rtd.tokenizers.unigram import UnigramTokenizer
 from keras_rtd.utils.setting import nearest
 from keras_rtd.utils.types import Path
 
 # Kind -> class; `register` adds to it.
-TOKENIZERS: dict[str, type[Tokenizer]] = {"wordpiece": ElectraTokenizer}
+TOKENIZERS: dict[str, type[Tokenizer]] = {
+    "wordpiece": ElectraTokenizer,
+    "bpe": BytePairTokenizer,
+    "unigram": UnigramTokenizer,
+    "characters": CharacterTokenizer,
+    "kmers": KmerTokenizer,
+}
 
 _JSON = "tokenizer.json"
 _OPTIONS = "tokenizer_config.json"
@@ -132,12 +143,11 @@ def _of_json(path, arguments):
         theirs.load_assets(os.path.join(directory, "assets", "tokenizer"))
         return _ours(theirs, path, {})
     options = read_json(os.path.join(directory, _OPTIONS))
-    for cls in TOKENIZERS.values():
+    for cls in (*TOKENIZERS.values(), FastTokenizer):
         found = cls.from_tokenizer_json(content, options, **arguments)
         if found is not None:
             return found
-    model = content.get("model") or {}
-    raise _unknown(path, model.get("type"))
+    raise ValueError(f"{path} holds no tokenizer: it has no \"model\".")
 
 
 def _ours(tokenizer, path, arguments):

@@ -9,7 +9,7 @@ METASPACE = "\u2581"
 
 # U+200C and U+200D join letters; U+200B is a boundary between words.
 _JOINERS = "\u200c\u200d"
-_BOUNDARY = "\u200b"
+BOUNDARY = "\u200b"
 _LETTER = rf"\p{{L}}\p{{M}}{_JOINERS}"
 
 # Scripts that put no spaces between words: each piece that begins with one of
@@ -69,6 +69,16 @@ def normalizer(
     return normalizers.Sequence(steps) if steps else None
 
 
+def with_boundary(normalizer):
+    """A normaliser after which U+200B, a boundary between words, is a space."""
+    from tokenizers import normalizers
+
+    boundary = normalizers.Replace(BOUNDARY, " ")
+    if normalizer is None:
+        return boundary
+    return normalizers.Sequence([normalizer, boundary])
+
+
 def pattern(name, space=" "):
     """The regular expression whose matches `tokenizers` takes as words.
 
@@ -88,7 +98,7 @@ def pattern(name, space=" "):
     seen = rf"[^\s{space}]"
     spaces = rf"\n|{gap}+(?!{seen})|{gap}+"
     if name == "metaspace":
-        return rf"{_BOUNDARY}|{space}?[^\s{space}{_BOUNDARY}]+|{spaces}"
+        return rf"{BOUNDARY}|{space}?[^\s{space}{BOUNDARY}]+|{spaces}"
     if name == "letters":
         return (
             rf"'(?:[sdmt]|ll|ve|re)(?![{_LETTER}])|{space}?[{_LETTER}]+|"

@@ -62,6 +62,14 @@ def check_room(size, room, what):
         )
 
 
+def check_frequency(min_frequency):
+    """Raises ValueError for a `min_frequency` that none can be."""
+    if min_frequency < 1:
+        raise ValueError(
+            f"min_frequency must be at least 1. Received: {min_frequency}"
+        )
+
+
 def count_words(texts, normalizer, space=" ", progress=False):
     """How often each normalised word occurs, its space in front.
 
@@ -82,18 +90,22 @@ def count_words(texts, normalizer, space=" ", progress=False):
     )
     counts: collections.Counter[str] = collections.Counter()
     report = Progress(progress)
-    for text in texts:
-        report.add(text)
+    for text in report.texts(texts):
         if normalizer is not None:
             text = normalizer.normalize_str(text)
         counts.update(word.findall(text))
     report.end()
-    if not any(word.strip(space + "\n\u200b ") for word in counts):
+    check_words(counts, space)
+    return counts
+
+
+def check_words(words, space=" "):
+    """Raises ValueError where nothing is in the text."""
+    if not any(word.strip(space + "\n\u200b ") for word in words):
         raise ValueError(
             "input: there are no words in it. Is the text in another field or "
             "another encoding?"
         )
-    return counts
 
 
 def alphabet(word_counts, coverage=COVERAGE, limit=None):
@@ -174,14 +186,16 @@ class Progress:
         self._documents = self._characters = 0
         self._start = self._reported = time.monotonic()
 
-    def add(self, text):
-        """One more text."""
-        self._documents += 1
-        self._characters += len(text)
-        now = time.monotonic()
-        if self._shown and now - self._reported > _SECONDS_BETWEEN_REPORTS:
-            self._reported = now
-            self._report(end="")
+    def texts(self, texts):
+        """Yields the texts, and counts them."""
+        for text in texts:
+            self._documents += 1
+            self._characters += len(text)
+            now = time.monotonic()
+            if self._shown and now - self._reported > _SECONDS_BETWEEN_REPORTS:
+                self._reported = now
+                self._report(end="")
+            yield text
 
     def end(self):
         """The last line."""
