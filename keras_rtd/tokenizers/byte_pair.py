@@ -64,7 +64,9 @@ class BytePairTokenizer(FastTokenizer):
                 pre_tokenizers.Split(
                     Regex(fast_parts.pattern(pre_tokenizer)), "isolated"
                 ),
-                pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+                pre_tokenizers.ByteLevel(
+                    add_prefix_space=False, use_regex=False
+                ),
             ]
         )
         fast.decoder = decoders.ByteLevel()

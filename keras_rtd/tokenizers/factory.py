@@ -147,7 +147,7 @@ def _of_json(path, arguments):
         found = cls.from_tokenizer_json(content, options, **arguments)
         if found is not None:
             return found
-    raise ValueError(f"{path} holds no tokenizer: it has no \"model\".")
+    raise ValueError(f'{path} holds no tokenizer: it has no "model".')
 
 
 def _ours(tokenizer, path, arguments):

@@ -3,14 +3,14 @@
 import functools
 import re
 
-NORMALIZATIONS = ("NFC", "NFKC", "none")
+from keras_rtd.tokenizers.normalizer import BOUNDARY
+from keras_rtd.tokenizers.normalizer import NORMALIZATIONS
+from keras_rtd.tokenizers.unicode_tables import JOINERS
+
 PRE_TOKENIZERS = ("letters", "metaspace", "code")
 METASPACE = "\u2581"
 
-# U+200C and U+200D join letters; U+200B is a boundary between words.
-_JOINERS = "\u200c\u200d"
-BOUNDARY = "\u200b"
-_LETTER = rf"\p{{L}}\p{{M}}{_JOINERS}"
+_LETTER = rf"\p{{L}}\p{{M}}{JOINERS}"
 
 # Scripts that put no spaces between words: each piece that begins with one of
 # their letters is taken for a word. Thai, Lao, Tibetan, Burmese, Khmer, kana
@@ -41,6 +41,17 @@ def normalizer(
         metaspace: bool. A space becomes U+2581, and one is put in front.
             Defaults to `False`.
     """
+    from tokenizers import normalizers
+
+    steps = normalizers_of(normalization, lowercase, strip_accents)
+    if metaspace:
+        steps.append(normalizers.Prepend(METASPACE))
+        steps.append(normalizers.Replace(" ", METASPACE))
+    return normalizers.Sequence(steps) if steps else None
+
+
+def normalizers_of(normalization, lowercase, strip_accents, first=True):
+    """The steps of `normalizer`, without its first where not `first`."""
     from tokenizers import Regex
     from tokenizers import normalizers
 
@@ -49,24 +60,18 @@ def normalizer(
             f"normalization must be one of {', '.join(NORMALIZATIONS)}. "
             f"Received: {normalization}"
         )
-    steps = []
+    compose = []
     if normalization != "none":
-        steps.append(getattr(normalizers, normalization)())
+        compose = [getattr(normalizers, normalization)()]
+    steps = compose * first
     if lowercase:
         # As str.lower: a sigma at the end of a word has its own form.
-        final = r"(?<=[\p{L}\p{M}])\u03a3(?![\p{L}\p{M}])".replace(
-            "\\u03a3", "\u03a3"
-        )
+        final = "(?<=[\\p{L}\\p{M}])\u03a3(?![\\p{L}\\p{M}])"
         steps.append(normalizers.Replace(Regex(final), "\u03c2"))
         steps.append(normalizers.Lowercase())
     if strip_accents:
-        steps += [normalizers.NFD(), normalizers.StripAccents()]
-        if normalization != "none":
-            steps.append(getattr(normalizers, normalization)())
-    if metaspace:
-        steps.append(normalizers.Prepend(METASPACE))
-        steps.append(normalizers.Replace(" ", METASPACE))
-    return normalizers.Sequence(steps) if steps else None
+        steps += [normalizers.NFD(), normalizers.StripAccents(), *compose]
+    return steps
 
 
 def with_boundary(normalizer):

@@ -19,7 +19,7 @@ _SECONDS_BETWEEN_REPORTS = 1.0
 
 
 def check_special_tokens(tokens):
-    """Five or more different strings without spaces, as a list."""
+    """Different strings without spaces, as a list."""
     tokens = list(tokens)
     for token in tokens:
         if not token or token.split() != [token]:
@@ -30,11 +30,6 @@ def check_special_tokens(tokens):
         raise ValueError(
             "special_tokens must differ from one another. Received: "
             f"{' '.join(tokens)}"
-        )
-    if not set(SPECIAL_TOKENS) <= set(tokens) and len(tokens) < 5:
-        raise ValueError(
-            "special_tokens must have one for each of "
-            f"{' '.join(SPECIAL_TOKENS)}. Received: {' '.join(tokens)}"
         )
     return tokens
 
@@ -47,6 +42,11 @@ def special_arguments(tokens):
     """
     if set(SPECIAL_TOKENS) <= set(tokens):
         tokens = SPECIAL_TOKENS
+    if len(tokens) < len(SPECIAL_TOKENS):
+        raise ValueError(
+            "special_tokens must have one for each of "
+            f"{' '.join(SPECIAL_TOKENS)}. Received: {' '.join(tokens)}"
+        )
     return {
         f"{name.strip('[]').lower()}_token": token
         for name, token in zip(SPECIAL_TOKENS, tokens)
@@ -55,6 +55,8 @@ def special_arguments(tokens):
 
 def check_room(size, room, what):
     """Raises ValueError where a vocabulary has no room for pieces."""
+    if size < 1:
+        raise ValueError(f"size must be at least 1. Received: {size}")
     if room < 1:
         raise ValueError(
             f"size: {size} is too small for the {size - room} {what}. Pass at "

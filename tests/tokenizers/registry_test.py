@@ -181,7 +181,7 @@ def test_presets_of_both_packages(tmp_path):
         ({"tokenizer.json": "[]"}, "does not hold an object"),
         (
             {"tokenizer.json": '{"model": {"type": "Unigram"}}'},
-            "tokenizer of the kind Unigram. Kinds that are read: wordpiece",
+            "tokenizers cannot read this tokenizer.json",
         ),
         (
             {
@@ -195,7 +195,7 @@ def test_presets_of_both_packages(tmp_path):
                     }
                 )
             },
-            "the prefix '@@'",
+            "tokenizers cannot read this tokenizer.json",
         ),
     ],
 )
