@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import unicodedata
 from collections.abc import Iterable
 from collections.abc import Sequence
@@ -29,6 +30,8 @@ from keras_rtd.utils.types import Path
 
 # Of Python 3.11, whose fingerprints do not name it.
 _UNICODE = "14.0.0"
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @keras.saving.register_keras_serializable(package="keras_rtd")
@@ -168,6 +171,8 @@ class ElectraTokenizer(WordPieceTokenizer, Tokenizer):
             # Composed characters have several places.
             fast = self._fast or wordpiece_json.fast_tokenizer(self)
             self._fast = fast
+            # Half of a surrogate pair is dropped, as U+0000 is.
+            text = _SURROGATE.sub("\0", text)
             found = fast.encode(text, add_special_tokens=False)
             return found.ids, found.offsets
         found = self._encoder.encode_with_offsets(text)

@@ -24,7 +24,7 @@ _SPACELESS = re.compile(
 
 
 def starts_word(text):
-    """Whether a piece with this text, as `piece_texts` has it, begins a word."""
+    """Whether a piece begins a word; its text is that of `piece_texts`."""
     return not text or text[0].isspace() or bool(_SPACELESS.match(text))
 
 

@@ -72,8 +72,8 @@ def classes(keep_text=False):
     """Class of every code point.
 
     Args:
-        keep_text: bool. Only control and format characters are dropped, and
-            of those not U+200C and U+200D. Defaults to `False`, BERT's rule.
+        keep_text: bool. Only controls, format characters and surrogates are
+            dropped, and of those not U+200C and U+200D. Defaults to `False`, BERT's rule.
 
     Returns:
         uint8 array `(0x110000,)`: NORMAL; DROPPED by the cleaning (U+0000,
@@ -95,7 +95,7 @@ def classes(keep_text=False):
     for first, last in CJK_BLOCKS:
         table[first : last + 1] = ISOLATED
     if keep_text:
-        table[(categories == "Cc") | (categories == "Cf")] = DROPPED
+        table[np.isin(categories, ("Cc", "Cf", "Cs"))] = DROPPED
         table[[ord(c) for c in JOINERS]] = NORMAL
     else:
         table[(major == "C") | (np.arange(NUM_CODE_POINTS) == 0xFFFD)] = DROPPED

@@ -11,6 +11,8 @@ from keras_rtd.tokenizers.normalizer import stretches
 from keras_rtd.tokenizers.wordpiece import SUFFIX_INDICATOR
 
 _MAX_STRETCHES = 1 << 20
+# An alphabet is cut for a small vocabulary, but not to less of the text.
+_LEAST_COVERAGE = 0.95
 
 
 def train_vocabulary(
@@ -66,23 +68,16 @@ def train_vocabulary(
     normalizer = Normalizer(lowercase, strip_accents, normalization)
     word_counts = _count_words(texts, normalizer, progress)
     training.check_words(word_counts)
-    alphabet = set(training.alphabet(word_counts, coverage, limit_alphabet))
-    if normalization is None:
-        words = [
-            (word, word_counts[word])
-            for word in sorted(word_counts)
-            if alphabet.issuperset(word)
-        ]
-        inner = {character for word, _ in words for character in word[1:]}
-    else:
-        words = training.known_parts(word_counts, alphabet)
-        # Any known characters can stand in a word, seen there or not.
-        classes = unicode_tables.classes(True)
-        inner = {
-            c for c in alphabet if classes[ord(c)] != unicode_tables.ISOLATED
-        }
-    starts = sorted(alphabet)
-    suffixes = [SUFFIX_INDICATOR + character for character in sorted(inner)]
+    alphabet = training.alphabet(word_counts, coverage, limit_alphabet)
+    words, starts, suffixes = _characters(word_counts, alphabet, normalization)
+    room = size - len(special_tokens)
+    if len(starts) + len(suffixes) > room:
+        # Half of the alphabet's tokens continue words.
+        enough = training.alphabet(word_counts, _LEAST_COVERAGE)
+        alphabet = alphabet[: max(room * 3 // 8, len(enough))]
+        words, starts, suffixes = _characters(
+            word_counts, alphabet, normalization
+        )
     base = [*special_tokens, *starts, *suffixes]
     if len(set(base)) != len(base):
         raise ValueError(
@@ -99,6 +94,25 @@ def train_vocabulary(
     return base + _train_pieces(
         words, size, min_frequency, special_tokens, starts, suffixes, progress
     )
+
+
+def _characters(word_counts, alphabet, normalization):
+    """(words, starts, suffixes): the words that an alphabet spells, as list of
+    (word, count), and its characters where they start and continue words."""
+    known = set(alphabet)
+    if normalization is None:
+        words = [
+            (word, word_counts[word])
+            for word in sorted(word_counts)
+            if known.issuperset(word)
+        ]
+        inner = {character for word, _ in words for character in word[1:]}
+    else:
+        words = training.known_parts(word_counts, known)
+        # Any known characters can stand in a word, seen there or not.
+        classes = unicode_tables.classes(True)
+        inner = {c for c in known if classes[ord(c)] != unicode_tables.ISOLATED}
+    return words, sorted(known), [SUFFIX_INDICATOR + c for c in sorted(inner)]
 
 
 def _count_words(texts, normalizer, progress=False):
