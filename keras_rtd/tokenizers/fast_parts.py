@@ -70,7 +70,9 @@ def normalizers_of(normalization, lowercase, strip_accents, first=True):
         steps.append(normalizers.Replace(Regex(final), "\u03c2"))
         steps.append(normalizers.Lowercase())
     if strip_accents:
-        steps += [normalizers.NFD(), normalizers.StripAccents(), *compose]
+        # StripAccents would drop vowel signs that take room (Mc) as well.
+        marks = normalizers.Replace(Regex(r"\p{Mn}"), "")
+        steps += [normalizers.NFD(), marks, *compose]
     return steps
 
 

@@ -73,7 +73,8 @@ def classes(keep_text=False):
 
     Args:
         keep_text: bool. Only controls, format characters and surrogates are
-            dropped, and of those not U+200C and U+200D. Defaults to `False`, BERT's rule.
+            dropped, and of those not U+200C and U+200D. Defaults to `False`,
+            BERT's rule.
 
     Returns:
         uint8 array `(0x110000,)`: NORMAL; DROPPED by the cleaning (U+0000,

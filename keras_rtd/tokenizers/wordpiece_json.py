@@ -128,7 +128,7 @@ def arguments_of(content, options):
     normalization = None
     if normalizer.get("type") == "Sequence":
         kinds = [part["type"] for part in normalizer["normalizers"]]
-        lowercase, strip_accents = "Lowercase" in kinds, "StripAccents" in kinds
+        lowercase, strip_accents = "Lowercase" in kinds, "NFD" in kinds
         normalization = kinds[0] if kinds[0] in ("NFC", "NFKC") else "none"
     found = {
         "lowercase": lowercase,
