@@ -96,7 +96,7 @@ def train_tokenizer(
     train = TOKENIZERS[kind].from_texts
     taken = inspect.signature(train).parameters
     wrong = [name for name in options if name not in taken]
-    if wrong and "options" not in taken:
+    if wrong and not any(p.kind is p.VAR_KEYWORD for p in taken.values()):
         raise ValueError(f"{wrong[0]}: the kind {kind} does not take it.")
     texts = corpus.read_documents(patterns, documents, text_field, errors)
     if held_out is not None:

@@ -1,6 +1,8 @@
 """Byte-level byte pair encoding: the kind of GPT-2 and ModernBERT."""
 
-from typing import Any
+from collections.abc import Iterable
+from collections.abc import Sequence
+from typing import Self
 
 import keras
 
@@ -21,7 +23,7 @@ class BytePairTokenizer(FastTokenizer):
     @classmethod
     def from_texts(
         cls,
-        texts: Any,
+        texts: Iterable[str],
         size: int,
         progress: bool = False,
         lowercase: bool = False,
@@ -29,8 +31,8 @@ class BytePairTokenizer(FastTokenizer):
         normalization: str = "NFC",
         pre_tokenizer: str = "letters",
         min_frequency: int = 2,
-        special_tokens: Any = training.SPECIAL_TOKENS,
-    ) -> Any:
+        special_tokens: Sequence[str] = training.SPECIAL_TOKENS,
+    ) -> Self:
         """A tokenizer with merges of its own.
 
         Args:

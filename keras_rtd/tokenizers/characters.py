@@ -2,13 +2,17 @@
 
 import collections
 import re
+from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
+from typing import Self
 
 import keras
 
 from keras_rtd.tokenizers import fast_parts
 from keras_rtd.tokenizers import training
 from keras_rtd.tokenizers.fast_tokenizer import FastTokenizer
+from keras_rtd.tokenizers.normalizer import BOUNDARY
 
 _ANY = r"[\s\S]"
 
@@ -25,15 +29,15 @@ class CharacterTokenizer(FastTokenizer):
     @classmethod
     def from_texts(
         cls,
-        texts: Any,
+        texts: Iterable[str],
         size: int,
         progress: bool = False,
         lowercase: bool = False,
         strip_accents: bool = False,
         normalization: str = "NFC",
         coverage: float = 1.0,
-        special_tokens: Any = training.SPECIAL_TOKENS,
-    ) -> Any:
+        special_tokens: Sequence[str] = training.SPECIAL_TOKENS,
+    ) -> Self:
         """A tokenizer with the characters of texts.
 
         Args:
@@ -72,7 +76,7 @@ class KmerTokenizer(FastTokenizer):
     @classmethod
     def from_texts(
         cls,
-        texts: Any,
+        texts: Iterable[str],
         size: int,
         progress: bool = False,
         k: int = 6,
@@ -80,8 +84,8 @@ class KmerTokenizer(FastTokenizer):
         strip_accents: bool = False,
         normalization: str = "NFC",
         coverage: float = training.COVERAGE,
-        special_tokens: Any = training.SPECIAL_TOKENS,
-    ) -> Any:
+        special_tokens: Sequence[str] = training.SPECIAL_TOKENS,
+    ) -> Self:
         """A tokenizer with the k-mers of texts.
 
         Args:
@@ -109,7 +113,9 @@ class KmerTokenizer(FastTokenizer):
         )
 
     @classmethod
-    def from_tokenizer_json(cls, content, options, **arguments):
+    def from_tokenizer_json(
+        cls, content: dict[str, Any], options: dict[str, Any], **arguments: Any
+    ) -> Self | None:
         # Other WordPiece files mark the pieces inside words.
         if (content.get("model") or {}).get("continuing_subword_prefix") != "":
             return None
@@ -135,7 +141,7 @@ def _sequences(
     for text in report.texts(texts):
         if normalizer is not None:
             text = normalizer.normalize_str(text)
-        text = text.replace(fast_parts.BOUNDARY, " ")
+        text = text.replace(BOUNDARY, " ")
         characters.update(text)
         if k > 1:
             kmers.update(run.findall(text))
@@ -148,6 +154,7 @@ def _sequences(
     tokens += [kmer for kmer in by_count if known.issuperset(kmer)]
     ids = {token: i for i, token in enumerate(tokens[:size])}
     unknown = training.special_arguments(special)["unk_token"]
+    model: Any
     if k == 1:
         model = models.WordLevel(ids, unk_token=unknown)
         words = _ANY

@@ -77,7 +77,7 @@ class ElectraTokenizer(WordPieceTokenizer, Tokenizer):
     backbone_cls = keras_hub.models.ElectraBackbone
 
     runs_in_graph = True
-    vocabulary_file = "vocab.txt"
+    vocabulary_file: str | None = "vocab.txt"
 
     def __init__(
         self,
@@ -97,6 +97,9 @@ class ElectraTokenizer(WordPieceTokenizer, Tokenizer):
             )
         self._normalizer = Normalizer(lowercase, strip_accents, normalization)
         self.normalization = normalization
+        if normalization is not None:
+            # A file of tokens alone would be read by BERT's rules.
+            self.vocabulary_file = None
         self._alphabet: Any = None
         # Past KerasHub's own ElectraTokenizer, which fixes the strings.
         super(keras_hub.tokenizers.ElectraTokenizer, self).__init__(
@@ -228,7 +231,7 @@ class ElectraTokenizer(WordPieceTokenizer, Tokenizer):
             special_tokens: see `wordpiece_training.train_vocabulary`. Accents
                 are kept unless `strip_accents`.
         """
-        rules = {
+        rules: dict[str, Any] = {
             "lowercase": lowercase,
             "strip_accents": strip_accents,
             "normalization": normalization,

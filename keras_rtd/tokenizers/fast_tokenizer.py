@@ -46,16 +46,15 @@ class FastTokenizer(Tokenizer):
         content: dict[str, Any] | str | None = None,
         **kwargs: Any,
     ) -> None:
-        if isinstance(content, str):
-            content = json.loads(content)
-        if content is not None:
-            kwargs = {**special_tokens_of(content), **kwargs}
+        found = json.loads(content) if isinstance(content, str) else content
+        if found is not None:
+            kwargs = {**special_tokens_of(found), **kwargs}
         super().__init__(**{"unk_token": None, **kwargs})
         self.file_assets = [_FILE]
         self.fast: Any = None
         self.content: Any = None
-        if content is not None:
-            self.set_content(content)
+        if found is not None:
+            self.set_content(found)
 
     def set_content(self, content: dict[str, Any]) -> None:
         """Takes the content of a `tokenizer.json`, a dict."""

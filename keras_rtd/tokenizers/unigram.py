@@ -1,7 +1,9 @@
 """Unigram with byte fallback: DeBERTaV3's kind."""
 
 import json
-from typing import Any
+from collections.abc import Iterable
+from collections.abc import Sequence
+from typing import Self
 
 import keras
 
@@ -28,7 +30,7 @@ class UnigramTokenizer(FastTokenizer):
     @classmethod
     def from_texts(
         cls,
-        texts: Any,
+        texts: Iterable[str],
         size: int,
         progress: bool = False,
         lowercase: bool = False,
@@ -37,8 +39,8 @@ class UnigramTokenizer(FastTokenizer):
         pre_tokenizer: str = "metaspace",
         coverage: float = training.COVERAGE,
         limit_alphabet: int | None = None,
-        special_tokens: Any = training.SPECIAL_TOKENS,
-    ) -> Any:
+        special_tokens: Sequence[str] = training.SPECIAL_TOKENS,
+    ) -> Self:
         """A tokenizer with pieces of its own.
 
         Args:

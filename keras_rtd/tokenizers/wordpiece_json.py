@@ -5,6 +5,7 @@ import json
 from keras_rtd.tokenizers import fast_parts
 from keras_rtd.tokenizers import unicode_tables
 from keras_rtd.tokenizers.fast_special_tokens import special_tokens_of
+from keras_rtd.tokenizers.normalizer import BOUNDARY
 from keras_rtd.tokenizers.normalizer import MAX_CHARACTERS_PER_WORD
 from keras_rtd.tokenizers.wordpiece import SUFFIX_INDICATOR
 from keras_rtd.tokenizers.wordpiece import alphabet_of
@@ -63,7 +64,7 @@ def _rules(tokenizer):
         )
         return normalizer, bert
     steps = [
-        normalizers.Replace(fast_parts.BOUNDARY, " "),
+        normalizers.Replace(BOUNDARY, " "),
         normalizers.Replace(Regex(_DROPPED), ""),
         *fast_parts.normalizers_of(
             tokenizer.normalization, lowercase, strip_accents, first=False
