@@ -178,7 +178,8 @@ def _parser():
         "--coverage",
         type=float,
         help="Share of the text whose characters become tokens. Default: "
-        "0.9995; 1.0 for characters.",
+        "0.9995, and more as far as they fill half of the vocabulary; 1.0 for "
+        "characters.",
     )
     add(
         "--min_frequency",

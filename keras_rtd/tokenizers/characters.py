@@ -83,7 +83,7 @@ class KmerTokenizer(FastTokenizer):
         lowercase: bool = False,
         strip_accents: bool = False,
         normalization: str = "NFC",
-        coverage: float = training.COVERAGE,
+        coverage: float | None = None,
         special_tokens: Sequence[str] = training.SPECIAL_TOKENS,
     ) -> Self:
         """A tokenizer with the k-mers of texts.
@@ -95,7 +95,8 @@ class KmerTokenizer(FastTokenizer):
             lowercase, strip_accents, normalization: see
                 `fast_parts.normalizer`.
             coverage: float. The most frequent characters that make up this
-                share of the text are in the alphabet. Defaults to 0.9995.
+                share of the text are in the alphabet. `None`, the default,
+                for 0.9995, and more as far as they fill half of the size.
             special_tokens: sequence of str. The first ids, those for [PAD],
                 [UNK], [CLS], [SEP] and [MASK] in front.
         """
@@ -147,7 +148,8 @@ def _sequences(
             kmers.update(run.findall(text))
     report.end()
     training.check_words(characters)
-    chosen = training.alphabet(characters, coverage, size - len(special))
+    room = size - len(special)
+    chosen = training.alphabet(characters, coverage, room, room // 2)
     known = set(chosen)
     tokens = [*special, *chosen]
     by_count = sorted(kmers, key=lambda kmer: (-kmers[kmer], kmer))

@@ -218,7 +218,7 @@ class ElectraTokenizer(WordPieceTokenizer, Tokenizer):
         strip_accents: bool | None = False,
         normalization: str | None = "NFC",
         min_frequency: int = 2,
-        coverage: float = training.COVERAGE,
+        coverage: float | None = None,
         limit_alphabet: int | None = None,
         special_tokens: Sequence[str] = training.SPECIAL_TOKENS,
     ) -> Self:

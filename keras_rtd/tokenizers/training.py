@@ -110,18 +110,23 @@ def check_words(words, space=" "):
         )
 
 
-def alphabet(word_counts, coverage=COVERAGE, limit=None):
+def alphabet(word_counts, coverage=None, limit=None, room=0):
     """The most frequent characters.
 
     Args:
         word_counts: dict from word to int.
         coverage: float in (0, 1]. The characters make up this share of the
-            text. Defaults to 0.9995.
+            text. `None`, the default, for 0.9995, and more where there is
+            room.
         limit: int or `None`. So many characters at most.
+        room: int. Without a coverage, so many characters where there are
+            more. Defaults to 0.
 
     Returns:
         list of str, most frequent first, ties in Unicode order.
     """
+    least = 0 if coverage is not None else room
+    coverage = COVERAGE if coverage is None else coverage
     if not 0 < coverage <= 1:
         raise ValueError(
             f"coverage must be above 0 and at most 1. Received: {coverage}"
@@ -133,7 +138,8 @@ def alphabet(word_counts, coverage=COVERAGE, limit=None):
     chosen: list[str] = []
     wanted = coverage * sum(counts.values())
     for character in sorted(counts, key=lambda c: (-counts[c], c)):
-        if wanted <= 0 or len(chosen) == limit:
+        enough = wanted <= 0 and len(chosen) >= least
+        if enough or len(chosen) == limit:
             break
         chosen.append(character)
         wanted -= counts[character]

@@ -23,7 +23,7 @@ def train_vocabulary(
     normalization=None,
     min_frequency=2,
     special_tokens=training.SPECIAL_TOKENS,
-    coverage=training.COVERAGE,
+    coverage=None,
     limit_alphabet=None,
     progress=False,
 ):
@@ -43,7 +43,8 @@ def train_vocabulary(
             that stand for "[PAD]", "[UNK]", "[CLS]", "[SEP]" and "[MASK]", the
             default, unless these are among them.
         coverage: float in (0, 1]. The most frequent characters that make up
-            this share of the text become tokens. Defaults to 0.9995.
+            this share of the text become tokens. `None`, the default, for
+            0.9995, and more as far as they fill half of the vocabulary.
         limit_alphabet: int or `None`, the default. So many characters at
             most.
         progress: bool. Report on stderr. Defaults to `False`.
@@ -68,9 +69,12 @@ def train_vocabulary(
     normalizer = Normalizer(lowercase, strip_accents, normalization)
     word_counts = _count_words(texts, normalizer, progress)
     training.check_words(word_counts)
-    alphabet = training.alphabet(word_counts, coverage, limit_alphabet)
-    words, starts, suffixes = _characters(word_counts, alphabet, normalization)
     room = size - len(special_tokens)
+    # Half of the vocabulary: a character starts words, and continues them.
+    alphabet = training.alphabet(
+        word_counts, coverage, limit_alphabet, room // 4
+    )
+    words, starts, suffixes = _characters(word_counts, alphabet, normalization)
     if len(starts) + len(suffixes) > room:
         # Half of the alphabet's tokens continue words.
         enough = training.alphabet(word_counts, _LEAST_COVERAGE)

