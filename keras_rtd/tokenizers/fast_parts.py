@@ -86,7 +86,7 @@ def with_boundary(normalizer):
     return normalizers.Sequence([normalizer, boundary])
 
 
-def pattern(name, space=" "):
+def pattern(name, space=" ", apart=()):
     """The regular expression whose matches `tokenizers` takes as words.
 
     No match goes past a newline, so that the ids of lines, joined, are those
@@ -95,6 +95,8 @@ def pattern(name, space=" "):
     Args:
         name: str, one of `PRE_TOKENIZERS`.
         space: str, what stands for a space. Defaults to a space.
+        apart: list of str. Tokens that text is not to be taken for: their
+            first character is cut off where only spaces cut otherwise.
     """
     if name not in PRE_TOKENIZERS:
         raise ValueError(
@@ -105,7 +107,14 @@ def pattern(name, space=" "):
     seen = rf"[^\s{space}]"
     spaces = rf"\n|{gap}+(?!{seen})|{gap}+"
     if name == "metaspace":
-        return rf"{BOUNDARY}|{space}?[^\s{space}{BOUNDARY}]+|{spaces}"
+        seen = rf"[^\s{space}{BOUNDARY}]"
+        if not apart:
+            return rf"{BOUNDARY}|{space}?{seen}+|{spaces}"
+        such = "|".join(map(re.escape, apart))
+        return (
+            rf"{BOUNDARY}|(?={such}){seen}|{space}?(?:(?!{such}){seen})+|"
+            rf"{spaces}"
+        )
     if name == "letters":
         return (
             rf"'(?:[sdmt]|ll|ve|re)(?![{_LETTER}])|{space}?[{_LETTER}]+|"

@@ -1,6 +1,7 @@
 """Unigram with byte fallback: DeBERTaV3's kind."""
 
 import json
+import re
 from collections.abc import Iterable
 from collections.abc import Sequence
 from typing import Self
@@ -12,7 +13,8 @@ from keras_rtd.tokenizers import training
 from keras_rtd.tokenizers.fast_tokenizer import FastTokenizer
 
 BYTES = [f"<0x{byte:02X}>" for byte in range(256)]
-# Lower than that of any text: no text is taken for "[CLS]" or "<0x41>".
+_BYTE = "<0x>"
+# Lower than that of any text.
 _NEVER = -1e6
 _LONGEST_PIECE = 16
 
@@ -66,6 +68,11 @@ class UnigramTokenizer(FastTokenizer):
         room = size - len(special) - len(BYTES)
         training.check_room(size, room, "special tokens and bytes")
         space = fast_parts.METASPACE
+        # No text is taken for "[CLS]" or "<0x41>".
+        pattern = fast_parts.pattern(
+            pre_tokenizer, space, [*special, _BYTE]
+        ).replace(re.escape(_BYTE), "<0x[0-9A-F]{2}>")
+        words_of = pre_tokenizers.Split(Regex(pattern), "isolated")
         fast = Tokenizer(models.Unigram())
         normalizer = fast_parts.normalizer(
             normalization, lowercase, strip_accents, metaspace=True
@@ -74,9 +81,7 @@ class UnigramTokenizer(FastTokenizer):
         alphabet = training.alphabet(
             words, coverage, min(room // 2, limit_alphabet or room)
         )
-        fast.pre_tokenizer = pre_tokenizers.Split(
-            Regex(fast_parts.pattern(pre_tokenizer, space)), "isolated"
-        )
+        fast.pre_tokenizer = words_of
         fast.train_from_iterator(
             training.repeat(training.known_parts(words, alphabet)),
             trainers.UnigramTrainer(
@@ -105,9 +110,7 @@ class UnigramTokenizer(FastTokenizer):
             )
         )
         fast.normalizer = normalizer
-        fast.pre_tokenizer = pre_tokenizers.Split(
-            Regex(fast_parts.pattern(pre_tokenizer, space)), "isolated"
-        )
+        fast.pre_tokenizer = words_of
         fast.decoder = decoders.Sequence(
             [
                 decoders.Replace(space, " "),
