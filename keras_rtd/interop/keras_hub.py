@@ -210,10 +210,10 @@ def _shape(name, shape):
 
 
 def _tokenizer(ours):
-    if not isinstance(ours, ElectraTokenizer):
+    if not isinstance(ours, ElectraTokenizer) or ours.normalization:
         raise ValueError(
-            "KerasHub's ELECTRA takes a WordPiece tokenizer. This one is "
-            f"{type(ours).__name__}."
+            "KerasHub's ELECTRA takes a WordPiece tokenizer with BERT's "
+            f"rules. This one is {type(ours).__name__}, with others."
         )
     wrong = [
         f"{name}={getattr(ours, name)!r}"

@@ -8,15 +8,27 @@ import keras
 import keras_hub
 
 from keras_rtd.tokenizers.base import Tokenizer
+from keras_rtd.tokenizers.byte_pair import BytePairTokenizer
+from keras_rtd.tokenizers.characters import CharacterTokenizer
+from keras_rtd.tokenizers.characters import KmerTokenizer
 from keras_rtd.tokenizers.electra_tokenizer import ElectraTokenizer
+from keras_rtd.tokenizers.fast_tokenizer import FastTokenizer
+from keras_rtd.tokenizers.unigram import UnigramTokenizer
 from keras_rtd.utils.setting import nearest
 from keras_rtd.utils.types import Path
 
 # Kind -> class; `register` adds to it.
-TOKENIZERS: dict[str, type[Tokenizer]] = {"wordpiece": ElectraTokenizer}
+TOKENIZERS: dict[str, type[Tokenizer]] = {
+    "wordpiece": ElectraTokenizer,
+    "bpe": BytePairTokenizer,
+    "unigram": UnigramTokenizer,
+    "characters": CharacterTokenizer,
+    "kmers": KmerTokenizer,
+}
 
 _JSON = "tokenizer.json"
 _OPTIONS = "tokenizer_config.json"
+_VOCABULARY = "vocab.txt"
 
 
 def register(kind: str, cls: type[Tokenizer]) -> None:
@@ -92,7 +104,7 @@ def load(
 
 def holds_tokenizer(directory):
     """Whether a directory has one of the files that `load` reads there."""
-    names = (_JSON, ElectraTokenizer.vocabulary_file)
+    names = (_JSON, _VOCABULARY)
     return any(os.path.isfile(os.path.join(directory, n)) for n in names)
 
 
@@ -109,11 +121,11 @@ def _of_vocabulary(path, cased, keep_accents, arguments):
 def _of_directory(path, arguments):
     if os.path.isfile(os.path.join(path, _JSON)):
         return _of_json(os.path.join(path, _JSON), arguments)
-    vocabulary = os.path.join(path, ElectraTokenizer.vocabulary_file)
+    vocabulary = os.path.join(path, _VOCABULARY)
     if not os.path.isfile(vocabulary):
         raise ValueError(
             f"There is no tokenizer in {path}: neither {_JSON} nor "
-            f"{ElectraTokenizer.vocabulary_file}."
+            f"{_VOCABULARY}."
         )
     options = read_json(os.path.join(path, _OPTIONS))
     return ElectraTokenizer.from_tokenizer_json(
@@ -132,12 +144,12 @@ def _of_json(path, arguments):
         theirs.load_assets(os.path.join(directory, "assets", "tokenizer"))
         return _ours(theirs, path, {})
     options = read_json(os.path.join(directory, _OPTIONS))
-    for cls in TOKENIZERS.values():
+    kinds: list[type[Tokenizer]] = [*TOKENIZERS.values(), FastTokenizer]
+    for cls in kinds:
         found = cls.from_tokenizer_json(content, options, **arguments)
         if found is not None:
             return found
-    model = content.get("model") or {}
-    raise _unknown(path, model.get("type"))
+    raise ValueError(f'{path} holds no tokenizer: it has no "model".')
 
 
 def _ours(tokenizer, path, arguments):
