@@ -172,7 +172,9 @@ def save(model: Any, path: Path, tokenizer: Tokenizer | None = None) -> None:
             `ElectraMaskedLM` with encoders of the family deberta_v3.
         path: string. The directory; made if absent. It gets `discriminator/`
             and `generator/`, those that there are, each with
-            `model.safetensors`, `model_config.json` and the tokenizer.
+            `model.safetensors`, `model_config.json` and `tokenizer.json`, and
+            `spm.model` where SentencePiece gives the same ids; a note on
+            stderr says why not.
         tokenizer: `Tokenizer` or `None` for the model's own.
 
     Raises:
@@ -205,6 +207,12 @@ def save(model: Any, path: Path, tokenizer: Tokenizer | None = None) -> None:
             model.backbone,
             _of_discriminator(model, base),
         )
+    spm = None
+    if tokenizer is not None:
+        try:
+            spm = deberta_files.sentencepiece(tokenizer)
+        except ValueError as reason:
+            _note(f"no spm.model is written for this tokenizer: {reason}")
     for name, (backbone, arrays) in content.items():
         deberta_files.write(
             pathlib.Path(path) / name,
@@ -217,6 +225,7 @@ def save(model: Any, path: Path, tokenizer: Tokenizer | None = None) -> None:
             },
             arrays,
             tokenizer,
+            spm,
         )
 
 

@@ -7,7 +7,9 @@ import numpy as np
 
 from keras_rtd.interop import huggingface_files
 from keras_rtd.models.deberta_v3 import conversion
+from keras_rtd.tokenizers import sentencepiece_file
 from keras_rtd.tokenizers.factory import read_json
+from keras_rtd.tokenizers.fast_tokenizer import FastTokenizer
 from keras_rtd.utils.targets import check_folder
 from keras_rtd.utils.writing import new_path
 from keras_rtd.utils.writing import write_json
@@ -17,7 +19,8 @@ CONFIG = "model_config.json"
 CONFIGS = (CONFIG, "config.json")
 # By preference.
 ENDINGS = (".safetensors", ".npz", ".bin")
-NAMES = (CONFIG, huggingface_files.WEIGHTS)
+SPM = "spm.model"
+NAMES = (CONFIG, huggingface_files.WEIGHTS, huggingface_files.TOKENIZER, SPM)
 
 
 def find(directory):
@@ -152,7 +155,18 @@ def _arguments(content, network, arrays, where):
         raise ValueError(f"{where}: {error}") from error
 
 
-def write(folder, config, arrays, tokenizer=None):
+def sentencepiece(tokenizer):
+    """A tokenizer as the bytes of an `spm.model`.
+
+    Raises:
+        ValueError: SentencePiece would give other ids.
+    """
+    if not isinstance(tokenizer, FastTokenizer):
+        raise ValueError(f"it is a {type(tokenizer).__name__}.")
+    return sentencepiece_file.dump(tokenizer.content)
+
+
+def write(folder, config, arrays, tokenizer=None, spm=None):
     """Write a network's folder.
 
     Raises:
@@ -174,3 +188,6 @@ def write(folder, config, arrays, tokenizer=None):
         )
     if tokenizer is not None:
         tokenizer.save(folder / huggingface_files.TOKENIZER)
+    if spm is not None:
+        with new_path(folder / SPM) as temporary:
+            pathlib.Path(temporary).write_bytes(spm)

@@ -19,6 +19,7 @@ import keras_hub as hub
 import numpy as np
 
 from keras_rtd.interop import assembly
+from keras_rtd.interop import deberta_files
 from keras_rtd.interop import weights
 from keras_rtd.keras_internals import encoder_block_layers
 from keras_rtd.models import DebertaV3Backbone
@@ -28,6 +29,7 @@ from keras_rtd.models import RtdBackbone
 from keras_rtd.models.deberta_v3 import keras_hub as deberta_v3
 from keras_rtd.models.electra import conversion
 from keras_rtd.models.weight_copies import with_plain_embeddings
+from keras_rtd.tokenizers import TOKENIZERS
 from keras_rtd.tokenizers.base import Tokenizer
 from keras_rtd.utils.targets import check_preset_target
 from keras_rtd.utils.types import Path
@@ -94,21 +96,23 @@ def load(path: Path, dtype: Any = None) -> RtdBackbone:
     return ours
 
 
-def load_tokenizer(path: Path) -> ElectraTokenizer | None:
+def load_tokenizer(path: Path) -> Tokenizer | None:
     """The tokenizer of a KerasHub preset, or `None` where it has none.
 
     Args:
         path: as for `load`.
 
     Returns:
-        `ElectraTokenizer`. It splits text as BERT's reference does, where
-        KerasHub's differs on no-break spaces, accents and the like.
+        `ElectraTokenizer` or `UnigramTokenizer`. The first splits text as
+        BERT's reference does, where KerasHub's differs on no-break spaces,
+        accents and the like.
     """
     try:
-        theirs = hub.tokenizers.ElectraTokenizer.from_preset(_preset(path))
+        theirs = hub.tokenizers.Tokenizer.from_preset(_preset(path))
     except (FileNotFoundError, ValueError):
         return None
-    return ElectraTokenizer.from_keras_hub(theirs)
+    found = (c.from_keras_hub(theirs) for c in TOKENIZERS.values())
+    return next((ours for ours in found if ours is not None), None)
 
 
 def save(model: Any, path: Path, tokenizer: Tokenizer | None = None) -> None:
@@ -129,7 +133,9 @@ def save(model: Any, path: Path, tokenizer: Tokenizer | None = None) -> None:
     ours = getattr(model, "backbone", model)
     if isinstance(ours, DebertaV3Backbone):
         check_preset_target(path)
-        deberta_v3.make(with_plain_embeddings(ours)).save_to_preset(str(path))
+        theirs = deberta_v3.make(with_plain_embeddings(ours))
+        theirs.save_to_preset(str(path))
+        _save_sentencepiece(assembly.tokenizer_of(model, tokenizer), path)
         return
     weights.named_variables(model)
     tokenizer = assembly.tokenizer_of(model, tokenizer)
@@ -207,6 +213,22 @@ def _shape(name, shape):
     if name.endswith("/attention/output/dense/kernel"):
         return (-1, shape[-1])
     return shape
+
+
+def _save_sentencepiece(ours, path):
+    if ours is None:
+        return
+    try:
+        proto = deberta_files.sentencepiece(ours)
+    except ValueError as reason:
+        warnings.warn(
+            "The tokenizer stays behind. KerasHub's DebertaV3Tokenizer reads "
+            f"SentencePiece's files, and this is none: {reason}",
+            stacklevel=3,
+        )
+        return
+    theirs = hub.tokenizers.DebertaV3Tokenizer(proto=proto)
+    theirs.save_to_preset(str(path))
 
 
 def _tokenizer(ours):

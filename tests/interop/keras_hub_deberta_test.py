@@ -1,5 +1,7 @@
 """KerasHub's DeBERTaV3 presets, both ways."""
 
+import io
+
 import keras_hub as hub
 import numpy as np
 import pytest
@@ -110,3 +112,43 @@ def test_what_it_cannot_hold_is_named(tmp_path, options):
         keras_hub.save(encoder, tmp_path / "new")
     assert f"{name}={value!r}" in str(error.value)
     assert not (tmp_path / "new").exists()
+
+
+def test_a_tokenizer_of_sentencepiece_goes_along(tmp_path):
+    sentencepiece = pytest.importorskip("sentencepiece")
+    file = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(tiny.text(80).split("\n")),
+        model_writer=file,
+        vocab_size=90,
+        pad_id=0,
+        bos_id=1,
+        eos_id=2,
+        unk_id=3,
+        pad_piece="[PAD]",
+        bos_piece="[CLS]",
+        eos_piece="[SEP]",
+        unk_piece="[UNK]",
+        hard_vocab_limit=False,
+        minloglevel=2,
+    )
+    theirs = hub.tokenizers.DebertaV3Tokenizer(proto=file.getvalue())
+    size = theirs.vocabulary_size()
+    hub.models.DebertaV3Backbone(
+        **{**ENCODER, "vocabulary_size": size + 5}
+    ).save_to_preset(str(tmp_path / "theirs"))
+    theirs.save_to_preset(str(tmp_path / "theirs"))
+    texts = ["they said it, now", "over there"]
+    expected = [[int(i) for i in theirs(text)] for text in texts]
+    ours = keras_hub.load_tokenizer(tmp_path / "theirs")
+    assert ours.encode_batch(texts) == expected
+    encoder = keras_hub.load(tmp_path / "theirs")
+    keras_hub.save(encoder, tmp_path / "ours", ours)
+    again = hub.tokenizers.Tokenizer.from_preset(str(tmp_path / "ours"))
+    assert type(again) is hub.tokenizers.DebertaV3Tokenizer
+    assert [[int(i) for i in again(text)] for text in texts] == expected
+    # A table with spare rows, as released.
+    model = ElectraPretrainer.from_preset(f"keras_hub:{tmp_path / 'theirs'}")
+    assert model.tokenizer.vocabulary_size() == size
+    with pytest.warns(UserWarning, match="stays behind.*ElectraTokenizer"):
+        keras_hub.save(encoder, tmp_path / "other", tiny.tokenizer())
