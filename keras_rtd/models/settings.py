@@ -3,6 +3,7 @@
 import dataclasses
 import math
 
+from keras_rtd import tokenizers
 from keras_rtd.models import families
 from keras_rtd.models import other_libraries
 from keras_rtd.models.encoders import SHARING
@@ -10,6 +11,7 @@ from keras_rtd.models.presets import preset_length
 from keras_rtd.models.presets import read_task
 from keras_rtd.models.presets import stored_objective
 from keras_rtd.models.pretrainer import ElectraPretrainer
+from keras_rtd.utils.setting import SettingError
 from keras_rtd.utils.setting import Settings
 from keras_rtd.utils.setting import setting
 
@@ -33,6 +35,12 @@ class ModelSettings(Settings):
     vocabulary: str | None = setting(
         None,
         "Vocabulary file in place of the preset's tokenizer.",
+        none="the preset's tokenizer",
+    )
+    tokenizer: str | None = setting(
+        None,
+        "tokenizer.json, or a directory with one, in place of the preset's "
+        "tokenizer. It knows its case and accents.",
         none="the preset's tokenizer",
     )
     cased: bool = setting(False, "With --vocabulary: keep upper case.")
@@ -70,6 +78,24 @@ class ModelSettings(Settings):
     def source(self):
         """The preset that training starts from."""
         return self.init_from or self.preset
+
+    def load_tokenizer(self):
+        """The tokenizer in place of the preset's, or `None`.
+
+        Raises:
+            SettingError: both a tokenizer and a vocabulary.
+            ValueError: see `keras_rtd.tokenizers.load`.
+        """
+        if self.tokenizer is not None and self.vocabulary is not None:
+            raise SettingError(
+                "tokenizer", "given without --vocabulary", self.tokenizer
+            )
+        path = self.tokenizer or self.vocabulary
+        if path is None:
+            return None
+        return tokenizers.load(
+            path, cased=self.cased, keep_accents=self.keep_accents
+        )
 
 
 @dataclasses.dataclass(frozen=True)
