@@ -64,10 +64,7 @@ class BytePairTokenizer(FastTokenizer):
         )
         fast.pre_tokenizer = pre_tokenizers.Sequence(
             [
-                pre_tokenizers.Split(
-                    Regex(fast_parts.pattern(pre_tokenizer, apart=special)),
-                    "isolated",
-                ),
+                pre_tokenizers.Split(Regex(words), "isolated"),
                 pre_tokenizers.ByteLevel(
                     add_prefix_space=False, use_regex=False
                 ),
