@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import keras_hub
 
+from keras_rtd.tokenizers import sentencepiece_file
 from keras_rtd.tokenizers.base import Tokenizer
 from keras_rtd.tokenizers.byte_pair import BytePairTokenizer
 from keras_rtd.tokenizers.characters import CharacterTokenizer
@@ -29,6 +30,7 @@ TOKENIZERS: dict[str, type[Tokenizer]] = {
 _JSON = "tokenizer.json"
 _OPTIONS = "tokenizer_config.json"
 _VOCABULARY = "vocab.txt"
+_MODEL = ".model"
 
 
 def register(kind: str, cls: type[Tokenizer]) -> None:
@@ -60,7 +62,8 @@ def load(
     Args:
         path: str or path. A vocabulary with one WordPiece a line, which is
             BERT's uncased one unless the arguments say otherwise; a
-            `tokenizer.json`; a directory with either, or with a preset that
+            `tokenizer.json`; SentencePiece's `spm.model`, of the kind
+            Unigram; a directory with one of these, or with a preset that
             KerasHub wrote; or the name of a preset.
         cased: bool. Upper case is kept, and accents with it. Only for a
             vocabulary: other files know. Defaults to `False`.
@@ -78,7 +81,7 @@ def load(
         >>> keras_rtd.tokenizers.load("vocabulary.txt", cased=True)
     """
     path = os.fspath(path)
-    is_json = path.endswith(".json")
+    is_json = path.endswith((".json", _MODEL))
     named = "://" in path or path in keras_hub.tokenizers.Tokenizer.presets
     if not (is_json or named or os.path.isdir(path)):
         if not (os.path.exists(path) or os.path.splitext(path)[1]):
@@ -104,7 +107,7 @@ def load(
 
 def holds_tokenizer(directory):
     """Whether a directory has one of the files that `load` reads there."""
-    names = (_JSON, _VOCABULARY)
+    names = (_JSON, _VOCABULARY, *sentencepiece_file.NAMES)
     return any(os.path.isfile(os.path.join(directory, n)) for n in names)
 
 
@@ -121,6 +124,9 @@ def _of_vocabulary(path, cased, keep_accents, arguments):
 def _of_directory(path, arguments):
     if os.path.isfile(os.path.join(path, _JSON)):
         return _of_json(os.path.join(path, _JSON), arguments)
+    for name in sentencepiece_file.NAMES:
+        if os.path.isfile(os.path.join(path, name)):
+            return _of_json(os.path.join(path, name), arguments)
     vocabulary = os.path.join(path, _VOCABULARY)
     if not os.path.isfile(vocabulary):
         raise ValueError(
@@ -134,7 +140,10 @@ def _of_directory(path, arguments):
 
 
 def _of_json(path, arguments):
-    content = read_json(path, needed=True)
+    if path.endswith(_MODEL):
+        content = sentencepiece_file.read(path)
+    else:
+        content = read_json(path, needed=True)
     directory = os.path.dirname(path)
     if "registered_name" in content:
         config = {**content["config"], **arguments}
