@@ -56,6 +56,7 @@ class BytePairTokenizer(FastTokenizer):
         letters = sorted(pre_tokenizers.ByteLevel.alphabet())
         room = size - len(special) - len(letters)
         training.check_room(size, room, "special tokens and bytes")
+        words = fast_parts.pattern(pre_tokenizer, apart=special)
         training.check_frequency(min_frequency)
         fast = Tokenizer(models.BPE())
         fast.normalizer = fast_parts.normalizer(
@@ -63,10 +64,7 @@ class BytePairTokenizer(FastTokenizer):
         )
         fast.pre_tokenizer = pre_tokenizers.Sequence(
             [
-                pre_tokenizers.Split(
-                    Regex(fast_parts.pattern(pre_tokenizer, apart=special)),
-                    "isolated",
-                ),
+                pre_tokenizers.Split(Regex(words), "isolated"),
                 pre_tokenizers.ByteLevel(
                     add_prefix_space=False, use_regex=False
                 ),

@@ -30,8 +30,7 @@ TOKENIZERS: dict[str, type[Tokenizer]] = {
 _JSON = "tokenizer.json"
 _OPTIONS = "tokenizer_config.json"
 _VOCABULARY = "vocab.txt"
-# SentencePiece's, as DeBERTaV3 is released.
-_MODEL = "spm.model"
+_MODEL = ".model"
 
 
 def register(kind: str, cls: type[Tokenizer]) -> None:
@@ -63,9 +62,9 @@ def load(
     Args:
         path: str or path. A vocabulary with one WordPiece a line, which is
             BERT's uncased one unless the arguments say otherwise; a
-            `tokenizer.json`; SentencePiece's `spm.model` of a unigram model;
-            a directory with one of these, or with a preset that KerasHub
-            wrote; or the name of a preset.
+            `tokenizer.json`; SentencePiece's `spm.model`, of the kind
+            Unigram; a directory with one of these, or with a preset that
+            KerasHub wrote; or the name of a preset.
         cased: bool. Upper case is kept, and accents with it. Only for a
             vocabulary: other files know. Defaults to `False`.
         keep_accents: bool. Accents are kept in lower-cased text too; as
@@ -82,7 +81,7 @@ def load(
         >>> keras_rtd.tokenizers.load("vocabulary.txt", cased=True)
     """
     path = os.fspath(path)
-    is_json = path.endswith((".json", ".model"))
+    is_json = path.endswith((".json", _MODEL))
     named = "://" in path or path in keras_hub.tokenizers.Tokenizer.presets
     if not (is_json or named or os.path.isdir(path)):
         if not (os.path.exists(path) or os.path.splitext(path)[1]):
@@ -110,7 +109,7 @@ def load(
 
 def holds_tokenizer(directory):
     """Whether a directory has one of the files that `load` reads there."""
-    names = (_JSON, _MODEL, _VOCABULARY)
+    names = (_JSON, _VOCABULARY, *sentencepiece_file.NAMES)
     return any(os.path.isfile(os.path.join(directory, n)) for n in names)
 
 
@@ -127,8 +126,9 @@ def _of_vocabulary(path, cased, keep_accents, arguments):
 def _of_directory(path, arguments):
     if os.path.isfile(os.path.join(path, _JSON)):
         return _of_json(os.path.join(path, _JSON), arguments)
-    if os.path.isfile(os.path.join(path, _MODEL)):
-        return _of_model(os.path.join(path, _MODEL), arguments)
+    for name in sentencepiece_file.NAMES:
+        if os.path.isfile(os.path.join(path, name)):
+            return _of_json(os.path.join(path, name), arguments)
     vocabulary = os.path.join(path, _VOCABULARY)
     if not os.path.isfile(vocabulary):
         raise ValueError(
@@ -141,14 +141,11 @@ def _of_directory(path, arguments):
     )
 
 
-def _of_model(path, arguments):
-    if not os.path.isfile(path):
-        raise ValueError(f"There is no file {path!r}.")
-    return UnigramTokenizer(sentencepiece_file.read(path), **arguments)
-
-
 def _of_json(path, arguments):
-    content = read_json(path, needed=True)
+    if path.endswith(_MODEL):
+        content = sentencepiece_file.read(path)
+    else:
+        content = read_json(path, needed=True)
     directory = os.path.dirname(path)
     if "registered_name" in content:
         config = {**content["config"], **arguments}

@@ -111,8 +111,11 @@ class FastTokenizer(Tokenizer):
         return self.fast.decode(kept, skip_special_tokens=False)
 
     def encode_piece(self, text: str) -> list[int]:
-        """As `Tokenizer`; no piece is a whole text, so its place counts."""
-        return self.encode_batch([text])[0]
+        (ids,) = self.encode_batch([text])
+        if "".join(self.piece_texts[i] for i in ids) == f" {text}":
+            # Unigram puts a space before every text.
+            (ids,) = self.encode_batch([text.removeprefix(" ")])
+        return ids
 
     @functools.cached_property
     def _hidden_ids(self):

@@ -11,6 +11,8 @@ import struct
 
 from keras_rtd.tokenizers import fast_parts
 
+NAMES = ("spm.model", "sentencepiece.bpe.model", "spiece.model")
+
 # Fields of the messages.
 PIECES, TRAINER, NORMALIZER = 1, 2, 3
 MODEL_TYPE, BYTE_FALLBACK = 3, 35
@@ -25,8 +27,11 @@ _SPACE = fast_parts.METASPACE
 
 def read(path):
     """`parse` of a file."""
-    with open(path, "rb") as file:
-        return parse(file.read(), path)
+    try:
+        with open(path, "rb") as file:
+            return parse(file.read(), path)
+    except FileNotFoundError:
+        raise ValueError(f"There is no file {path!r}.") from None
 
 
 def parse(data, where="The model"):
