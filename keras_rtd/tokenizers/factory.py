@@ -98,6 +98,8 @@ def load(
         )
     if os.path.isdir(path):
         return _of_directory(path, arguments)
+    if path.endswith(".model"):
+        return _of_model(path, arguments)
     if is_json:
         return _of_json(path, arguments)
     return _ours(
@@ -130,7 +132,7 @@ def _of_directory(path, arguments):
     vocabulary = os.path.join(path, _VOCABULARY)
     if not os.path.isfile(vocabulary):
         raise ValueError(
-            f"There is no tokenizer in {path}: neither {_JSON} nor "
+            f"There is no tokenizer in {path}: neither {_JSON}, {_MODEL} nor "
             f"{_VOCABULARY}."
         )
     options = read_json(os.path.join(path, _OPTIONS))

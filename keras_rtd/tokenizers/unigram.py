@@ -4,11 +4,14 @@ import json
 import re
 from collections.abc import Iterable
 from collections.abc import Sequence
+from typing import Any
 from typing import Self
 
 import keras
+import keras_hub
 
 from keras_rtd.tokenizers import fast_parts
+from keras_rtd.tokenizers import sentencepiece_file
 from keras_rtd.tokenizers import training
 from keras_rtd.tokenizers.fast_tokenizer import FastTokenizer
 
@@ -120,3 +123,9 @@ class UnigramTokenizer(FastTokenizer):
             ]
         )
         return training.finish(cls, fast, special)
+
+    @classmethod
+    def from_keras_hub(cls, theirs: Any, **arguments: Any) -> Self | None:
+        if not isinstance(theirs, keras_hub.tokenizers.DebertaV3Tokenizer):
+            return None
+        return cls(sentencepiece_file.parse(theirs.proto), **arguments)

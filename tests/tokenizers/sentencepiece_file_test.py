@@ -1,48 +1,41 @@
-"""SentencePiece's models, beside SentencePiece."""
+"""SentencePiece's files against SentencePiece."""
 
 import io
-import itertools
-import json
-import random
 
 import pytest
+import tiny
 
 from keras_rtd import tokenizers
-from keras_rtd.tokenizers import UnigramTokenizer
+from keras_rtd.tokenizers import sentencepiece_file
+from keras_rtd.tokenizers.unigram import UnigramTokenizer
 
 sentencepiece = pytest.importorskip("sentencepiece")
 
-WORDS = [
-    *"the old king sang a long song while his ring shone ข้าว ข่าว मेल".split(),
-    *map("".join, itertools.product(("ka", "no", "ri"), repeat=3)),
+OTHERS = [
+    "Grüße, Ünïcödé naïve café ﬁne １２３ \u00a0 two  spaces",
+    "Привет мир",
+    "你好世界",
 ]
-ODD = [
+PROBES = [
+    *OTHERS,
+    "they said it, now and then.",
+    "  leading and  trailing ",
+    "[CLS] is text, and so are [MASK] and <0x41>[[",
+    "\u2603 snow \t tab\nnewline",
+    "ﬀ ligature ™ ½ e\u0301 combining a\u200bb",
+    "カタカナ ｶﾀｶﾅ",
     "",
-    "The  king\tsang.\n Again",
-    " [CLS] <0x41> [MASK] <unk>",
-    "unseen 😀 ꙮ words",
-    "ﬁne ½ cafe\u0301 ＡＢＣ",
 ]
 
 
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"byte_fallback": True},
-        {"byte_fallback": False},
-        {"byte_fallback": True, "normalization_rule_name": "identity"},
-        {"byte_fallback": True, "remove_extra_whitespaces": False},
-    ],
-)
-def test_pieces_are_sentencepieces(tmp_path, options):
-    choose = random.Random(0)
-    lines = [" ".join(choose.choices(WORDS, k=9)) for _ in range(300)]
-    model = io.BytesIO()
+def train(path, **options):
+    """SentencePiece's model with DeBERTaV3's pieces in front."""
+    file = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter(lines),
-        model_writer=model,
-        vocab_size=340 if options["byte_fallback"] else 90,
-        hard_vocab_limit=False,
+        sentence_iterator=iter([*tiny.text(80).split("\n"), *OTHERS * 3]),
+        model_writer=file,
+        vocab_size=500,
+        model_type=options.pop("model_type", "unigram"),
         pad_id=0,
         bos_id=1,
         eos_id=2,
@@ -51,36 +44,67 @@ def test_pieces_are_sentencepieces(tmp_path, options):
         bos_piece="[CLS]",
         eos_piece="[SEP]",
         unk_piece="[UNK]",
+        hard_vocab_limit=False,
         minloglevel=2,
         **options,
     )
-    (tmp_path / "spm.model").write_bytes(model.getvalue())
-    theirs = sentencepiece.SentencePieceProcessor(model_proto=model.getvalue())
-    tokenizer = tokenizers.load(tmp_path)
-    assert type(tokenizer) is UnigramTokenizer
-    odd = ODD
-    if not options["byte_fallback"]:
-        # One [UNK] for "[C": text is cut where it spells a special token.
-        odd = [text for text in ODD if "[CLS]" not in text]
-    for text in [*lines, *odd]:
-        expected = theirs.encode(text)
-        assert tokenizer.encode_batch([text]) == [expected], text
-        if options["byte_fallback"]:
-            assert tokenizer.decode(expected) == theirs.decode(expected)
-    special = ("pad", "cls", "sep", "unk")
-    ids = [getattr(tokenizer, f"{name}_token_id") for name in special]
-    assert ids == [0, 1, 2, 3]
-    # As DeBERTaV3's, after the pieces.
-    assert tokenizer.mask_token_id == theirs.vocab_size()
-    tokenizer.save(tmp_path / "tokenizer.json")
-    assert tokenizers.load(tmp_path).fingerprint() == tokenizer.fingerprint()
+    path.write_bytes(file.getvalue())
+    return sentencepiece.SentencePieceProcessor(model_proto=file.getvalue())
 
 
-def test_other_files_are_refused(tmp_path):
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"byte_fallback": True},
+        {},
+        {
+            "normalization_rule_name": "identity",
+            "remove_extra_whitespaces": False,
+            "add_dummy_prefix": False,
+        },
+    ],
+    ids=["bytes", "unknown", "as_it_is"],
+)
+def test_ids_are_sentencepieces(tmp_path, options):
+    theirs = train(tmp_path / "spm.model", **options)
+    for path in (tmp_path, tmp_path / "spm.model"):
+        ours = tokenizers.load(path)
+        assert type(ours) is UnigramTokenizer
+        expected = [theirs.encode(text) for text in PROBES]
+        assert ours.encode_batch(PROBES) == expected
+    # [MASK] comes behind, as DeBERTa has it.
+    assert ours.mask_token_id == theirs.get_piece_size()
+    assert ours.vocabulary_size() == theirs.get_piece_size() + 1
+    special = (ours.pad_token_id, ours.cls_token_id, ours.sep_token_id)
+    assert special == (0, 1, 2) and ours.unk_token_id == 3
+    # And back.
+    data = sentencepiece_file.dump(ours.content)
+    again = sentencepiece.SentencePieceProcessor(model_proto=data)
+    assert [again.encode(text) for text in PROBES] == expected
+    assert (again.pad_id(), again.bos_id(), again.eos_id()) == (0, 1, 2)
+
+
+def test_the_file_is_kept_with_the_tokenizer(tmp_path):
+    theirs = train(tmp_path / "spm.model", byte_fallback=True)
+    tokenizers.load(tmp_path).save(tmp_path / "other" / "tokenizer.json")
+    ours = tokenizers.load(tmp_path / "other")
+    assert ours.encode_batch(PROBES) == [theirs.encode(t) for t in PROBES]
+
+
+def test_faults_are_named(tmp_path):
     path = tmp_path / "spm.model"
-    for content in (b"", b"\xff" * 9, json.dumps({"a": 1}).encode()):
+    train(path, model_type="bpe")
+    with pytest.raises(ValueError, match="is not of the kind unigram"):
+        tokenizers.load(path)
+    for content in (b"", b"no model", path.read_bytes()[:-200]):
         path.write_bytes(content)
-        with pytest.raises(ValueError, match="spm.model is not a Sentence"):
+        with pytest.raises(ValueError, match="is no SentencePiece model"):
             tokenizers.load(path)
-    with pytest.raises(ValueError, match="no file"):
-        tokenizers.load(tmp_path / "none.model")
+    with pytest.raises(ValueError, match="There is no file"):
+        tokenizers.load(tmp_path / "other.model")
+
+
+def test_what_sentencepiece_has_not_is_not_written():
+    ours = UnigramTokenizer.from_texts(tiny.text(80).split("\n"), 340)
+    with pytest.raises(ValueError, match="normalises text in a way.*NFC"):
+        sentencepiece_file.dump(ours.content)
