@@ -98,8 +98,6 @@ def load(
         )
     if os.path.isdir(path):
         return _of_directory(path, arguments)
-    if path.endswith(".model"):
-        return _of_model(path, arguments)
     if is_json:
         return _of_json(path, arguments)
     return _ours(
