@@ -131,7 +131,7 @@ def _pattern(pieces):
 
 
 def _normalizer(charsmap, prefix, strip):
-    steps = []
+    steps: list[dict] = []
     if charsmap:
         text = base64.b64encode(charsmap).decode()
         steps.append({"type": "Precompiled", "precompiled_charsmap": text})
