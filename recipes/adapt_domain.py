@@ -19,7 +19,6 @@ import dataclasses
 import pathlib
 import sys
 
-from keras_rtd import tokenizers
 from keras_rtd.interop import assembly
 from keras_rtd.interop.convert import ModelPath
 from keras_rtd.interop.vocabulary import change_vocabulary
@@ -89,12 +88,8 @@ def prepare(source, generator, model, path):
         path: `pathlib.Path` of the preset.
     """
     pretrainer = load(source, generator)
-    if model.vocabulary is not None:
-        tokenizer = tokenizers.load(
-            model.vocabulary,
-            cased=model.cased,
-            keep_accents=model.keep_accents,
-        )
+    tokenizer = model.load_tokenizer()
+    if tokenizer is not None:
         pretrainer, counts = change_vocabulary(pretrainer, tokenizer)
         print(
             f"vocabulary: {counts['kept']:,} tokens keep their vectors, "

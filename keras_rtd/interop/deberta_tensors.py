@@ -15,22 +15,30 @@ ENCODER = "deberta."
 DELTA = conversion.TOKEN_TABLE.replace(".weight", "._weight")
 
 
-def generator_tensors(pretrainer):
-    """The generator's and its head's: dict of names to `StoredTensor`."""
-    named = _encoder(pretrainer.generator)
-    head, scope = pretrainer.masked_lm_head, "lm_predictions.lm_head"
+def generator_tensors(model):
+    """The generator's and its head's: dict of names to `StoredTensor`.
+
+    Args:
+        model: `ElectraPretrainer` or `ElectraMaskedLM`.
+    """
+    named = _encoder(getattr(model, "generator", model.backbone))
+    head, scope = model.masked_lm_head, "lm_predictions.lm_head"
     conversion.add_dense(named, f"{scope}.dense", head.dense)
     conversion.add_norm(named, f"{scope}.LayerNorm", head.layer_norm)
     named[f"{scope}.bias"] = plain(head.bias)
     return named
 
 
-def discriminator_tensors(pretrainer):
-    """The discriminator's and its head's: dict of names to `StoredTensor`."""
-    named = _encoder(pretrainer.backbone)
-    if pretrainer.backbone.embeddings.base() is not None:
+def discriminator_tensors(model):
+    """The discriminator's and its head's: dict of names to `StoredTensor`.
+
+    Args:
+        model: `ElectraPretrainer` or `ElectraReplacedTokenDetector`.
+    """
+    named = _encoder(model.backbone)
+    if model.backbone.embeddings.base() is not None:
         named[ENCODER + DELTA] = named.pop(ENCODER + conversion.TOKEN_TABLE)
-    head, scope = pretrainer.detection_head, "mask_predictions"
+    head, scope = model.detection_head, "mask_predictions"
     conversion.add_dense(named, f"{scope}.dense", head.dense)
     conversion.add_norm(named, f"{scope}.LayerNorm", head.layer_norm)
     conversion.add_dense(named, f"{scope}.classifier", head.logits)

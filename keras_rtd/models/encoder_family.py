@@ -53,6 +53,8 @@ class EncoderFamily(EncoderFacts):
             `transformers`, or `None`; see `keras_rtd.interop.huggingface`.
         generator_arguments: dict of arguments that generators have and
             encoders have not.
+        spare_tokens: int. By how many tokens a released encoder's table may be
+            larger than its vocabulary.
         tensor_parallel: dict of a layer's kernels to how the axis "model" of
             a mesh divides them: (axes of the kernel, axes of the bias). Heads
             and inner units are divided in the first kernel of each pair and
@@ -77,6 +79,7 @@ class EncoderFamily(EncoderFacts):
     exports_to: tuple[str, ...] = ()
     huggingface: Any = None
     generator_arguments: dict[str, Any] = {}
+    spare_tokens = 0
     tensor_parallel: dict[str, tuple[Any, Any]] = {
         **dict.fromkeys(
             ("query", "key", "value", "intermediate"),

@@ -2,12 +2,14 @@
 
 import dataclasses
 
+from keras_rtd import tokenizers
 from keras_rtd.models import families
 from keras_rtd.models.encoders import SHARING
 from keras_rtd.models.presets import preset_length
 from keras_rtd.models.presets import read_task
 from keras_rtd.models.presets import stored_objective
 from keras_rtd.models.pretrainer import ElectraPretrainer
+from keras_rtd.utils.setting import SettingError
 from keras_rtd.utils.setting import check_settings
 from keras_rtd.utils.setting import setting
 
@@ -33,6 +35,12 @@ class ModelSettings:
     vocabulary: str | None = setting(
         None,
         "Vocabulary file in place of the preset's tokenizer.",
+        none="the preset's tokenizer",
+    )
+    tokenizer: str | None = setting(
+        None,
+        "tokenizer.json, or a directory with one, in place of the preset's "
+        "tokenizer. It knows its case and accents.",
         none="the preset's tokenizer",
     )
     cased: bool = setting(False, "With --vocabulary: keep upper case.")
@@ -68,6 +76,24 @@ class ModelSettings:
 
     def __post_init__(self):
         check_settings(self)
+
+    def load_tokenizer(self):
+        """The tokenizer in place of the preset's, or `None`.
+
+        Raises:
+            SettingError: both a tokenizer and a vocabulary.
+            ValueError: see `keras_rtd.tokenizers.load`.
+        """
+        if self.tokenizer is not None and self.vocabulary is not None:
+            raise SettingError(
+                "tokenizer", "given without --vocabulary", self.tokenizer
+            )
+        path = self.tokenizer or self.vocabulary
+        if path is None:
+            return None
+        return tokenizers.load(
+            path, cased=self.cased, keep_accents=self.keep_accents
+        )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,7 +6,6 @@ import itertools
 import keras
 import numpy as np
 
-from keras_rtd import tokenizers
 from keras_rtd.data import pretraining_dataset
 from keras_rtd.data import resume_at
 from keras_rtd.data.dataset import at_step
@@ -34,12 +33,9 @@ def build_pretrainer(settings):
         "remat": devices.remat,
         **_changes(settings),
     }
-    if model.vocabulary is not None:
-        arguments["tokenizer"] = tokenizers.load(
-            model.vocabulary,
-            cased=model.cased,
-            keep_accents=model.keep_accents,
-        )
+    tokenizer = model.load_tokenizer()
+    if tokenizer is not None:
+        arguments["tokenizer"] = tokenizer
     if settings.generator.frozen_generator is not None:
         arguments["frozen_generator"] = settings.generator.frozen_generator
     else:

@@ -26,7 +26,6 @@ def make_samples(model, batch, step, count=COUNT):
     logits = np.asarray(outputs["discriminator_logits"], np.float64)
     probability = 1.0 / (1.0 + np.exp(-logits))
     vocabulary = model.tokenizer.get_vocabulary()
-    texts = model.tokenizer.piece_texts
     samples = []
     for row in range(min(count, len(probability))):
         length = int(np.sum(batch["padding_mask"][row]))
@@ -39,7 +38,7 @@ def make_samples(model, batch, step, count=COUNT):
                 "step": step,
                 "tokens": [vocabulary[i] for i in tokens],
                 "corrupted": [vocabulary[i] for i in corrupted],
-                "text": [texts[i] for i in corrupted],
+                "text": model.tokenizer.texts_of(corrupted),
                 "is_replaced": [
                     bool(a != b) for a, b in zip(tokens, corrupted)
                 ],

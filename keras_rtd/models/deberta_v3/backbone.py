@@ -96,6 +96,7 @@ class DebertaV3Backbone(DebertaV3Facts, RtdBackbone):
     exports_to = ("keras_hub",)
     huggingface = huggingface
     generator_arguments = {"enhanced_mask_decoder": True}
+    spare_tokens = 127
     own_arguments = (
         "bucket_size",
         "max_relative_positions",
