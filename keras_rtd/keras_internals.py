@@ -37,6 +37,7 @@ __all__ = [
     "keep_weights_after_fit",
     "load_backbone_weights",
     "loss_of",
+    "optimizer_variables",
     "preset_utils",
     "rate_or_schedule",
     "state_shardings",
@@ -86,12 +87,18 @@ def rate_or_schedule(optimizer):
     return optimizer._learning_rate
 
 
+def optimizer_variables(optimizer):
+    """The model's variables that a built optimizer updates, as it was built:
+    a list."""
+    return list(optimizer._trainable_variables)
+
+
 def averages_of(optimizer):
     """list of (variable, its moving average), for an optimizer with `use_ema`
     that has been built."""
     return list(
         zip(
-            optimizer._trainable_variables,
+            optimizer_variables(optimizer),
             optimizer._model_variables_moving_average,
         )
     )
@@ -179,6 +186,9 @@ SubclassedTask = type(
     (keras_hub.models.Task,),
     {
         **_model_methods(),
+        # `summary` reads these once KerasHub has changed the bases.
+        "_operations": property(lambda self: self.layers),
+        "_nodes_by_depth": property(lambda self: {}),
         "__module__": __name__,
         "__doc__": "A `keras_hub.models.Task` with its own `call`.",
     },

@@ -98,6 +98,7 @@ def test_averages():
     for _ in range(2):
         model.train_on_batch(ONES, ONES)
         seen.append(weight(model))
+    assert internals.optimizer_variables(optimizer) == model.trainable_variables
     ((variable, average),) = internals.averages_of(optimizer)
     assert variable is model.trainable_variables[0]
     # The first average is the first weight.

@@ -4,11 +4,13 @@ import concurrent.futures
 import dataclasses
 import functools
 import importlib.util
+import itertools
 import os
 import sys
 from collections.abc import Sequence
 
 import keras
+import numpy as np
 
 from keras_rtd.data import corpus
 from keras_rtd.data import holdout
@@ -267,6 +269,27 @@ def resume_at(dataset: Dataset, step: int) -> Dataset:
     )
 
 
+def begins_at(dataset, step):
+    """A dataset whose `step` is the first of the given one."""
+    if not step:
+        return dataset
+    make = getattr(dataset, _REBUILD)
+    return at_step(lambda start_step: make(start_step=start_step - step), step)
+
+
+def iterate(dataset):
+    """The batches of either kind of dataset, as dicts of NumPy arrays."""
+    if isinstance(dataset, keras.utils.PyDataset):
+        count = dataset.num_batches
+        indices = itertools.count() if count is None else range(count)
+        dataset = map(dataset.__getitem__, indices)
+    for batch in dataset:
+        yield {
+            name: np.asarray(keras.ops.convert_to_numpy(value))
+            for name, value in batch.items()
+        }
+
+
 class PreparedDataset(keras.utils.PyDataset):
     """Batches of prepared data for Keras, without TensorFlow.
 
@@ -280,6 +303,7 @@ class PreparedDataset(keras.utils.PyDataset):
     def __init__(self, batches, start_step=0):
         super().__init__()
         self._batches = batches
+        self.unigram_counts = getattr(batches, "unigram_counts", None)
         self._start_step = start_step
         self._pool = concurrent.futures.ThreadPoolExecutor(1)
         self._ahead = {}
@@ -316,7 +340,9 @@ def _graph_dataset(batches, start_step=0):
         stoppable(functools.partial(batches.iterate, start_step), _PATIENCE),
         output_signature=signature,
     )
-    return dataset.prefetch(_BATCHES_AHEAD)
+    dataset = dataset.prefetch(_BATCHES_AHEAD)
+    dataset.unigram_counts = getattr(batches, "unigram_counts", None)
+    return dataset
 
 
 def at_step(rebuild, start_step):

@@ -114,6 +114,7 @@ class PreparedBatches:
     Attributes:
         num_windows: int, windows of the split.
         num_batches: int, steps of one pass; `None` if the batches repeat.
+        unigram_counts: see `PreparedCorpus`.
 
     Raises:
         ValueError: The split has no text, or the replacements are of other
@@ -125,6 +126,7 @@ class PreparedBatches:
             replacements.check(data_settings(corpus, options))
         self._replacements = replacements
         self._corpus = corpus
+        self.unigram_counts = corpus.unigram_counts
         self._options = options
         self._shards = corpus.shards(options.split)
         if not self._shards:

@@ -14,6 +14,8 @@ from keras_rtd.layers.basic import Dropout
 from keras_rtd.layers.basic import LayerNormalization
 from keras_rtd.layers.initializers import TruncatedNormal
 
+ACTIVATIONS = ("gelu", "gelu_approximate")
+
 
 class EncoderBlock(keras.layers.Layer):
     """A Transformer layer: subclasses make the weights in `build(x_shape,
@@ -68,7 +70,7 @@ class EncoderBlock(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        if activation not in ("gelu", "gelu_approximate"):
+        if activation not in ACTIVATIONS:
             raise ValueError(
                 "`activation` must be 'gelu' or 'gelu_approximate'. "
                 f"Received: activation={activation!r}"

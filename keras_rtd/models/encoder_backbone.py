@@ -12,11 +12,11 @@ from keras_rtd.models.encoder_family import EncoderFamily
 from keras_rtd.models.encoder_family import FamilyType
 from keras_rtd.models.preset_files import check_weights
 from keras_rtd.models.preset_files import store_plain_dtype
+from keras_rtd.models.text_task import PlainWeights
 from keras_rtd.tokenizers.electra_tokenizer import ElectraTokenizer
 from keras_rtd.utils.setting import check_int
 from keras_rtd.utils.types import Path
 from keras_rtd.utils.types import Tensor
-from keras_rtd.utils.writing import SavesPreset
 
 FORMAT_VERSION = 1
 
@@ -33,7 +33,7 @@ SIZES = (
 
 
 class RtdBackbone(
-    SavesPreset,
+    PlainWeights,
     EncoderFamily,
     keras_hub.models.Backbone,
     metaclass=FamilyType,

@@ -3,6 +3,7 @@
 from typing import Any
 
 import keras
+import keras_hub
 
 from keras_rtd.layers.basic import Dense
 from keras_rtd.layers.embedding import ElectraEmbedding
@@ -14,7 +15,7 @@ from keras_rtd.models.encoder_facts import EncoderFacts
 from keras_rtd.utils.types import Tensor
 
 
-class FamilyType(type):
+class FamilyType(type(keras_hub.models.Backbone)):  # type: ignore[misc]
     """Makes `RtdBackbone == ModernBertBackbone` true.
 
     KerasHub finds the task, preprocessor or tokenizer of a preset by

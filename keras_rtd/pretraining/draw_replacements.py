@@ -32,14 +32,13 @@ from keras_rtd.data.windows import OLD_SEGMENTS
 from keras_rtd.data.windows import SEGMENTS
 from keras_rtd.kernels import vocabulary_axis
 from keras_rtd.layers.masking import MaskingOptions
+from keras_rtd.models.frozen_generator import generator_settings
 from keras_rtd.models.frozen_generator import load_masked_lm
 from keras_rtd.models.pretrainer import encoder_inputs
-from keras_rtd.pretraining.replacements import generator_settings
 from keras_rtd.pretraining.run import run_safely
 from keras_rtd.training.settings import DtypeSettings
 from keras_rtd.utils.command_line import parse_group
 from keras_rtd.utils.setting import SettingError
-from keras_rtd.utils.setting import check_settings
 from keras_rtd.utils.setting import setting
 from keras_rtd.utils.targets import check_inputs
 
@@ -49,11 +48,7 @@ ROWS = 64
 
 @dataclasses.dataclass(frozen=True)
 class ReplacementsSettings(DtypeSettings):
-    """What is sampled.
-
-    Raises:
-        SettingError: a value out of range.
-    """
+    """What is sampled."""
 
     data: tuple[str, ...] = setting(
         (), "Prepared directory.", nargs="+", none="none, it is needed"
@@ -100,7 +95,7 @@ class ReplacementsSettings(DtypeSettings):
     )
 
     def __post_init__(self):
-        check_settings(self)
+        super().__post_init__()
         for name in ("data", "generator", "output"):
             if not getattr(self, name):
                 raise SettingError(name, "given", getattr(self, name))

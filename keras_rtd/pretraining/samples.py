@@ -1,6 +1,5 @@
 """Held-out windows as the discriminator sees them."""
 
-import keras
 import numpy as np
 
 COUNT = 6
@@ -120,11 +119,3 @@ def _wrap(words, width):
         length += size
     lines.append("  " + " ".join(line))
     return "\n".join(lines)
-
-
-def as_numpy(batch):
-    """A batch of tensors as a dict of NumPy arrays."""
-    return {
-        name: np.asarray(keras.ops.convert_to_numpy(value))
-        for name, value in batch.items()
-    }

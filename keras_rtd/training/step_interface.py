@@ -14,6 +14,12 @@ from keras_rtd.utils.types import Batch
 from keras_rtd.utils.types import Tensor
 
 
+def sync_state(model):
+    """Bring into a model's variables what JAX's `fit` keeps beside them."""
+    if keras.config.backend() == "jax":
+        model.jax_state_sync()
+
+
 def check_accumulate_steps(number):
     """Raises ValueError unless a step can be divided into so many
     micro-batches."""

@@ -10,6 +10,7 @@ from jax import numpy as jnp
 
 from keras_rtd.keras_internals import state_shardings
 from keras_rtd.training.batch import unpack
+from keras_rtd.training.guard import check_trainable
 from keras_rtd.training.step_interface import StepInterface
 from keras_rtd.utils.types import Batch
 from keras_rtd.utils.types import Tensor
@@ -22,6 +23,7 @@ class TrainStep(StepInterface):
         return True
 
     def make_train_function(self, force: bool = False) -> Any:
+        check_trainable(self)
         if self.steps_per_execution == 1 or not self.jit_compile:
             return keras.Model.make_train_function(self, force)
         if self.train_function is None or force:

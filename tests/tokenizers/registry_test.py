@@ -15,9 +15,9 @@ import keras_rtd
 from keras_rtd import tokenizers
 from keras_rtd.data import prepare_corpus
 from keras_rtd.data import pretraining_dataset
+from keras_rtd.data.dataset import iterate
 from keras_rtd.models import ElectraPreprocessor
 from keras_rtd.models import ElectraPretrainer
-from keras_rtd.pretraining.samples import as_numpy
 from keras_rtd.pretraining.samples import make_samples
 from keras_rtd.pretraining.samples import terminal_lines
 from keras_rtd.tokenizers import ElectraTokenizer
@@ -276,7 +276,7 @@ def test_training_with_a_kind_from_outside(letters, tmp_path, source):
     model = model_of(letters)
     options = {"sequence_length": 16, "batch_size": 4, "whole_words": True}
     dataset = pretraining_dataset(data, model.tokenizer, **options)
-    first = as_numpy(next(iter(dataset))) if source == "text" else None
+    first = next(iterate(dataset)) if source == "text" else None
     if first is not None:
         kept = [i for i in first["token_ids"][0] if i > 4]
         line = tiny.text().replace("\n", "")
