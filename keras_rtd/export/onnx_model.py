@@ -208,7 +208,8 @@ def _compare(function, path, backbone):
     real = np.arange(shape[1]) < np.array([[shape[1]], [shape[1] // 2], [2]])
     batch = {
         "token_ids": rng.integers(0, backbone.vocabulary_size, shape) * real,
-        "segment_ids": rng.integers(0, backbone.num_segments, shape) * real,
+        "segment_ids": rng.integers(0, max(1, backbone.num_segments), shape)
+        * real,
         "padding_mask": real,
     }
     batch = {name: value.astype(np.int32) for name, value in batch.items()}

@@ -125,7 +125,7 @@ def _pattern(pieces):
         apart.append("<0x[0-9A-F]{2}>")
     such = "|".join(apart) or "(?!)"
     return (
-        rf"{_SPACE}+(?={_SPACE})|(?={such})[^{_SPACE}]|"
+        rf"{_SPACE}+(?={_SPACE})|{_SPACE}?(?={such})[^{_SPACE}]|"
         rf"{_SPACE}?(?:(?!{such})[^{_SPACE}])+|{_SPACE}+"
     )
 

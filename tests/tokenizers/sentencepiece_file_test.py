@@ -16,6 +16,7 @@ OTHERS = [
     "Привет мир",
     "你好世界",
 ]
+BRACKETS = "[ C L S M A K ] < 0 x 4 1 >"
 PROBES = [
     *OTHERS,
     "they said it, now and then.",
@@ -31,8 +32,13 @@ PROBES = [
 def train(path, **options):
     """SentencePiece's model with DeBERTaV3's pieces in front."""
     file = io.BytesIO()
+    # Without bytes, brackets must be known: what is unknown and stands
+    # together is one [UNK].
+    known = [] if options.get("byte_fallback") else [BRACKETS]
     sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter([*tiny.text(80).split("\n"), *OTHERS * 3]),
+        sentence_iterator=iter(
+            [*tiny.text(80).split("\n"), *(OTHERS + known) * 3]
+        ),
         model_writer=file,
         vocab_size=500,
         model_type=options.pop("model_type", "unigram"),
