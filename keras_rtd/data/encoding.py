@@ -49,20 +49,21 @@ def encode_blocks(blocks, tokenizer, num_workers):
     """Yields blocks with their encoded documents, in order.
 
     Args:
-        blocks: iterator of `keras_rtd.data.corpus.Block`.
+        blocks: iterator of tuples that begin with a
+            `keras_rtd.data.corpus.Block`.
         tokenizer: see `encode_documents`.
         num_workers: int. Above 1, so many processes encode.
 
     Yields:
-        Tuples of a block and the result of `encode_documents`.
+        Pairs of such a tuple and the result of `encode_documents`.
     """
     if num_workers == 1:
         with concurrent.futures.ThreadPoolExecutor(1) as reader:
             # The next block is read while this one is encoded.
             upcoming = reader.submit(next, blocks, None)
-            while (block := upcoming.result()) is not None:
+            while (item := upcoming.result()) is not None:
                 upcoming = reader.submit(next, blocks, None)
-                yield block, encode_documents(tokenizer, block.documents)
+                yield item, encode_documents(tokenizer, item[0].documents)
         return
     # A forked process has the tokenizer at once and needs no imports.
     method = "fork" if sys.platform == "linux" else "spawn"
@@ -74,14 +75,14 @@ def encode_blocks(blocks, tokenizer, num_workers):
     )
     with workers:
         waiting: collections.deque = collections.deque()
-        for block in blocks:
-            future = workers.submit(_encode_in_worker, block.documents)
-            waiting.append((block, future))
+        for item in blocks:
+            future = workers.submit(_encode_in_worker, item[0].documents)
+            waiting.append((item, future))
             if len(waiting) > 2 * num_workers:
-                block, future = waiting.popleft()
-                yield block, future.result()
-        for block, future in waiting:
-            yield block, future.result()
+                item, future = waiting.popleft()
+                yield item, future.result()
+        for item, future in waiting:
+            yield item, future.result()
 
 
 def default_workers(num_bytes):

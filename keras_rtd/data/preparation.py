@@ -6,7 +6,6 @@ same, bit for bit, as those of an uninterrupted run.
 
 import fcntl
 import os
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,12 +14,15 @@ import tqdm
 from keras_rtd.data import corpus
 from keras_rtd.data import holdout
 from keras_rtd.data import storage
+from keras_rtd.data.advice import check_unknown
 from keras_rtd.data.encoding import default_workers
 from keras_rtd.data.encoding import encode_blocks
 from keras_rtd.data.manifest import check_same
 from keras_rtd.data.manifest import preparation_options
 from keras_rtd.data.manifest import write_manifest
+from keras_rtd.data.readers import Reading
 from keras_rtd.data.shards import ShardWriter
+from keras_rtd.data.sieve import Sieve
 from keras_rtd.tokenizers.base import Tokenizer
 from keras_rtd.utils.remote import is_remote
 from keras_rtd.utils.setting import check_int
@@ -28,9 +30,12 @@ from keras_rtd.utils.targets import plain_name
 from keras_rtd.utils.types import Path
 from keras_rtd.utils.writing import remove_leftovers
 
+# So many tokens show early that the vocabulary does not fit.
+_CHECKED_TOKENS = 1 << 16
+
 
 def prepare_corpus(
-    patterns: Path | Sequence[Path],
+    patterns: Any,
     output: Path,
     tokenizer: Tokenizer,
     documents: str = "blank_line",
@@ -40,20 +45,26 @@ def prepare_corpus(
     shard_tokens: int = 1 << 25,
     num_workers: int | None = None,
     progress: bool = False,
+    encoding: str | None = None,
+    skip_bad: bool = False,
+    drop_duplicates: bool = False,
 ) -> dict[str, Any]:
     """Writes a corpus as token shards with a manifest.
 
     Needs no TensorFlow.
 
     Args:
-        patterns: str, path or list of them: files, directories or globs.
+        patterns: str, path or list of them: files, directories or globs; or
+            a dataset, a function, or several corpora with weights, as
+            `pretraining_dataset` takes them. Weights hold when the prepared
+            data is read: the files have all of each corpus.
         output: str or path, directory of the prepared data. If a run into it
             was interrupted, it is continued; if it is finished, nothing
             happens.
         tokenizer: `keras_rtd.tokenizers.Tokenizer`.
         documents: `"blank_line"` or `"line"`, what separates documents in
             text files. Defaults to `"blank_line"`.
-        text_field: str, field of JSON records. Defaults to `"text"`.
+        text_field: str, field or column of records. Defaults to `"text"`.
         errors: `"strict"` or `"replace"`, for bytes that are not UTF-8.
             Defaults to `"strict"`.
         validation_fraction: float in [0, 1), share of the documents that is
@@ -64,14 +75,22 @@ def prepare_corpus(
             one per core on Linux if there are at least 32 MB to read. The
             files do not depend on it.
         progress: bool, show a progress bar. Defaults to `False`.
+        encoding: str, of text files without a byte order mark. `None`, the
+            default, is UTF-8.
+        skip_bad: bool. Records without text are skipped and counted, in the
+            manifest's `left_out`. Defaults to `False`, they are an error.
+        drop_duplicates: bool. Of documents that are equal but for Unicode
+            normalisation, spaces and what the tokenizer does not see (case,
+            accents), the first stays; the others are counted in `left_out`.
+            Takes about 80 bytes of memory a document. Defaults to `False`.
 
     Returns:
         dict, the manifest.
 
     Raises:
         ValueError: A bad argument, a bad file (see
-            `keras_rtd.data.corpus.read_blocks`), an empty corpus, or an
-            output directory begun with other options, that is or contains
+            `keras_rtd.data.corpus.read_blocks`), an empty corpus, text of
+            which over half of the tokens are unknown, or an output directory begun with other options, that is or contains
             an input, or that holds files of others under our names.
         OSError: The disk is full (finished shards are kept), or another
             process is preparing the same directory.
@@ -84,17 +103,17 @@ def prepare_corpus(
             f"{output} is not a folder of this machine: prepare the corpus in "
             "one and copy that, or use --runner (Apache Beam)."
         )
-    options, modified = preparation_options(
+    reading = Reading(documents, text_field, errors, encoding, skip_bad)
+    options, modified, corpora = preparation_options(
         patterns,
         tokenizer,
-        documents,
-        text_field,
-        errors,
+        reading,
         validation_fraction,
         shard_tokens,
+        drop_duplicates,
     )
-    files = [source["path"] for source in options["sources"]]
-    storage.check_output(output, files)
+    files = [file for each in corpora for file in each.data]
+    storage.check_output(output, [f for f in files if isinstance(f, str)])
     os.makedirs(output, exist_ok=True)
     with _only_process(output):
         remove_leftovers(output)
@@ -105,18 +124,17 @@ def prepare_corpus(
             return manifest
         state = storage.load_json(output, storage.PROGRESS)
         if state is None:
-            scan = holdout.scan_corpus(
-                files,
-                documents,
-                text_field,
-                errors,
-                validation_fraction,
-                stop_early=True,
-            )
+            scans = [
+                holdout.scan_corpus(
+                    each.data, reading, validation_fraction, enough=(1, 0)
+                )
+                for each in corpora
+            ]
             state = {
                 "options": options,
                 "modified": modified,
-                "threshold": scan.threshold,
+                "thresholds": [scan.threshold for scan in scans],
+                "left_out": [0, 0],
                 "shards": [],
                 "numbers": 0,
                 "next": [0, 0],
@@ -125,49 +143,110 @@ def prepare_corpus(
             check_same(output, state["options"], options)
             _check_unchanged(output, files, modified, state["modified"])
             state["options"] = options
+            # As versions before weights wrote it.
+            if "threshold" in state:
+                state["thresholds"] = [state.pop("threshold")]
+                state["left_out"] = [0, 0]
         storage.save_json(output, storage.PROGRESS, state)
-        _write_shards(output, tokenizer, state, num_workers, progress)
+        writing = _Writing(output, tokenizer, state, corpora)
+        writing.run(reading, num_workers, progress)
         manifest = _finish(output, tokenizer, state)
         _remove_progress(output)
     return manifest
 
 
-def _write_shards(output, tokenizer, state, num_workers, progress):
-    options = state["options"]
-    sizes = [source["bytes"] for source in options["sources"]]
-    done_before = np.cumsum([0, *sizes])
-    blocks = corpus.read_blocks(
-        [source["path"] for source in options["sources"]],
-        options["documents"],
-        options["text_field"],
-        options["errors"],
-        start=tuple(state["next"]),
-    )
-    if num_workers is None:
-        num_workers = default_workers(sum(sizes))
-    writer = ShardWriter(output, state["threshold"])
+class _Writing:
+    """The shards of a corpus, from where `state` says.
 
-    def commit(following):
-        state["shards"] += writer.commit(state["numbers"])
-        state["numbers"] += 1
-        state["next"] = following
-        storage.save_json(output, storage.PROGRESS, state)
+    Args:
+        output: str, directory.
+        tokenizer: `keras_rtd.tokenizers.Tokenizer`.
+        state: dict, as the progress file holds it.
+        corpora: list of `keras_rtd.data.corpora.Corpus`, resolved.
+    """
 
-    bar = tqdm.tqdm(
-        total=sum(sizes),
-        unit="B",
-        unit_scale=True,
-        desc="Preparing",
-        disable=not progress,
-    )
-    with bar:
-        for block, encoded in encode_blocks(blocks, tokenizer, num_workers):
-            writer.add(block, encoded)
-            bar.update(done_before[block.file] + block.position - bar.n)
-            if writer.num_tokens >= options["shard_tokens"]:
-                commit([block.file, block.number + 1])
-        if writer.num_tokens:
-            commit([len(sizes), 0])
+    def __init__(self, output, tokenizer, state, corpora):
+        self._output = output
+        self._tokenizer = tokenizer
+        self._state = state
+        self._corpora = corpora
+        self._corpus_of_file = np.repeat(
+            np.arange(len(corpora)), [len(each.data) for each in corpora]
+        )
+        self._left_out = np.zeros(2, np.int64)
+
+    def run(self, reading, num_workers, progress):
+        state, options = self._state, self._state["options"]
+        sizes = [source["bytes"] for source in options["sources"]]
+        done_before = np.cumsum([0, *sizes])
+        start = tuple(state["next"])
+        sieve = Sieve(self._tokenizer, options.get("drop_duplicates", False))
+        blocks = corpus.read_blocks(
+            [file for each in self._corpora for file in each.data],
+            reading,
+            # Which documents are duplicates depends on all before.
+            start=(0, 0) if options.get("drop_duplicates") else start,
+        )
+        if num_workers is None:
+            num_workers = default_workers(sum(sizes))
+        bar = tqdm.tqdm(
+            total=sum(sizes) or None,
+            unit="B",
+            unit_scale=True,
+            desc="Preparing",
+            disable=not progress,
+        )
+        writer, current = None, None
+        unknown = total = 0
+        with bar:
+            for (block, left_out), encoded in encode_blocks(
+                sieve.blocks(blocks, start), self._tokenizer, num_workers
+            ):
+                of_block = self._corpus_of_file[block.file]
+                if writer is None or of_block != current:
+                    if writer is not None and writer.num_tokens:
+                        self._commit(writer, current, [block.file, 0])
+                    current = of_block
+                    writer = ShardWriter(
+                        self._output, state["thresholds"][current]
+                    )
+                writer.add(block, encoded)
+                self._left_out += left_out
+                if total < _CHECKED_TOKENS:
+                    total += len(encoded[0])
+                    unknown += int(
+                        (encoded[0] == self._tokenizer.unk_token_id).sum()
+                    )
+                    if total >= _CHECKED_TOKENS:
+                        check_unknown(unknown, total, "the first documents")
+                done = done_before[block.file] + block.position
+                bar.update(max(0, done - bar.n))
+                if writer.num_tokens >= options["shard_tokens"]:
+                    self._commit(
+                        writer, current, [block.file, block.number + 1]
+                    )
+            self._left_out += sieve.rest
+            if writer is not None and writer.num_tokens:
+                self._commit(writer, current, [len(sizes), 0])
+            elif self._left_out.any():
+                self._save([len(sizes), 0])
+
+    def _commit(self, writer, number, following):
+        """Closes a shard; the next begins with the block `following`."""
+        shards = writer.commit(self._state["numbers"])
+        name = self._corpora[number].name
+        if name is not None:
+            shards = [{**shard, "corpus": name} for shard in shards]
+        self._state["shards"] += shards
+        self._state["numbers"] += 1
+        self._save(following)
+
+    def _save(self, following):
+        left_out = self._left_out + self._state["left_out"]
+        self._state["left_out"] = left_out.tolist()
+        self._left_out[:] = 0
+        self._state["next"] = following
+        storage.save_json(self._output, storage.PROGRESS, self._state)
 
 
 def _finish(output, tokenizer, state):
@@ -179,8 +258,17 @@ def _finish(output, tokenizer, state):
         path = os.path.join(output, plain_name(name, storage.PROGRESS))
         tokens = np.load(path, mmap_mode="r")
         unigrams[shard["split"]] += np.bincount(tokens, minlength=size)
+    if tokenizer.unk_token_id is not None:
+        unknown = sum(int(u[tokenizer.unk_token_id]) for u in unigrams.values())
+        total = sum(int(u.sum()) for u in unigrams.values())
+        check_unknown(unknown, total, "the corpus")
+    options = state["options"]
+    left_out = None
+    if options.get("skip_bad") or options.get("drop_duplicates"):
+        names = ("bad_records", "duplicate_documents")
+        left_out = dict(zip(names, state["left_out"]))
     return write_manifest(
-        output, tokenizer, state["options"], state["shards"], unigrams
+        output, tokenizer, options, state["shards"], unigrams, left_out
     )
 
 

@@ -58,15 +58,15 @@ class PythonRecords:
                 f"text again: to hold documents out, to repeat, to resume. {HOW}."
             )
         tf_data = _tf_data()
-        if library == "datasets" and hasattr(data, "select_columns"):
-            self._items = self._of_datasets
-        elif isinstance(data, Mapping) or hasattr(data, "keys"):
+        if isinstance(data, Mapping) or hasattr(data, "keys"):
             names = ", ".join(map(repr, data.keys()))
             raise ValueError(
                 f"{self.name} holds several things ({names}). Pass one of "
                 f"them, such as data[{next(iter(data.keys()), 'train')!r}], or "
                 "several as weighted corpora."
             )
+        elif library == "datasets" and hasattr(data, "select_columns"):
+            self._items = self._of_datasets
         elif tf_data is not None and isinstance(data, tf_data):
             self._check_tensors()
             self._items = self._of_tensors

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from keras_rtd.data.readers.protocol import Reading
 from keras_rtd.data.windows import SEGMENTS
 from keras_rtd.utils.setting import check_settings
 from keras_rtd.utils.setting import setting
@@ -17,7 +18,8 @@ class DataSettings:
 
     data: tuple[str, ...] = setting(
         (),
-        "Text files, globs, folders, or one prepared directory.",
+        "Text files, globs, folders, or one prepared directory; or several of "
+        "these with weights, NAME=PATH:WEIGHT.",
         nargs="+",
         none="none, it is needed",
     )
@@ -46,6 +48,17 @@ class DataSettings:
         "What separates documents in text files.",
         choices=("blank_line", "line"),
     )
+    text_field: str = setting(
+        "text", "Field or column of records with the text."
+    )
+    encoding: str | None = setting(
+        None,
+        "Encoding of text files without a byte order mark.",
+        none="UTF-8",
+    )
+    skip_bad: bool = setting(
+        False, "Skip and count records without text, instead of stopping."
+    )
     errors: str = setting(
         "strict",
         "Bytes that are not UTF-8: strict stops with an error, replace "
@@ -65,6 +78,11 @@ class DataSettings:
         "draw_replacements writes it for --frozen_generator.",
         none="none, tokens are sampled during training",
     )
+
+    def reading(self):
+        """How text is read: arguments of `pretraining_dataset`."""
+        names = (*Reading._fields, "validation_fraction")
+        return {name: getattr(self, name) for name in names}
 
     def __post_init__(self):
         check_settings(self)

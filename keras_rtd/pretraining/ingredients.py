@@ -190,9 +190,7 @@ def _options(settings, phase, pretrainer):
         "packing": data.packing,
     }
     if not _reads_prepared(settings):
-        options["documents"] = data.documents
-        options["errors"] = data.errors
-        options["validation_fraction"] = data.validation_fraction
+        options |= data.reading()
     return options
 
 

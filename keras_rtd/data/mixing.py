@@ -1,0 +1,106 @@
+"""Prepared corpora that are mixed by weight, each step a function of the seed.
+
+Examples are dealt in hands of `HAND` or more, in which every corpus has its
+share exactly, in an order of the hand's own.
+"""
+
+import numpy as np
+
+from keras_rtd.data import counter_random
+from keras_rtd.data.prepared import PreparedBatches
+
+# Number of the random stream, beside those of `keras_rtd.data.prepared` and
+# `keras_rtd.data.replacements`.
+_HANDS = 4
+HAND = 1000
+# The rarest corpus has at least that many examples of a hand.
+_LEAST = 10
+
+
+class PreparedUnion:
+    """Several prepared corpora, one after the other, as if they were one.
+
+    Args:
+        parts: list of `keras_rtd.data.prepared.PreparedCorpus`.
+
+    Attributes: those of the first that `PreparedBatches` asks for.
+
+    Raises:
+        ValueError: They are of different tokenizers.
+    """
+
+    def __init__(self, parts):
+        first = parts[0]
+        for part in parts[1:]:
+            facts = [p.manifest["tokenizer"]["fingerprint"] for p in (first, part)]
+            if facts[0] != facts[1]:
+                raise ValueError(
+                    f"{first.directory} and {part.directory} were prepared "
+                    "with different tokenizers. Prepare one of them again."
+                )
+        self._parts = parts
+        self.directory = ", ".join(dict.fromkeys(p.directory for p in parts))
+        self.manifest = first.manifest
+        self.token_ids = first.token_ids
+        self.word_start = first.word_start
+
+    def shards(self, split):
+        return [shard for part in self._parts for shard in part.shards(split)]
+
+
+class MixedBatches(PreparedBatches):
+    """Endless batches of several corpora, each in its own epochs.
+
+    Args:
+        parts: list of `keras_rtd.data.prepared.PreparedCorpus`.
+        weights: list of float, above 0.
+        options: `keras_rtd.data.dataset.BatchOptions`, with `repeat`.
+
+    Raises:
+        ValueError: A corpus has no text of the split.
+    """
+
+    def __init__(self, parts, weights, options):
+        self._options = options
+        self._parts = [PreparedBatches(part, options) for part in parts]
+        self.num_windows = sum(part.num_windows for part in self._parts)
+        self.num_batches = None
+        shares = np.array(weights) / sum(weights)
+        hand = max(HAND, int(np.ceil(_LEAST / shares.min())))
+        self._counts = np.floor(shares * hand).astype(np.int64)
+        # What is left goes to the corpora that lost most.
+        lost = np.argsort(self._counts - shares * hand, kind="stable")
+        self._counts[lost[: hand - self._counts.sum()]] += 1
+
+    def deal(self, example):
+        """Which corpus an example is of, and which example of that.
+
+        Args:
+            example: (B,) int64.
+
+        Returns:
+            Tuple of the corpus's number (B,) and the example's (B,), int64.
+        """
+        ends = np.cumsum(self._counts)
+        hand, place = np.divmod(example, ends[-1])
+        place = counter_random.permute(
+            place,
+            ends[-1],
+            counter_random.stream_key(self._options.seed, _HANDS, hand),
+        )
+        number = np.searchsorted(ends, place, "right")
+        counts = self._counts[number]
+        return number, hand * counts + place - (ends[number] - counts)
+
+    def rows(self, example, noise_row):
+        number, inner = self.deal(example)
+        batch: dict = {}
+        for i in np.unique(number):
+            mine = number == i
+            rows = self._parts[i].rows(inner[mine], noise_row[mine])
+            for name, value in rows.items():
+                if name not in batch:
+                    shape = (len(example), *value.shape[1:])
+                    batch[name] = np.empty(shape, value.dtype)
+                batch[name][mine] = value
+        return batch
