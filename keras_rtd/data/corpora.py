@@ -120,8 +120,7 @@ def _of_item(name, value):
     good = isinstance(value, (tuple, list)) and len(value) == 2
     if not good or not isinstance(value[1], (int, float)):
         raise ValueError(
-            f"data[{name!r}] must be a pair (data, weight). "
-            f"Received: {value!r}"
+            f"data[{name!r}] must be a pair (data, weight). Received: {value!r}"
         )
     return Corpus(str(name), float(value[1]), value[0])
 

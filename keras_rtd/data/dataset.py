@@ -342,8 +342,10 @@ def _prepared_corpora(data, tokenizer, verify):
     parsed = corpora.parse(data)
     paths = [path for each in parsed for path in _paths(each.data)]
     prepared = [path for path in paths if storage.is_prepared(path)]
-    if prepared and len(paths) > len(parsed) or (
-        prepared and len(prepared) < len(parsed)
+    if (
+        prepared
+        and len(paths) > len(parsed)
+        or (prepared and len(prepared) < len(parsed))
     ):
         raise ValueError(
             f"{os.fspath(prepared[0])} is prepared data, which is given alone "

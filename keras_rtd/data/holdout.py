@@ -43,9 +43,7 @@ def check_validation_fraction(validation_fraction):
         )
 
 
-def scan_corpus(
-    files, reading=READING, validation_fraction=0.01, enough=None
-):
+def scan_corpus(files, reading=READING, validation_fraction=0.01, enough=None):
     """Reads a corpus through, checks it and finds which documents to hold out.
 
     A document is held out if its hash, as a fraction of 2**64, is below

@@ -84,9 +84,7 @@ def _facts(file, reading):
     return facts, 0
 
 
-def write_manifest(
-    output, tokenizer, options, shards, unigrams, left_out=None
-):
+def write_manifest(output, tokenizer, options, shards, unigrams, left_out=None):
     """Writes what makes shards a prepared corpus.
 
     Args:

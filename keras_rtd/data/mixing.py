@@ -32,7 +32,9 @@ class PreparedUnion:
     def __init__(self, parts):
         first = parts[0]
         for part in parts[1:]:
-            facts = [p.manifest["tokenizer"]["fingerprint"] for p in (first, part)]
+            facts = [
+                p.manifest["tokenizer"]["fingerprint"] for p in (first, part)
+            ]
             if facts[0] != facts[1]:
                 raise ValueError(
                     f"{first.directory} and {part.directory} were prepared "

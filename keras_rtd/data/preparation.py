@@ -90,8 +90,9 @@ def prepare_corpus(
     Raises:
         ValueError: A bad argument, a bad file (see
             `keras_rtd.data.corpus.read_blocks`), an empty corpus, text of
-            which over half of the tokens are unknown, or an output directory begun with other options, that is or contains
-            an input, or that holds files of others under our names.
+            which over half of the tokens are unknown, or an output directory
+            begun with other options, that is or contains an input, or that
+            holds files of others under our names.
         OSError: The disk is full (finished shards are kept), or another
             process is preparing the same directory.
     """

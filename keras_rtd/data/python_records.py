@@ -55,7 +55,8 @@ class PythonRecords:
         if isinstance(data, Iterator):
             raise ValueError(
                 f"{self.name} can be read only once, but training reads its "
-                f"text again: to hold documents out, to repeat, to resume. {HOW}."
+                "text again: to hold documents out, to repeat, to resume. "
+                f"{HOW}."
             )
         tf_data = _tf_data()
         if isinstance(data, Mapping) or hasattr(data, "keys"):

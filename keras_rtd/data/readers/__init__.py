@@ -119,9 +119,8 @@ def format_of(source: Source, encoding: str | None = None) -> Format:
     for kind in FORMATS.values():
         if kind.magic and source.head.startswith(kind.magic):
             return kind
-    readable = f"text, {', '.join(k for k in FORMATS if k != 'text')}, plain " + (
-        f"or {', '.join(COMPRESSIONS)}"
-    )
+    names = ", ".join(kind for kind in FORMATS if kind != "text")
+    readable = f"text, {names}, plain or {', '.join(COMPRESSIONS)}"
     refuse_foreign(source, encoding, readable)
     for kind in FORMATS.values():
         if kind.suffixes and source.name.endswith(kind.suffixes):

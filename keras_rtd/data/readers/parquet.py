@@ -15,9 +15,7 @@ def read(source, reading, first):
     pyarrow = package(source.path, "pyarrow", "pyarrow")
     try:
         file = parquet.ParquetFile(source.random_access())
-        check_field(
-            source.path, file.schema_arrow.names, reading.text_field
-        )
+        check_field(source.path, file.schema_arrow.names, reading.text_field)
         batches = file.iter_batches(_ROWS, columns=[reading.text_field])
         yield from pieces(rows(batches), reading, source.path, first)
     except (pyarrow.ArrowException, OSError) as error:

@@ -36,7 +36,7 @@ def text_of(value, errors="strict"):
         try:
             value = value.decode("utf-8", errors)
         except UnicodeDecodeError as error:
-            raise BadRecord(f"the text is not UTF-8 ({error.reason})") from error
+            raise BadRecord("the text is not UTF-8") from error
     if value is None:
         raise BadRecord("the text is null")
     if not isinstance(value, str):

@@ -23,9 +23,7 @@ _INLINE = frozenset(
 
 def read(source, reading, first):
     """Yields the blocks of a WET or WARC file; see `readers.Format`."""
-    warcio = package(
-        source.path, "warcio.archiveiterator", "'keras_rtd[warc]'"
-    )
+    warcio = package(source.path, "warcio.archiveiterator", "'keras_rtd[warc]'")
     exceptions = package(source.path, "warcio.exceptions", "warcio")
     try:
         yield from pieces(_pages(source, warcio), reading, source.path, first)
@@ -66,8 +64,8 @@ def _text(page):
     parser = _Text()
     parser.feed(page)
     parser.close()
-    lines = ("".join(parser.parts)).split("\n")
-    return "\n".join(filter(None, (" ".join(l.split()) for l in lines)))
+    lines = "".join(parser.parts).split("\n")
+    return "\n".join(filter(None, (" ".join(x.split()) for x in lines)))
 
 
 class _Text(HTMLParser):
