@@ -86,7 +86,8 @@ def _match(pattern):
         exists = os.path.exists(pattern)
         matches = [pattern] if exists else glob.glob(pattern, recursive=True)
     takes_all = not exists and os.path.basename(pattern) in ("*", "**")
-    files, left_out = [], []
+    files: list[str] = []
+    left_out: list[str] = []
     for match in sorted(matches):
         if isdir(match):
             for folder, _, names in walk(match):

@@ -148,7 +148,7 @@ def test_bad_records_name_file_and_line(tmp_path, line, reason):
     with pytest.raises(ValueError, match=rf"bad\.jsonl, line 3: .*{reason}"):
         list(read_documents(path))
     with open(path, "ab") as file:
-        file.write(b'{"text": "b", "other": "\xff"}\n{"text": "c"}')
+        file.write(b'{"text": "b", "other": "\xff"}\n{"text": "c"}\n')
     (block,) = read_blocks([path], Reading(skip_bad=True))
     assert (block.documents, block.skipped) == (["a", "b", "c"], 1)
 

@@ -159,7 +159,7 @@ def test_a_missing_column_names_those_there(tmp_path, name):
 
 BAD = {
     "a.csv": ('text,n\none,1\ntwo\n"thr"ee,3\nfour,4\n', "line 3", 2),
-    "a.jsonl": ('{"text":"one"}\n{\n7\n{"text":"four"}', "line 2", 2),
+    "a.jsonl": ('{"text":"one"}\n{\n7\n{"text":"four"}\n', "line 2", 2),
     "a.json": ('[{"text":"one"},{"n":1},{"text":"four"}]', "record 2", 1),
 }
 
@@ -243,7 +243,7 @@ def archive():
         add("response", PAGE.encode(), "text/html; charset=utf-8")
         add("response", b"\x89PNG\0", "image/png")
         add("response", "Grüße".encode("latin-1"), "text/plain;charset=latin-1")
-        add("conversion", "Extracted\ntext".encode(), "text/plain")
+        add("conversion", b"Extracted\ntext", "text/plain")
         return file.getvalue()
 
     return make

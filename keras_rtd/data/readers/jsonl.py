@@ -19,7 +19,8 @@ from keras_rtd.data.readers.utf8 import encoding_of
 SUFFIXES = (".jsonl", ".ndjson", ".json", ".jsonlines", ".ldjson", ".jl")
 # How a file begins whose records are not one a line.
 _MANY_LINES = re.compile(r"\s*(\[|\{\s*\n)")
-_SPACE = re.compile(r"[\s,]*")
+_BRACKET = re.compile(r"\A\s*\[?")
+_WORD = re.compile(r"[^\s,]|\Z")
 _END = re.compile(r"[\]\s]*\Z")
 _CHUNK = 1 << 19
 
@@ -78,9 +79,11 @@ def _values(stream, reading):
 
     more()
     # The brackets of an array are left out.
-    place = re.match(r"\s*\[?", text).end()
+    is_array = text.lstrip().startswith("[")
+    text = _BRACKET.sub("", text)
     while True:
-        place = _SPACE.match(text, place).end()
+        found = _WORD.search(text, place)
+        place = found.start() if found else len(text)
         if place == len(text) and not ended:
             more()
             continue
@@ -88,6 +91,8 @@ def _values(stream, reading):
             if not ended:
                 more()
                 continue
+            if is_array and "]" not in text[place:]:
+                raise ValueError(f"{stream.path} ends within its array.")
             return
         try:
             value, place = decoder.raw_decode(text, place)

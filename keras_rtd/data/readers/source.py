@@ -1,6 +1,7 @@
 """The bytes of a corpus file, decompressed."""
 
 import bz2
+import contextlib
 import gzip
 import lzma
 import shutil
@@ -84,7 +85,9 @@ class Source:
         try:
             kind, self.name = self._compression()
             self._errors = (EOFError, *kind.errors) if kind else ()
-            self._stream = kind.open(self._raw) if kind else self._raw
+            self._stream = self._raw
+            with self._decompressing():
+                self._stream = kind.open(self._raw) if kind else self._raw
             self._unread = b""
             self.head = self._unread = self.read(_HEAD)
         except BaseException:
@@ -112,19 +115,24 @@ class Source:
         parts = [self._unread if size < 0 else self._unread[:size]]
         self._unread = self._unread[len(parts[0]) :]
         missing = size - len(parts[0])
-        try:
+        with self._decompressing():
             while missing:
                 part = self._stream.read(-1 if size < 0 else missing)
                 if not part:
                     break
                 parts.append(part)
                 missing -= len(part)
+        return b"".join(parts)
+
+    @contextlib.contextmanager
+    def _decompressing(self):
+        try:
+            yield
         except self._errors as error:
             raise ValueError(
                 f"Cannot decompress {self.path}: {error}. The file is "
                 "damaged or incomplete; fetch or compress it again."
             ) from error
-        return b"".join(parts)
 
     def random_access(self) -> Any:
         """The whole content as a binary file that can seek.

@@ -15,7 +15,7 @@ _LONGEST_DOCUMENT = 1 << 24
 
 _BLANK_LINE_BYTES = re.compile(rb"\n[ \t\f\v]*\n")
 BLANK_LINE = re.compile(r"\n\s*\n")
-_LEADING_LINES = re.compile(r"(\s*\n)?")
+_LEADING_LINES = re.compile(r"\A\s*\n")
 # How text begins that does not go on with the document cut before it.
 _BEGINS_ANEW = {
     "blank_line": re.compile(r"\s*\n\s*\n"),
@@ -92,7 +92,7 @@ def trimmed(text):
     The first line keeps its indentation, which code needs.
     """
     if text[:1].isspace():
-        text = text[_LEADING_LINES.match(text).end() :]
+        text = _LEADING_LINES.sub("", text)
     return text.rstrip()
 
 
