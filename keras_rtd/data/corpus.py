@@ -27,6 +27,7 @@ class Block(NamedTuple):
         number: int, number of the block in its file.
         position: int, bytes of the stored file consumed so far.
         skipped: int, bad records that were skipped in it. Defaults to `0`.
+        duplicates: int, duplicates that were left out. Defaults to `0`.
     """
 
     documents: list
@@ -35,6 +36,7 @@ class Block(NamedTuple):
     number: int
     position: int
     skipped: int = 0
+    duplicates: int = 0
 
 
 def read_blocks(files, reading=READING, start=(0, 0)):

@@ -26,7 +26,8 @@ def blocks_of_documents(
     they follow each other, each once.
 
     Args:
-        corpora: list of `keras_rtd.data.corpora.Corpus`, resolved.
+        corpora: list of `keras_rtd.data.corpora.Corpus`, resolved, whose
+            weights are of their characters.
         options: `keras_rtd.data.dataset.BatchOptions`.
         reading: `keras_rtd.data.readers.Reading`.
         thresholds: list of int, one for each corpus, see `CorpusScan`.

@@ -49,21 +49,20 @@ def encode_blocks(blocks, tokenizer, num_workers):
     """Yields blocks with their encoded documents, in order.
 
     Args:
-        blocks: iterator of tuples that begin with a
-            `keras_rtd.data.corpus.Block`.
+        blocks: iterator of `keras_rtd.data.corpus.Block`.
         tokenizer: see `encode_documents`.
         num_workers: int. Above 1, so many processes encode.
 
     Yields:
-        Pairs of such a tuple and the result of `encode_documents`.
+        Tuples of a block and the result of `encode_documents`.
     """
     if num_workers == 1:
         with concurrent.futures.ThreadPoolExecutor(1) as reader:
             # The next block is read while this one is encoded.
             upcoming = reader.submit(next, blocks, None)
-            while (item := upcoming.result()) is not None:
+            while (block := upcoming.result()) is not None:
                 upcoming = reader.submit(next, blocks, None)
-                yield item, encode_documents(tokenizer, item[0].documents)
+                yield block, encode_documents(tokenizer, block.documents)
         return
     # A forked process has the tokenizer at once and needs no imports.
     method = "fork" if sys.platform == "linux" else "spawn"
@@ -75,14 +74,14 @@ def encode_blocks(blocks, tokenizer, num_workers):
     )
     with workers:
         waiting: collections.deque = collections.deque()
-        for item in blocks:
-            future = workers.submit(_encode_in_worker, item[0].documents)
-            waiting.append((item, future))
+        for block in blocks:
+            future = workers.submit(_encode_in_worker, block.documents)
+            waiting.append((block, future))
             if len(waiting) > 2 * num_workers:
-                item, future = waiting.popleft()
-                yield item, future.result()
-        for item, future in waiting:
-            yield item, future.result()
+                block, future = waiting.popleft()
+                yield block, future.result()
+        for block, future in waiting:
+            yield block, future.result()
 
 
 def default_workers(num_bytes):

@@ -64,6 +64,7 @@ class MixedBatches(PreparedBatches):
 
     def __init__(self, parts, weights, options):
         self._options = options
+        self._replacements = None
         self._parts = [PreparedBatches(part, options) for part in parts]
         self.num_windows = sum(part.num_windows for part in self._parts)
         self.num_batches = None

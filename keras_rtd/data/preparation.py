@@ -200,7 +200,7 @@ class _Writing:
         writer, current = None, None
         unknown = total = 0
         with bar:
-            for (block, left_out), encoded in encode_blocks(
+            for block, encoded in encode_blocks(
                 sieve.blocks(blocks, start), self._tokenizer, num_workers
             ):
                 of_block = self._corpus_of_file[block.file]
@@ -212,7 +212,7 @@ class _Writing:
                         self._output, state["thresholds"][current]
                     )
                 writer.add(block, encoded)
-                self._left_out += left_out
+                self._left_out += (block.skipped, block.duplicates)
                 if total < _CHECKED_TOKENS:
                     total += len(encoded[0])
                     unknown += int(

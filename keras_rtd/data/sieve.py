@@ -6,6 +6,9 @@ import unicodedata
 
 import numpy as np
 
+# Words of the vocabulary that show what a tokenizer does not see.
+_WORDS = 256
+
 
 class Sieve:
     """Passes blocks on, without empty ones and, if asked, without duplicates.
@@ -25,15 +28,13 @@ class Sieve:
     def __init__(self, tokenizer, drop_duplicates):
         self._drops = drop_duplicates
         self._lowers = drop_duplicates and _ignores(tokenizer, str.upper)
-        self._strips = drop_duplicates and _ignores(
-            tokenizer, lambda letter: f"{letter}\u0301"
-        )
+        self._strips = drop_duplicates and _ignores(tokenizer, _accented)
         self._seen: set[int] = set()
         self.rest = (0, 0)
 
     def blocks(self, blocks, start=(0, 0)):
-        """Yields tuples of a block, and of how many bad records and how many
-        duplicates were left out since the block before.
+        """Yields blocks, whose `skipped` and `duplicates` count what was left
+        out since the block before.
 
         What is left out after the last is in `rest`.
 
@@ -56,7 +57,7 @@ class Sieve:
             skipped += block.skipped
             duplicates += number - len(block.documents)
             if block.documents:
-                yield block, (skipped, duplicates)
+                yield block._replace(skipped=skipped, duplicates=duplicates)
                 skipped = duplicates = 0
         self.rest = (skipped, duplicates)
 
@@ -76,9 +77,13 @@ class Sieve:
 
 
 def _ignores(tokenizer, change):
-    """Whether a change of a letter leaves a tokenizer's ids as they are."""
-    letters = "aeinostu"
-    before = tokenizer.encode_batch(list(letters))
-    after = tokenizer.encode_batch([*map(change, letters)])
-    known = [ids for ids in before if tokenizer.unk_token_id not in ids]
-    return bool(known) and before == after
+    """Whether a change of a word leaves a tokenizer's ids as they are."""
+    words = (text.strip() for text in tokenizer.piece_texts)
+    words = [w for w in words if w[:1].isalpha() and change(w) != w][:_WORDS]
+    before = tokenizer.encode_batch(words)
+    after = tokenizer.encode_batch([*map(change, words)])
+    return bool(words) and before == after
+
+
+def _accented(word):
+    return f"{word[0]}\u0301{word[1:]}"

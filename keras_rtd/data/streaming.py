@@ -75,9 +75,10 @@ def streaming_dataset(
     ]
     shard = (worker, workers) if by_document else (0, 1)
     thresholds = [scan.threshold for scan in scans]
+    by_characters = []
     for corpus, scan in zip(corpora, scans):
         _check_split(corpus, scan, options, validation_fraction)
-        _check_tokens(
+        density = _check_tokens(
             blocks_of_documents(
                 [corpus], options, reading, [scan.threshold], shard
             ),
@@ -85,8 +86,9 @@ def streaming_dataset(
             options,
             corpus.name or "the corpus",
         )
+        by_characters.append(corpus._replace(weight=corpus.weight / density))
     blocks = functools.partial(
-        blocks_of_documents, corpora, options, reading, thresholds, shard
+        blocks_of_documents, by_characters, options, reading, thresholds, shard
     )
 
     dataset = tf.data.Dataset.from_generator(
@@ -219,6 +221,9 @@ def _check_tokens(blocks, tokenizer, options, name):
     """Says how the beginning of the text suits the tokenizer and the rows.
 
     Endless reading of text without tokens would never give a batch.
+
+    Returns:
+        float, tokens per character.
     """
     room = windows.capacity(options.sequence_length, options.segments)
     special = options.sequence_length - room
@@ -229,7 +234,8 @@ def _check_tokens(blocks, tokenizer, options, name):
             for text, end in zip(block, itertools.accumulate(map(len, block)))
             if end < _SAMPLE_CHARACTERS
         ]
-        tokens, lines, counts = encode_documents(tokenizer, texts or block[:1])
+        texts = texts or block[:1]
+        tokens, lines, counts = encode_documents(tokenizer, texts)
         first_lines = np.cumsum(counts) - counts
         lengths = np.add.reduceat(lines, first_lines)
         rows += int((-(-lengths // room)).sum())
@@ -250,6 +256,7 @@ def _check_tokens(blocks, tokenizer, options, name):
             advice.warn_of_padding(
                 total + rows * special, rows * options.sequence_length
             )
+    return total / characters
 
 
 def _tf_seed(seed, purpose):

@@ -70,7 +70,7 @@ def test_padding(tmp_path, tokenizer):
             path, tokenizer, sequence_length=32, validation_fraction=0
         )
     prepare_corpus(path, tmp_path / "out", tokenizer)
-    with pytest.warns(UserWarning, match=r"Only 3.% .* --packing"):
+    with pytest.warns(UserWarning, match=r"Only 3.% .*\(--packing\)"):
         pretraining_dataset(tmp_path / "out", sequence_length=32)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
