@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from keras_rtd.data import readers
-from keras_rtd.data.files import resolve_files
+from keras_rtd.data.corpora import resolve
 
 DOCUMENTS = ("blank_line", "line")
 ERRORS = ("strict", "replace")
@@ -121,14 +121,14 @@ def check_reading(reading):
             ) from None
 
 
-def read_documents(patterns, *reading, **options):
-    """Yields the documents of a corpus as str.
+def read_documents(data, *reading, **options):
+    """Yields the documents of all corpora of data as str.
 
     Args:
-        patterns: see `resolve_files`.
+        data: see `keras_rtd.data.pretraining_dataset`.
         *reading, **options: of `keras_rtd.data.readers.Reading`.
     """
-    files = resolve_files(patterns)
+    files = [file for corpus in resolve(data) for file in corpus.data]
     for block in read_blocks(files, readers.Reading(*reading, **options)):
         yield from block.documents
 

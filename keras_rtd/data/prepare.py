@@ -14,6 +14,7 @@ the same.
 
 import argparse
 import sys
+import warnings
 
 from keras_rtd import tokenizers
 from keras_rtd.data import corpus
@@ -32,7 +33,9 @@ def main(arguments=None):
     if others and options.runner is None:
         parser.error(f"unrecognized arguments: {' '.join(others)}")
     try:
-        manifest = _prepare(options, others)
+        with warnings.catch_warnings():
+            warnings.showwarning = _show
+            manifest = _prepare(options, others)
     except (ImportError, OSError, ValueError) as error:
         message = " ".join(str(error).split())
         print(f"keras_rtd.data.prepare: error: {message}", file=sys.stderr)
@@ -50,6 +53,10 @@ def main(arguments=None):
     for what, number in manifest.get("left_out", {}).items():
         print(f"left out: {number:,} {what.replace('_', ' ')}")
     return 0
+
+
+def _show(message, *_, **__):
+    print(f"keras_rtd.data.prepare: warning: {message}", file=sys.stderr)
 
 
 def _prepare(options, others):
