@@ -6,10 +6,14 @@ import json
 import numpy as np
 import pytest
 
+from keras_rtd.data import corpora
 from keras_rtd.data import prepare_corpus
 from keras_rtd.data import pretraining_dataset
 from keras_rtd.data import resume_at
 from keras_rtd.data import storage
+from keras_rtd.data.corpus import read_blocks
+from keras_rtd.data.readers import records
+from keras_rtd.data.readers import text as text_reader
 
 pytest.importorskip("tensorflow_text")
 
@@ -83,23 +87,46 @@ def same(first, second):
 
 
 @pytest.mark.parametrize("kind", SOURCES)
-def test_they_are_read_as_a_file_is(file, texts, tokenizer, kind):
+def test_they_are_read_as_a_file_is(file, texts, kind, monkeypatch):
+    monkeypatch.setattr(records, "_BLOCK_CHARACTERS", 1 << 12)
+    monkeypatch.setattr(text_reader, "_BLOCK_BYTES", 1)
+    (corpus,) = corpora.resolve(SOURCES[kind](texts))
+    blocks = [*read_blocks(corpus.data)]
+    assert [d for b in blocks for d in b.documents] == texts
+    hashes = np.concatenate([b.hashes for b in blocks])
+    of_file = np.concatenate([b.hashes for b in read_blocks([str(file)])])
+    np.testing.assert_array_equal(hashes, of_file)
+    assert len(blocks) > 5
+    rest = [*read_blocks(corpus.data, start=(0, 3))]
+    assert [b.documents for b in rest] == [b.documents for b in blocks[3:]]
+
+
+CASES = {
+    "train": {"count": 25},
+    "validation": {"split": "validation"},
+    "late": {"count": 2, "start_step": 20},
+    "shard": {"count": 4, "shard": (1, 2)},
+}
+
+
+def read(data, tokenizer, count=None, **changes):
+    options = {**OPTIONS, **changes}
+    return take(pretraining_dataset(data, tokenizer, **options), count)
+
+
+@pytest.fixture(scope="module")
+def of_file(file, tokenizer):
+    return {n: read(file, tokenizer, **case) for n, case in CASES.items()}
+
+
+@pytest.mark.parametrize("kind", ["datasets.Dataset", "strings", "function"])
+def test_their_batches_are_those_of_a_file(of_file, texts, tokenizer, kind):
     """Order, masks, held-out split, resume and shards."""
     data = SOURCES[kind](texts)
-
-    def read(data, count=None, **changes):
-        options = {**OPTIONS, **changes}
-        return take(pretraining_dataset(data, tokenizer, **options), count)
-
-    for changes in (
-        {"count": 25},
-        {"split": "validation"},
-        {"count": 3, "start_step": 20},
-        {"count": 5, "shard": (1, 2)},
-    ):
-        same(read(data, **changes), read(file, **changes))
+    for name, case in CASES.items():
+        same(read(data, tokenizer, **case), of_file[name])
     whole = pretraining_dataset(data, tokenizer, **OPTIONS)
-    same(take(resume_at(whole, 22), 2), read(file, 24)[22:])
+    same(take(resume_at(whole, 22), 2), of_file["train"][22:24])
 
 
 @pytest.mark.parametrize("kind", SOURCES)
@@ -175,15 +202,10 @@ def test_other_objects_are_refused_with_the_reason(texts, tokenizer):
 def test_bad_records_are_skipped_and_counted(texts, tokenizer, tmp_path):
     data = [*texts[:40], None, 3, {"other": 1}, *texts[40:]]
 
-    def read(**changes):
-        return pretraining_dataset(
-            lambda: data, tokenizer, **{**OPTIONS, **changes}
-        )
-
     with pytest.raises(ValueError, match="record 41: .*--skip_bad"):
-        read()
-    wanted = pretraining_dataset(lambda: texts, tokenizer, **OPTIONS)
-    same(take(read(skip_bad=True), 3), take(wanted, 3))
+        read(lambda: data, tokenizer)
+    wanted = read(lambda: texts, tokenizer, 3)
+    same(read(lambda: data, tokenizer, 3, skip_bad=True), wanted)
     manifest = prepare_corpus(
         lambda: data, tmp_path, tokenizer, skip_bad=True, shard_tokens=1000
     )

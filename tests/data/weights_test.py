@@ -91,7 +91,7 @@ def prepared(folder, tokenizer, tmp_path_factory):
 def test_tokens_are_as_the_weights(folder, prepared, tokenizer, kind):
     data = specs(folder) if kind == "text" else str(prepared)
     wanted = np.array([*WEIGHTS.values()]) / 10
-    batches = read(data, tokenizer, 100)
+    batches = read(data, tokenizer, 80)
     np.testing.assert_allclose(shares(batches), wanted, atol=0.03)
     # From the beginning, and for each worker.
     np.testing.assert_allclose(shares(batches[:20]), wanted, atol=0.08)
