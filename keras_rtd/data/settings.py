@@ -4,17 +4,13 @@ import dataclasses
 
 from keras_rtd.data.readers.protocol import Reading
 from keras_rtd.data.windows import SEGMENTS
-from keras_rtd.utils.setting import check_settings
+from keras_rtd.utils.setting import Settings
 from keras_rtd.utils.setting import setting
 
 
 @dataclasses.dataclass(frozen=True)
-class DataSettings:
-    """The corpus, and how its text becomes rows with masks.
-
-    Raises:
-        SettingError: a value out of range.
-    """
+class DataSettings(Settings):
+    """The corpus, and how its text becomes rows with masks."""
 
     data: tuple[str, ...] = setting(
         (),
@@ -83,6 +79,3 @@ class DataSettings:
         """How text is read: arguments of `pretraining_dataset`."""
         names = (*Reading._fields, "validation_fraction")
         return {name: getattr(self, name) for name in names}
-
-    def __post_init__(self):
-        check_settings(self)

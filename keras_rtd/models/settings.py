@@ -8,17 +8,13 @@ from keras_rtd.models.presets import preset_length
 from keras_rtd.models.presets import read_task
 from keras_rtd.models.presets import stored_objective
 from keras_rtd.models.pretrainer import ElectraPretrainer
-from keras_rtd.utils.setting import check_settings
+from keras_rtd.utils.setting import Settings
 from keras_rtd.utils.setting import setting
 
 
 @dataclasses.dataclass(frozen=True)
-class ModelSettings:
-    """Which encoder is trained, from which weights and vocabulary.
-
-    Raises:
-        SettingError: a value out of range.
-    """
+class ModelSettings(Settings):
+    """Which encoder is trained, from which weights and vocabulary."""
 
     preset: str = setting(
         "electra_small_uncased_en",
@@ -66,17 +62,10 @@ class ModelSettings:
         preset=True,
     )
 
-    def __post_init__(self):
-        check_settings(self)
-
 
 @dataclasses.dataclass(frozen=True)
-class GeneratorSettings:
-    """The generator, where it differs from the preset's.
-
-    Raises:
-        SettingError: a value out of range.
-    """
+class GeneratorSettings(Settings):
+    """The generator, where it differs from the preset's."""
 
     frozen_generator: str | None = setting(
         None,
@@ -102,9 +91,6 @@ class GeneratorSettings:
         at_least=0,
         below=1,
     )
-
-    def __post_init__(self):
-        check_settings(self)
 
 
 def preset_settings(preset):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from keras_rtd.data import corpora
+from keras_rtd.data import document_order
 from keras_rtd.data import prepare
 from keras_rtd.data import prepare_corpus
 from keras_rtd.data import pretraining_dataset
@@ -146,7 +147,8 @@ def test_prepared_directories_with_weights(folder, tokenizer, tmp_path):
         read(mixed, tokenizer)
 
 
-def test_python_records_with_weights(tokenizer):
+def test_python_records_with_weights(tokenizer, monkeypatch):
+    monkeypatch.setattr(document_order, "_TURN", 1 << 10)
     data = {
         "many": (lambda: (f"w{i} w{i + 1}" for i in range(1000, 4000, 2)), 1),
         "few": (lambda: ["w5000 w5001", "w5002 w5003", "w5004 w5005"], 3),
