@@ -2,15 +2,18 @@
 
 import dataclasses
 
-from keras_rtd.data.readers.protocol import Reading
 from keras_rtd.data.windows import SEGMENTS
-from keras_rtd.utils.setting import Settings
+from keras_rtd.utils.setting import check_settings
 from keras_rtd.utils.setting import setting
 
 
 @dataclasses.dataclass(frozen=True)
-class DataSettings(Settings):
-    """The corpus, and how its text becomes rows with masks."""
+class DataSettings:
+    """The corpus, and how its text becomes rows with masks.
+
+    Raises:
+        SettingError: a value out of range.
+    """
 
     data: tuple[str, ...] = setting(
         (),
@@ -77,5 +80,14 @@ class DataSettings(Settings):
 
     def reading(self):
         """How text is read: arguments of `pretraining_dataset`."""
-        names = (*Reading._fields, "validation_fraction")
-        return {name: getattr(self, name) for name in names}
+        return {
+            "documents": self.documents,
+            "text_field": self.text_field,
+            "errors": self.errors,
+            "encoding": self.encoding,
+            "skip_bad": self.skip_bad,
+            "validation_fraction": self.validation_fraction,
+        }
+
+    def __post_init__(self):
+        check_settings(self)
