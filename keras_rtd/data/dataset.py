@@ -4,7 +4,6 @@ import concurrent.futures
 import dataclasses
 import functools
 import importlib.util
-import os
 import sys
 from typing import Any
 
@@ -16,13 +15,9 @@ from keras_rtd.data import holdout
 from keras_rtd.data import storage
 from keras_rtd.data import windows
 from keras_rtd.data.interpreter_exit import stoppable
-from keras_rtd.data.mixing import MixedBatches
-from keras_rtd.data.mixing import PreparedUnion
-from keras_rtd.data.prepared import PreparedBatches
-from keras_rtd.data.prepared import PreparedCorpus
-from keras_rtd.data.python_records import is_paths
+from keras_rtd.data.mixing import open_prepared
+from keras_rtd.data.mixing import prepared_batches
 from keras_rtd.data.readers import Reading
-from keras_rtd.data.replacements import Replacements
 from keras_rtd.layers.masking import MaskingOptions
 from keras_rtd.tokenizers.base import Tokenizer
 from keras_rtd.utils.hardware import keep_tensorflow_off_gpus
@@ -209,7 +204,7 @@ def pretraining_dataset(
         ),
     )
     check_int("start_step", start_step, 0)
-    prepared = _prepared_corpora(data, tokenizer, verify)
+    prepared = open_prepared(data, tokenizer, verify)
     if replacements is not None and (len(prepared) != 1 or split != "train"):
         raise ValueError(
             "`replacements` go with the train split of prepared data, of one "
@@ -217,7 +212,7 @@ def pretraining_dataset(
             "corpora"
         )
     if prepared:
-        batches = _prepared_batches(prepared, options, replacements)
+        batches = prepared_batches(prepared, options, replacements)
         if _tensorflow_is_installed():
             rebuild = functools.partial(_graph_dataset, batches)
         else:
@@ -335,46 +330,6 @@ def at_step(rebuild, start_step):
     dataset = rebuild(start_step=start_step)
     setattr(dataset, _REBUILD, rebuild)
     return dataset
-
-
-def _prepared_corpora(data, tokenizer, verify):
-    """list of (`PreparedCorpus`, weight); empty for text."""
-    parsed = corpora.parse(data)
-    paths = [path for each in parsed for path in _paths(each.data)]
-    prepared = [path for path in paths if storage.is_prepared(path)]
-    if (
-        prepared
-        and len(paths) > len(parsed)
-        or (prepared and len(prepared) < len(parsed))
-    ):
-        raise ValueError(
-            f"{os.fspath(prepared[0])} is prepared data, which is given alone "
-            "or with other prepared data that has a weight too, and not with "
-            f"text. Received {max(len(paths), len(parsed))} paths."
-        )
-    opened = [PreparedCorpus(path, tokenizer, verify) for path in prepared]
-    if len(opened) == 1 and opened[0].weights:
-        (whole,) = opened
-        return [(whole.part(n), w) for n, w in whole.weights.items()]
-    return [(part, each.weight) for part, each in zip(opened, parsed)]
-
-
-def _prepared_batches(prepared, options, replacements):
-    parts, weights = zip(*prepared)
-    if len(parts) == 1:
-        sampled = None if replacements is None else Replacements(replacements)
-        return PreparedBatches(parts[0], options, sampled)
-    union = PreparedUnion(parts)
-    if options.repeat:
-        return MixedBatches(parts, weights, options)
-    return PreparedBatches(union, options)
-
-
-def _paths(data):
-    if not is_paths(data):
-        return []
-    paths = [data] if isinstance(data, (str, os.PathLike)) else data
-    return [path for path in paths if isinstance(path, (str, os.PathLike))]
 
 
 def _tensorflow_is_installed():

@@ -4,10 +4,17 @@ Examples are dealt in hands of `HAND` or more, in which every corpus has its
 share exactly, in an order of the hand's own.
 """
 
+import os
+
 import numpy as np
 
 from keras_rtd.data import counter_random
+from keras_rtd.data import storage
+from keras_rtd.data.corpora import parse
 from keras_rtd.data.prepared import PreparedBatches
+from keras_rtd.data.prepared import PreparedCorpus
+from keras_rtd.data.python_records import is_paths
+from keras_rtd.data.replacements import Replacements
 
 # Number of the random stream, beside those of `keras_rtd.data.prepared` and
 # `keras_rtd.data.replacements`.
@@ -15,6 +22,64 @@ _HANDS = 4
 HAND = 1000
 # The rarest corpus has at least that many examples of a hand.
 _LEAST = 10
+
+
+def open_prepared(data, tokenizer=None, verify=True):
+    """The prepared corpora that data stand for.
+
+    Args:
+        data, tokenizer, verify: see `keras_rtd.data.pretraining_dataset`.
+
+    Returns:
+        list of (`PreparedCorpus`, weight); empty for text.
+
+    Raises:
+        ValueError: Prepared data beside text, or several without weights.
+    """
+    corpora = parse(data)
+    paths = [path for corpus in corpora for path in _paths(corpus.data)]
+    prepared = [path for path in paths if storage.is_prepared(path)]
+    if not prepared:
+        return []
+    if len(prepared) < len(corpora) or len(paths) > len(corpora):
+        raise ValueError(
+            f"{os.fspath(prepared[0])} is prepared data, which is given alone "
+            "or with other prepared data, each with a weight, and not with "
+            f"text. Received {max(len(paths), len(corpora))} paths."
+        )
+    opened = [PreparedCorpus(path, tokenizer, verify) for path in prepared]
+    if len(opened) == 1 and opened[0].weights:
+        (whole,) = opened
+        return [(whole.part(n), w) for n, w in whole.weights.items()]
+    return [(part, corpus.weight) for part, corpus in zip(opened, corpora)]
+
+
+def prepared_batches(prepared, options, replacements=None):
+    """The batches of prepared corpora.
+
+    Args:
+        prepared: list that `open_prepared` returns.
+        options: `keras_rtd.data.dataset.BatchOptions`.
+        replacements: str or path, for one corpus. Defaults to `None`.
+
+    Returns:
+        `PreparedBatches`: mixed by weight where they repeat, otherwise all of
+        each.
+    """
+    parts, weights = zip(*prepared)
+    if len(parts) == 1:
+        sampled = None if replacements is None else Replacements(replacements)
+        return PreparedBatches(parts[0], options, sampled)
+    if options.repeat:
+        return MixedBatches(parts, weights, options)
+    return PreparedBatches(PreparedUnion(parts), options)
+
+
+def _paths(data):
+    if not is_paths(data):
+        return []
+    paths = [data] if isinstance(data, (str, os.PathLike)) else data
+    return [path for path in paths if isinstance(path, (str, os.PathLike))]
 
 
 class PreparedUnion:
@@ -41,7 +106,8 @@ class PreparedUnion:
                     "with different tokenizers. Prepare one of them again."
                 )
         self._parts = parts
-        self.directory = ", ".join(dict.fromkeys(p.directory for p in parts))
+        self.name = ", ".join(part.name for part in parts)
+        self.weights: dict = {}
         self.manifest = first.manifest
         self.token_ids = first.token_ids
         self.word_start = first.word_start

@@ -35,6 +35,7 @@ class PreparedCorpus:
             and file. Sizes are always checked. Defaults to `True`.
 
     Attributes:
+        name: str, for messages.
         manifest: dict.
         vocabulary_size: int.
         word_start: (V,) bool, `False` for ids that continue a word.
@@ -55,6 +56,7 @@ class PreparedCorpus:
             for corpus in self.manifest["options"].get("corpora", [])
         }
         self._only = None
+        self.name = self.directory
         facts = self.manifest["tokenizer"]
         self.vocabulary_size = facts["vocabulary_size"]
         self.token_ids = {
@@ -93,6 +95,7 @@ class PreparedCorpus:
         """`PreparedCorpus`, one of the corpora of `weights`."""
         part = copy.copy(self)
         part._only = name
+        part.name = f"{name} in {self.directory}"
         return part
 
     def _load(self, entry):
@@ -144,7 +147,7 @@ class PreparedBatches:
         self._shards = corpus.shards(options.split)
         if not self._shards:
             raise ValueError(
-                f"{corpus.directory} has no text for split={options.split!r}: "
+                f"{corpus.name} has no text for split={options.split!r}: "
                 "its corpus has too few documents, or was prepared with "
                 "validation_fraction="
                 f"{corpus.manifest['options']['validation_fraction']}."

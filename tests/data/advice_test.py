@@ -53,9 +53,9 @@ def test_unknown_tokens(tmp_path, tokenizer):
 def test_preparing_stops_early_where_most_is_unknown(
     tmp_path, tokenizer, monkeypatch
 ):
-    from keras_rtd.data import preparation
+    from keras_rtd.data import corpus_writing
 
-    monkeypatch.setattr(preparation, "_CHECKED_TOKENS", 100)
+    monkeypatch.setattr(corpus_writing, "_CHECKED_TOKENS", 100)
     path = tmp_path / "a.txt"
     path.write_text("\n\n".join([document(10, 30)] * 20))
     with pytest.raises(ValueError, match="of the first documents are unknown"):
