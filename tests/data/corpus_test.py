@@ -127,8 +127,9 @@ def test_ten_megabytes_on_one_line(tmp_path):
 def test_bad_utf8_names_file_and_byte(tmp_path, monkeypatch):
     monkeypatch.setattr(text_reader, "_BLOCK_BYTES", 16)
     path = write(tmp_path / "bad.txt", b"good text\n\n" * 10 + b"b\xffd")
-    with pytest.raises(ValueError, match=r"bad\.txt .*byte 111 .*replace"):
-        list(read_documents(path))
+    for skip in (False, True):
+        with pytest.raises(ValueError, match=r"bad\.txt .*byte 111 .*replace"):
+            list(read_documents(path, skip_bad=skip))
     assert list(read_documents(path, errors="replace"))[-1] == "b\ufffdd"
 
 

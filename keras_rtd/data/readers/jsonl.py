@@ -29,7 +29,7 @@ def read(source, reading, first):
     """Yields the blocks of a file of JSON; see `readers.Format`."""
     encoding, mark = encoding_of(source.head, reading.encoding)
     head = source.head[len(mark) :].decode(encoding, "replace")
-    stream = TextStream(source, reading)
+    stream = TextStream(source, reading, reading.skip_bad)
     if _MANY_LINES.match(head):
         yield from pieces(_values(stream, reading), reading, source.path, first)
         return

@@ -19,7 +19,7 @@ _LONGEST_FIELD = 1 << 30
 
 def read(source, reading, first):
     """Yields the blocks of a table; see `readers.Format`."""
-    stream = TextStream(source, reading)
+    stream = TextStream(source, reading, reading.skip_bad)
     yield from pieces(_rows(stream, reading), reading, source.path, first)
 
 

@@ -41,6 +41,8 @@ class TextStream:
     Args:
         source: `Source`, of which nothing has been read.
         reading: `Reading`.
+        keeps_bad: bool. Bytes that are not UTF-8 become half surrogates, so
+            that the bad records are found. Defaults to `False`.
 
     Attributes:
         path: str.
@@ -49,12 +51,12 @@ class TextStream:
         line: int, number of the line at which the next block begins.
     """
 
-    def __init__(self, source, reading):
+    def __init__(self, source, reading, keeps_bad=False):
         self.path, self.name = source.path, source.name
         self.encoding, mark = encoding_of(source.head, reading.encoding)
         self.line = 1
         self._errors = reading.errors
-        self._keeps_bad = reading.skip_bad
+        self._keeps_bad = keeps_bad
         self._source = source
         self._offset = len(source.read(len(mark)))
         # Bytes of the file, as long as they are those of the blocks.
@@ -123,7 +125,6 @@ class TextStream:
         if few and self._errors == "replace":
             return text
         if few and self._keeps_bad:
-            # Half surrogates, by which the bad records are found.
             return raw.decode("utf-8", "surrogateescape")
         line += raw[: error.start].count(b"\n")
         where = f"line {line}"
