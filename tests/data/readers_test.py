@@ -84,7 +84,8 @@ FOREIGN = {
     "a NumPy array": b"\x93NUMPY\x01\0",
     "an SQLite database": b"SQLite format 3\0",
     "compressed with LZ4": b"\x04\x22\x4d\x18word",
-    "text in UTF-16 without": "some words".encode("utf-16-le"),
+    "text in UTF-16 without.*=utf-16-le": "some words".encode("utf-16-le"),
+    "text in UTF-16 without.*=utf-16-be": ("我们\n" * 9).encode("utf-16-be"),
     r"binary data \(a zero at byte 4\)": b"word\0word",
     r"binary data \(control": bytes(range(1, 9)) * 9,
 }
@@ -96,7 +97,8 @@ def test_binary_content_is_refused_by_name(tmp_path, name, what):
     data = FOREIGN[what]
     path = tmp_path / name
     path.write_bytes(gzip.compress(data) if name.endswith("gz") else data)
-    message = rf"{path} is {what}.* read is text, jsonl, .* plain or gz, bz2, "
+    what, _, advice = what.partition(".*")
+    message = rf"{path} is {what}.* is text, jsonl, .* plain or gz, .*{advice}"
     for errors in ("strict", "replace"):
         with pytest.raises(ValueError, match=message) as error:
             list(read_documents(path, errors=errors))
@@ -121,6 +123,13 @@ def test_markup_is_refused_unless_its_name_says_text(tmp_path, name, text):
         list(read_documents(path))
     path = path.rename(tmp_path / "a.txt")
     assert list(read_documents(path)) == [text]
+
+
+def test_a_zero_far_inside_is_named(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_bytes(b"word\n" * 2000 + b"\0word")
+    with pytest.raises(ValueError, match=r"zero at byte 10000 \(line 2001\)"):
+        list(read_documents(path))
 
 
 def test_noise_is_not_read_with_replace(tmp_path):

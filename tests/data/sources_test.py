@@ -190,7 +190,7 @@ def test_other_objects_are_refused_with_the_reason(texts, tokenizer):
     refused(tf.data.Dataset.range(3), tokenizer, "must be of strings")
     refused(3, tokenizer, "holds no text")
     refused(lambda: "text", tokenizer, "must return an iterator")
-    refused(lambda: [1], tokenizer, "record 1: .*int, no object")
+    refused(lambda: [1], tokenizer, "record 1: .*not an object.* type int")
     refused(lambda: [None], tokenizer, "record 1: the text is null")
     refused(lambda: iter(()), tokenizer, "corpus is empty")
     once = iter(texts)

@@ -44,6 +44,8 @@ _MARKUP_BEGINS = re.compile(
 # Control characters that text has no use for.
 _CONTROL = bytes(set(range(32)) - set(b"\0\t\n\r\f\v\b\x1a\x1b"))
 _MOST_CONTROL = 0.02
+# At least so many characters of a text are letters, digits or spaces.
+_LETTERS = 0.75
 
 
 def refuse_foreign(source, encoding, readable):
@@ -80,15 +82,19 @@ def _binary(head):
             return "binary data (control characters)", _CONVERT
         return None, None
     for order, first in (("le", 1), ("be", 0)):
-        zeros = head[first::2].count(0)
-        if zeros > 0.5 * len(head[first::2]) and not head[1 - first :: 2].count(
-            0
-        ):
+        if not head[1 - first :: 2].count(0) and _is_text(head, order):
             return (
                 "text in UTF-16 without a byte order mark",
                 f"pass encoding=utf-16-{order} (--encoding=utf-16-{order})",
             )
     return f"binary data (a zero at byte {head.index(0)})", _CONVERT
+
+
+def _is_text(head, order):
+    """Whether bytes are text in UTF-16 of a byte order."""
+    text = head.decode(f"utf-16-{order}", "replace")
+    letters = sum(c.isalnum() or c.isspace() for c in text)
+    return head.count(0) > 1 and letters > _LETTERS * len(text)
 
 
 def refuse_markup(source, readable):

@@ -117,4 +117,5 @@ def field_of(record, field):
             f"its fields: {names}"
         )
     except (TypeError, IndexError):
-        return BadRecord(f"the record is a {type(record).__name__}, no object")
+        kind = type(record).__name__
+        return BadRecord(f"the record is not an object, but of type {kind}")

@@ -28,6 +28,8 @@ def _rows(stream, reading):
     csv.field_size_limit(max(_LONGEST_FIELD, csv.field_size_limit()))
     lines = _lines(stream)
     header = next(lines, "")
+    if not header.strip():
+        return
     delimiter, names = _columns(stream, header, reading.text_field)
     check_field(stream.path, names, reading.text_field)
     column = names.index(reading.text_field)

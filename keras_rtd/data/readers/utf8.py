@@ -113,8 +113,15 @@ class TextStream:
         Raises:
             ValueError: Bytes that are not UTF-8.
         """
-        line, offset = self.line, self._offset
+        start = self.line, self._offset
         self.pass_over(raw)
+        if b"\0" in raw and self._errors == "strict":
+            place = raw.index(b"\0")
+            raise ValueError(
+                f"{self.path} has a zero at {self._where(raw, place, start)}: "
+                "it is binary data, or damaged. Leave it out, or remove such "
+                "bytes."
+            )
         try:
             return raw.decode("utf-8")
         except UnicodeDecodeError as e:
@@ -126,10 +133,7 @@ class TextStream:
             return text
         if few and self._keeps_bad:
             return raw.decode("utf-8", "surrogateescape")
-        line += raw[: error.start].count(b"\n")
-        where = f"line {line}"
-        if self._exact:
-            where = f"byte {offset + error.start} ({where})"
+        where = self._where(raw, error.start, start)
         advice = (
             ", or pass errors=replace (--errors=replace) to read such bytes "
             "as U+FFFD"
@@ -141,3 +145,9 @@ class TextStream:
             f"{raw[error.start : error.start + 4]!r}. If it is text in another "
             f"encoding, name it with encoding=NAME (--encoding=NAME){advice}."
         ) from error
+
+    def _where(self, raw, place, start):
+        """Byte and line of a place in a block that starts at (line, byte)."""
+        line, offset = start
+        where = f"line {line + raw[:place].count(10)}"
+        return f"byte {offset + place} ({where})" if self._exact else where
