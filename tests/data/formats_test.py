@@ -14,6 +14,7 @@ import pyarrow.parquet
 import pytest
 import zstandard
 
+from keras_rtd.data import prepare_corpus
 from keras_rtd.data.corpus import read_blocks
 from keras_rtd.data.corpus import read_documents
 from keras_rtd.data.readers import Reading
@@ -281,3 +282,17 @@ def test_a_missing_package_is_named(
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(ImportError, match=rf"{name}.*{module}.*{install}"):
         list(read_documents(path))
+
+
+def test_processes_prepare_what_arrow_reads(tmp_path, tokenizer):
+    """Arrow's threads and forked processes do not wait for each other."""
+    texts = [f"w{i} w{i + 1} w{i + 2}" for i in range(4000)]
+    table = pyarrow.table({"text": texts})
+    pyarrow.parquet.write_table(table, tmp_path / "a.parquet")
+    one, two = (
+        prepare_corpus(
+            tmp_path / "a.parquet", tmp_path / str(n), tokenizer, num_workers=n
+        )
+        for n in (1, 2)
+    )
+    assert one == two
