@@ -3,9 +3,14 @@
 import functools as _functools
 from typing import TYPE_CHECKING
 
+from keras_rtd.utils import help_only as _help_only
 from keras_rtd.utils import tpu as _tpu
 
-_tpu.choose_backend()  # Before Keras is imported.
+# Before Keras is imported.
+if _help_only.is_asked():
+    _help_only.use_placeholders()
+else:
+    _tpu.choose_backend()
 
 # ruff: noqa: E402
 from keras_rtd import data

@@ -37,6 +37,7 @@ __all__ = [
     "keep_weights_after_fit",
     "load_backbone_weights",
     "loss_of",
+    "optimizer_variables",
     "preset_utils",
     "rate_or_schedule",
     "state_shardings",
@@ -49,8 +50,11 @@ __all__ = [
 class Optimizer(keras.optimizers.Optimizer):
     """`keras.optimizers.Optimizer` whose inner steps may be replaced."""
 
-    def clip_all(self, gradients: list[Tensor]) -> list[Tensor]:
-        """The list of all gradients, clipped. Keras's own, unless replaced."""
+    def clip_all(
+        self, gradients: list[Tensor], variables: list[keras.Variable]
+    ) -> list[Tensor]:
+        """The gradients of these variables, clipped. Keras's own, unless
+        replaced."""
         return super()._clip_gradients(gradients)
 
     def update_all(
@@ -69,9 +73,11 @@ class Optimizer(keras.optimizers.Optimizer):
         return self._get_variable_index(variable)
 
     def _clip_gradients(self, gradients):
-        return self.clip_all(gradients)
+        # Below, where it is known whose they are.
+        return gradients
 
     def _backend_update_step(self, gradients, variables, learning_rate):
+        gradients = self.clip_all(list(gradients), list(variables))
         self.update_all(gradients, variables, learning_rate)
 
 
@@ -81,12 +87,18 @@ def rate_or_schedule(optimizer):
     return optimizer._learning_rate
 
 
+def optimizer_variables(optimizer):
+    """The model's variables that a built optimizer updates, as it was built:
+    a list."""
+    return list(optimizer._trainable_variables)
+
+
 def averages_of(optimizer):
     """list of (variable, its moving average), for an optimizer with `use_ema`
     that has been built."""
     return list(
         zip(
-            optimizer._trainable_variables,
+            optimizer_variables(optimizer),
             optimizer._model_variables_moving_average,
         )
     )
@@ -174,6 +186,9 @@ SubclassedTask = type(
     (keras_hub.models.Task,),
     {
         **_model_methods(),
+        # `summary` reads these once KerasHub has changed the bases.
+        "_operations": property(lambda self: self.layers),
+        "_nodes_by_depth": property(lambda self: {}),
         "__module__": __name__,
         "__doc__": "A `keras_hub.models.Task` with its own `call`.",
     },

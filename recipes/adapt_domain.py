@@ -19,7 +19,6 @@ import dataclasses
 import pathlib
 import sys
 
-from keras_rtd import tokenizers
 from keras_rtd.interop import assembly
 from keras_rtd.interop.convert import ModelPath
 from keras_rtd.interop.vocabulary import change_vocabulary
@@ -31,6 +30,7 @@ from keras_rtd.pretraining.run_directory import local_folder
 from keras_rtd.pretraining.settings import flags
 from keras_rtd.utils.command_line import parse
 from keras_rtd.utils.setting import ConfigError
+from keras_rtd.utils.setting import Settings
 from keras_rtd.utils.setting import setting
 from keras_rtd.utils.settings import flags_of
 from keras_rtd.utils.targets import PRESET
@@ -38,7 +38,7 @@ from keras_rtd.utils.writing import new_path
 
 
 @dataclasses.dataclass(frozen=True)
-class SourceSettings:
+class SourceSettings(Settings):
     """Which released model training goes on from."""
 
     source: str | None = setting(
@@ -89,12 +89,8 @@ def prepare(source, generator, model, path):
         path: `pathlib.Path` of the preset.
     """
     pretrainer = load(source, generator)
-    if model.vocabulary is not None:
-        tokenizer = tokenizers.load(
-            model.vocabulary,
-            cased=model.cased,
-            keep_accents=model.keep_accents,
-        )
+    tokenizer = model.load_tokenizer()
+    if tokenizer is not None:
         pretrainer, counts = change_vocabulary(pretrainer, tokenizer)
         print(
             f"vocabulary: {counts['kept']:,} tokens keep their vectors, "

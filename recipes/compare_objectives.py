@@ -37,8 +37,6 @@ import json
 import pathlib
 import sys
 
-import keras
-
 from keras_rtd import objectives
 from keras_rtd.evaluation import evaluate
 from keras_rtd.pretraining import comparison
@@ -55,7 +53,6 @@ from keras_rtd.pretraining.run_directory import RunDirectory
 from keras_rtd.pretraining.workers import end_with_parent
 from keras_rtd.pretraining.workers import run_side_by_side
 from keras_rtd.utils.command_line import parse
-from keras_rtd.utils.settings import flatten
 from keras_rtd.utils.targets import check_folder
 from keras_rtd.utils.targets import has_keys
 
@@ -111,6 +108,8 @@ def compare(plan, argv):
 
 def train(run, config):
     """One run to its end, with its scores; returns whether it came there."""
+    import keras  # Not for `--help`.
+
     pretrain(run)
     keras.utils.clear_session()
     gc.collect()
@@ -174,7 +173,7 @@ def result(name, run, budget, per_token, config):
         "objective": objective,
         "seed": run.run.seed,
         "steps": run.run.train_steps,
-        "at": config.against and flatten(run.to_dict())[config.against],
+        "at": config.against and run.value(config.against),
         "budget": budget,
         "flops": rows[-1]["flops"],
         "flops_per_token": per_token,

@@ -27,8 +27,12 @@ for _name, _value in {
 }.items():
     os.environ.setdefault(_name, _value)
 if os.environ["KERAS_BACKEND"] == "jax":
-    # Up to a third less CPU time: the programs are small and run a few times.
-    os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+    # Half of the compile time: the programs are small and run a few times.
+    os.environ.setdefault(
+        "XLA_FLAGS",
+        "--xla_backend_optimization_level=0 "
+        "--xla_cpu_use_fusion_emitters=false",
+    )
 
 TESTS = pathlib.Path(__file__).parent
 SHARED_DATA = TESTS.parent.parent / "shared" / "data"

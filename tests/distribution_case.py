@@ -7,7 +7,7 @@ of this process, which pass for TPUs under JAX's "tpu"), steps, dropout,
 given_samples (the generator's samples come with the batch), dtype, jit_compile,
 overflow (step at which the last row alone gives NaN), accumulate_steps,
 checkpoint (a directory to resume from and save to), kill_at (step at which the
-process of `kill_worker` kills itself).
+process of `kill_worker` kills itself), decoupled.
 Process 0 writes logs, weights before and after, and what the replicas drew;
 beside OUT.npz, OUT.npz.weights.h5 with the averages of the weights.
 """
@@ -29,6 +29,7 @@ OPTIONS = {
     "model_devices": None,
     "overflow": None,
     "accumulate_steps": 1,
+    "decoupled": False,
     "jit_compile": None,
     "checkpoint": None,
     "kill_at": None,
@@ -88,6 +89,7 @@ def main(options, path):
         "learning_rate": 1e-3,
         "warmup_steps": 2,
         "ema_momentum": 0.9,
+        "decoupled_training": options["decoupled"],
     }
     with strategy.scope():
         model = tiny.pretrainer(

@@ -117,6 +117,20 @@ def test_muon_too(case, tmp_path):
     assert_same_training(one, other)
 
 
+@pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param(c, id=n, marks=[pytest.mark.slow] if i else [])
+        for i, (c, n) in enumerate(zip(CASES, NAMES))
+    ],
+)
+def test_decoupled_training_too(case, tmp_path):
+    options = {"decoupled": True, "steps": 5}
+    one = train(tmp_path, "one", **options)
+    other = train(tmp_path, "other", accumulate_steps=2, **options, **case)
+    assert_same_training(one, other)
+
+
 def slow_on_tensorflow(test):
     """Marks what takes half a minute of graph building there."""
     return pytest.mark.slow(test) if BACKEND == "tensorflow" else test
@@ -153,9 +167,13 @@ def test_micro_batches_on_many_devices_equal_one(case, one_device, tmp_path):
 
 @pytest.mark.skipif(BACKEND != "tensorflow", reason="JAX is always compiled")
 @pytest.mark.slow
-def test_mirrored_replicas_compiled_by_xla_equal_plain_ones(tmp_path):
+@pytest.mark.parametrize("decoupled", [False, True])
+def test_mirrored_replicas_compiled_by_xla_equal_plain_ones(
+    decoupled, tmp_path
+):
     # XLA has random numbers of its own, so these are given.
     options = {"strategy": "mirrored", "devices": 2, "steps": 5}
+    options["decoupled"] = decoupled
     plain = train(tmp_path, "plain", **options)
     # Compiling takes a minute of both cores.
     options |= {"jit_compile": True, "timeout": 4 * TIMEOUT}
@@ -178,11 +196,15 @@ def test_a_run_repeats_and_replicas_sample_their_own(case, tmp_path):
 
 
 @slow_on_tensorflow
+@pytest.mark.parametrize(
+    "decoupled", [False, pytest.param(True, marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize("case", CASES[:1], ids=NAMES[:1])
-def test_an_overflow_on_one_replica_skips_the_step_on_all(case, tmp_path):
-    run = train(
-        tmp_path, "f16", dtype="mixed_float16", steps=8, overflow=5, **case
-    )
+def test_an_overflow_on_one_replica_skips_the_step_on_all(
+    case, decoupled, tmp_path
+):
+    case = {"dtype": "mixed_float16", "decoupled": decoupled, **case}
+    run = train(tmp_path, "f16", steps=8, overflow=5, **case)
     assert run["updates"] == 7
     assert run["scale"] == 0.5
     assert all(np.isfinite(w).all() for w in weights(run))

@@ -4,7 +4,6 @@ package, a few lines each, train together."""
 import itertools
 
 import keras
-import numpy as np
 import pytest
 from keras import ops
 
@@ -12,12 +11,12 @@ from keras_rtd import objectives
 from keras_rtd import tokenizers
 from keras_rtd.data import pretraining_dataset
 from keras_rtd.data import readers
+from keras_rtd.data.dataset import iterate
 from keras_rtd.layers.encoder_block import EncoderBlock
 from keras_rtd.layers.heads import DetectionHead
 from keras_rtd.models import ElectraPretrainer
 from keras_rtd.models import RtdBackbone
 from keras_rtd.models import families
-from keras_rtd.pretraining.ingredients import iterate
 from keras_rtd.utils.setting import setting
 
 
@@ -135,7 +134,6 @@ def test_they_train_together(registered, tmp_path):
     )
     losses, seen = [], set()
     for batch in itertools.islice(iterate(batches), 20):
-        batch = {k: np.asarray(v) for k, v in batch.items()}
         seen |= {tokenizer.decode(row) for row in batch["token_ids"]}
         model.reset_metrics()
         logs = model.train_on_batch(batch, return_dict=True)

@@ -41,9 +41,10 @@ def weight(model):
 class Marked(internals.Optimizer):
     """SGD whose result shows what Keras called."""
 
-    def clip_all(self, gradients):
+    def clip_all(self, gradients, variables):
+        assert [self.index_of(v) for v in variables] == [0]
         # -2 -> -1 by `clipvalue`.
-        return [g * 0.5 for g in super().clip_all(gradients)]
+        return [g * 0.5 for g in super().clip_all(gradients, variables)]
 
     def update_all(self, gradients, variables, learning_rate):
         super().update_all(gradients, variables, learning_rate * 2)
@@ -97,6 +98,7 @@ def test_averages():
     for _ in range(2):
         model.train_on_batch(ONES, ONES)
         seen.append(weight(model))
+    assert internals.optimizer_variables(optimizer) == model.trainable_variables
     ((variable, average),) = internals.averages_of(optimizer)
     assert variable is model.trainable_variables[0]
     # The first average is the first weight.

@@ -34,7 +34,7 @@ from keras_rtd.pretraining.report import write_report
 from keras_rtd.pretraining.run_directory import RunDirectory
 from keras_rtd.pretraining.run_directory import RunDirectoryError
 from keras_rtd.tokenizers import ElectraTokenizer
-from keras_rtd.tokenizers.wordpiece_training import SPECIAL_TOKENS
+from keras_rtd.tokenizers.training import SPECIAL_TOKENS
 from keras_rtd.training import Checkpoint
 
 ROOT = pathlib.Path(__file__).parents[1]

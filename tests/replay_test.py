@@ -6,30 +6,51 @@ import pathlib
 import numpy as np
 import pytest
 import replay_reference
+import replay_traces
 
 TRACE = pathlib.Path(__file__).parent / "data_files" / "trace.npz"
 ELECTRIC = TRACE.with_name("electric_trace.npz")
-GOLDEN = pathlib.Path(__file__).parents[2] / "shared/reference/golden_small.npz"
+DEBERTA = TRACE.with_name("deberta_trace.npz")
 
 
-def test_the_reference_is_replayed():
-    if not GOLDEN.is_file():
-        pytest.skip(f"no {GOLDEN}")
-    rows = replay_reference.replay(GOLDEN)
+@pytest.mark.parametrize("name", ["golden_small.npz", "deberta_small.npz"])
+def test_the_reference_is_replayed(name):
+    path = replay_reference.find(name)
+    if not path.is_file():
+        pytest.skip(f"no {path}")
+    rows = replay_reference.replay(path)
     assert replay_reference.failures(rows) == [], rows
     assert rows["generator logits"][0] < 1e-5
     assert rows["labels"][0] == 0
 
 
-# Made by tests/make_trace.py and tests/make_electric_trace.py, which share no
-# code with the package.
-@pytest.mark.parametrize("path", [TRACE, ELECTRIC], ids=["electra", "electric"])
+# Made by tests/make_trace.py, tests/make_electric_trace.py and
+# tests/make_deberta_trace.py, which share no code with the package.
+@pytest.mark.parametrize(
+    "path", [TRACE, ELECTRIC, DEBERTA], ids=lambda p: p.stem
+)
 def test_our_own_traces_are_replayed(path):
     rows = replay_reference.replay(path)
     assert replay_reference.failures(rows) == [], rows
-    assert rows["learning rate"][0] < 1e-6
+    if path != DEBERTA:
+        assert rows["learning rate"][0] < 1e-6
     assert rows["generator logits"][0] < 1e-5
     assert rows["labels"][0] == 0
+
+
+@pytest.mark.run_once
+def test_joint_training_is_not_deberta(monkeypatch):
+    arguments = replay_traces.DebertaTrace.optimizer_arguments
+
+    def joint(*args):
+        return {**arguments(*args), "decoupled_training": False}
+
+    monkeypatch.setattr(
+        replay_traces.DebertaTrace, "optimizer_arguments", joint
+    )
+    failed = replay_reference.failures(replay_reference.replay(DEBERTA))
+    assert "discriminator loss" in failed
+    assert "final weights" in failed
 
 
 def changed(tmp_path, **arrays):

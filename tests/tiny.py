@@ -8,6 +8,8 @@ from keras_rtd.models import ElectraPretrainer
 from keras_rtd.models import ElectraTokenizer
 from keras_rtd.models import families
 from keras_rtd.objectives import find
+from keras_rtd.pretraining.ingredients import compile_pretrainer
+from keras_rtd.pretraining.ingredients import pretrainer_arguments
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 WORDS = (
@@ -18,6 +20,26 @@ WORDS = (
     "could no make than first been its who now people my made over did down"
 ).split()
 VOCABULARY = [*SPECIAL, *WORDS, "##s", "##ed", "##ing", ".", ","]
+
+
+def built(settings):
+    """The compiled pretrainer of `PretrainSettings`."""
+    model = ElectraPretrainer.from_preset(
+        compile=False,
+        **pretrainer_arguments(
+            settings.model,
+            settings.generator,
+            settings.objective,
+            settings.devices,
+            settings.run,
+            settings.of_preset,
+            settings.data.sequence_length,
+        ),
+    )
+    compile_pretrainer(
+        model, settings.optimizer, settings.devices, settings.run
+    )
+    return model
 
 
 def tokenizer():

@@ -4,10 +4,12 @@ import concurrent.futures
 import dataclasses
 import functools
 import importlib.util
+import itertools
 import sys
 from typing import Any
 
 import keras
+import numpy as np
 
 from keras_rtd.data import corpora
 from keras_rtd.data import corpus
@@ -95,6 +97,7 @@ def pretraining_dataset(
     with_replacement: bool = False,
     whole_words: bool = False,
     max_ngram: int = 1,
+    mask_windows: bool = False,
     segments: str = "pair",
     packing: bool = False,
     documents: str = "blank_line",
@@ -141,6 +144,8 @@ def pretraining_dataset(
         shard: tuple `(i, n)`, worker i of n. Defaults to `(0, 1)`.
         mask_rate, keep_rate, with_replacement, whole_words, max_ngram: see
             `keras_rtd.layers.masking.MaskingOptions`.
+        mask_windows: bool. Choose masked positions as microsoft/DeBERTa does,
+            `windows` of `MaskingOptions`. Defaults to `False`.
         segments: `"pair"` (`[CLS] A [SEP] B [SEP]`; one window in ten has
             only A, one in twenty is shorter) or `"single"` (full windows of
             one segment). Defaults to `"pair"`.
@@ -168,7 +173,8 @@ def pretraining_dataset(
         without TensorFlow. An element is a dict of `token_ids`,
         `segment_ids`, `masked_token_ids` (B, L) int32, `padding_mask` (B, L)
         bool, `mask_positions`, `mask_ids` (B, K) int32 and `mask_weights`
-        (B, K) float32; K is `int((mask_rate + 0.005) * L)`, at least 1. With
+        (B, K) float32; K is `int((mask_rate + 0.005) * L)`, with
+        `mask_windows` `round(mask_rate * L)`, at least 1. With
         `packing` also `document_ids` (B, L) int32, from 1 in
         every row, 0 for padding.
 
@@ -200,7 +206,12 @@ def pretraining_dataset(
         segments=segments,
         packing=packing,
         masking=MaskingOptions(
-            mask_rate, keep_rate, with_replacement, whole_words, max_ngram
+            mask_rate,
+            keep_rate,
+            with_replacement,
+            whole_words,
+            max_ngram,
+            mask_windows,
         ),
     )
     check_int("start_step", start_step, 0)
@@ -273,6 +284,27 @@ def resume_at(dataset: Dataset, step: int) -> Dataset:
     )
 
 
+def begins_at(dataset, step):
+    """A dataset whose `step` is the first of the given one."""
+    if not step:
+        return dataset
+    make = getattr(dataset, _REBUILD)
+    return at_step(lambda start_step: make(start_step=start_step - step), step)
+
+
+def iterate(dataset):
+    """The batches of either kind of dataset, as dicts of NumPy arrays."""
+    if isinstance(dataset, keras.utils.PyDataset):
+        count = dataset.num_batches
+        indices = itertools.count() if count is None else range(count)
+        dataset = map(dataset.__getitem__, indices)
+    for batch in dataset:
+        yield {
+            name: np.asarray(keras.ops.convert_to_numpy(value))
+            for name, value in batch.items()
+        }
+
+
 class PreparedDataset(keras.utils.PyDataset):
     """Batches of prepared data for Keras, without TensorFlow.
 
@@ -286,6 +318,7 @@ class PreparedDataset(keras.utils.PyDataset):
     def __init__(self, batches, start_step=0):
         super().__init__()
         self._batches = batches
+        self.unigram_counts = getattr(batches, "unigram_counts", None)
         self._start_step = start_step
         self._pool = concurrent.futures.ThreadPoolExecutor(1)
         self._ahead = {}
@@ -322,7 +355,9 @@ def _graph_dataset(batches, start_step=0):
         stoppable(functools.partial(batches.iterate, start_step), _PATIENCE),
         output_signature=signature,
     )
-    return dataset.prefetch(_BATCHES_AHEAD)
+    dataset = dataset.prefetch(_BATCHES_AHEAD)
+    dataset.unigram_counts = getattr(batches, "unigram_counts", None)
+    return dataset
 
 
 def at_step(rebuild, start_step):

@@ -20,7 +20,7 @@ def encode_documents(tokenizer, documents):
     """Encodes documents.
 
     Args:
-        tokenizer: has `encode_arrays` and `vocabulary_size`.
+        tokenizer: `keras_rtd.tokenizers.Tokenizer`.
         documents: list of str, lines separated by newlines.
 
     Returns:
@@ -30,8 +30,11 @@ def encode_documents(tokenizer, documents):
     Raises:
         ValueError: The tokenizer gives an id outside its vocabulary.
     """
-    lines = "\n".join(documents).split("\n")
-    counts = [document.count("\n") + 1 for document in documents]
+    parts = [document.split("\n") for document in documents]
+    counts = [len(part) for part in parts]
+    if tokenizer.keeps_lines:
+        parts = [[*(f"{x}\n" for x in part[:-1]), part[-1]] for part in parts]
+    lines = [line for part in parts for line in part]
     encoded = tokenizer.encode_arrays(lines)
     tokens = np.concatenate(encoded)
     size = tokenizer.vocabulary_size()
@@ -64,6 +67,8 @@ def encode_blocks(blocks, tokenizer, num_workers):
                 upcoming = reader.submit(next, blocks, None)
                 yield block, encode_documents(tokenizer, block.documents)
         return
+    # A process forked after its threads began would wait for them forever.
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     # A forked process has the tokenizer at once and needs no imports.
     method = "fork" if sys.platform == "linux" else "spawn"
     workers = concurrent.futures.ProcessPoolExecutor(

@@ -110,6 +110,9 @@ class PreparedUnion:
         self.weights: dict = {}
         self.manifest = first.manifest
         self.token_ids = first.token_ids
+        self.unk_token_id = first.unk_token_id
+        counts = {part.directory: part.unigram_counts for part in parts}
+        self.unigram_counts = sum(counts.values())
         self.word_start = first.word_start
 
     def shards(self, split):
@@ -131,6 +134,8 @@ class MixedBatches(PreparedBatches):
     def __init__(self, parts, weights, options):
         self._options = options
         self._replacements = None
+        # Which depend on the weights: to be counted in batches.
+        self.unigram_counts = None
         self._parts = [PreparedBatches(part, options) for part in parts]
         self.num_windows = sum(part.num_windows for part in self._parts)
         self.num_batches = None

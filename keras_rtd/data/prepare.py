@@ -116,7 +116,8 @@ def _parser():
     parser.add_argument("--output", required=True, help="directory")
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument(
-        "--vocabulary", help="one token a line, or a tokenizer.json"
+        *("--vocabulary", "--tokenizer"),
+        help="one token a line, or a tokenizer.json, or a directory with one",
     )
     source.add_argument("--preset", help="preset to take the tokenizer from")
     parser.add_argument("--cased", action="store_true", help="keep case")

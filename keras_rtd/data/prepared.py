@@ -63,6 +63,7 @@ class PreparedCorpus:
             name: facts[f"{name}_token_id"]
             for name in ("cls", "sep", "pad", "mask")
         }
+        self.unk_token_id = facts.get("unk_token_id")
         if tokenizer is not None:
             manifest.check_tokenizer(self.directory, facts, tokenizer)
         for entry in storage.files_of(self.manifest):
@@ -132,6 +133,7 @@ class PreparedBatches:
     Attributes:
         num_windows: int, windows of the split.
         num_batches: int, steps of one pass; `None` if the batches repeat.
+        unigram_counts: see `PreparedCorpus`.
 
     Raises:
         ValueError: The split has no text, or the replacements are of other
@@ -143,6 +145,7 @@ class PreparedBatches:
             replacements.check(data_settings(corpus, options))
         self._replacements: Any = replacements
         self._corpus = corpus
+        self.unigram_counts = corpus.unigram_counts
         self._options = options
         self._shards = corpus.shards(options.split)
         if not self._shards:
@@ -263,7 +266,9 @@ class PreparedBatches:
             noise[:, 2:].reshape(-1, planes, length).swapaxes(0, 1),
             options=options.masking,
             mask_token_id=ids["mask"],
-            excluded_ids=list(ids.values()),
+            excluded_ids=options.masking.excluded_ids(
+                ids.values(), self._corpus.unk_token_id
+            ),
             word_start=self._corpus.word_start[token_ids],
         )
         return {**rows, **masked}

@@ -222,7 +222,13 @@ def _in_new_names(settings):
     segments, packing = OLD_SEGMENTS.get(
         settings.get("segments"), (settings.get("segments"), False)
     )
-    return {"packing": packing, **settings, "segments": segments}
+    masking = {"windows": False, **settings.get("masking", {})}
+    return {
+        "packing": packing,
+        **settings,
+        "segments": segments,
+        "masking": masking,
+    }
 
 
 def _short(value):

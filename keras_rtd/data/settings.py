@@ -3,17 +3,13 @@
 import dataclasses
 
 from keras_rtd.data.windows import SEGMENTS
-from keras_rtd.utils.setting import check_settings
+from keras_rtd.utils.setting import Settings
 from keras_rtd.utils.setting import setting
 
 
 @dataclasses.dataclass(frozen=True)
-class DataSettings:
-    """The corpus, and how its text becomes rows with masks.
-
-    Raises:
-        SettingError: a value out of range.
-    """
+class DataSettings(Settings):
+    """The corpus, and how its text becomes rows with masks."""
 
     data: tuple[str, ...] = setting(
         (),
@@ -41,6 +37,11 @@ class DataSettings:
         preset=True,
         above=0,
         below=1,
+    )
+    mask_windows: bool = setting(
+        False,
+        "Choose masked positions as microsoft/DeBERTa does, one of each window "
+        "of int(1 / mask_rate) tokens; the end of a full row is never masked.",
     )
     documents: str = setting(
         "blank_line",
@@ -88,6 +89,3 @@ class DataSettings:
             "skip_bad": self.skip_bad,
             "validation_fraction": self.validation_fraction,
         }
-
-    def __post_init__(self):
-        check_settings(self)

@@ -172,7 +172,9 @@ def _rows_to_batch(tokenizer, options, rows, by_document):
             noise,
             options=options.masking,
             mask_token_id=tokenizer.mask_token_id,
-            excluded_ids=tokenizer.special_token_ids,
+            excluded_ids=options.masking.excluded_ids(
+                tokenizer.special_token_ids, tokenizer.unk_token_id
+            ),
             word_start=tf.gather(word_starts, token_ids),
         )
         if options.packing:

@@ -34,6 +34,16 @@ def block_to_rows(tokenizer, options, seed):
 
     def to_rows(number, documents):
         lines = tf.strings.split(documents, "\n")
+        if tokenizer.keeps_lines:
+            ends = lines.row_limits()
+            last = tf.scatter_nd(
+                ends[:, None] - 1,
+                tf.ones_like(ends, tf.bool),
+                tf.shape(lines.values, tf.int64),
+            )
+            lines = lines.with_values(
+                tf.where(last, lines.values, lines.values + "\n")
+            )
         pieces = tokenizer.tokenize(lines.values)
         tokens = pieces.flat_values
         line_lengths = pieces.row_lengths()

@@ -1,25 +1,32 @@
-"""Trains a WordPiece vocabulary on a corpus, in any language.
+"""Trains a tokenizer on a corpus, in any language.
 
     python -m keras_rtd.data.vocabulary --input "corpus/*.txt" \\
-        --output vocabulary.txt --size 30522
+        --output tokenizer.json --size 32000 --kind unigram
 
-The text goes through the normaliser that the tokenizer uses, so that training
-and use agree, and Hugging Face `tokenizers` chooses the pieces. The same corpus
-gives the same file.
+A `tokenizer.json` holds everything, the case and the accents too. The kinds:
+`wordpiece` (BERT's), `bpe` (byte-level, as ModernBERT), `unigram` (as
+DeBERTaV3), `characters` and `kmers` (DNA, proteins). Hugging Face `tokenizers`
+chooses the pieces. The same corpus gives the same file, but for ties between
+rare pieces of `unigram`.
 """
 
 import argparse
+import inspect
 import os
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from typing import Any
 
 from keras_rtd.data import corpus
+from keras_rtd.data import vocabulary_report
 from keras_rtd.data.files import resolve_files
 from keras_rtd.tokenizers import TOKENIZERS
+from keras_rtd.tokenizers.fast_parts import PRE_TOKENIZERS
+from keras_rtd.tokenizers.normalizer import NORMALIZATIONS
+from keras_rtd.tokenizers.training import SPECIAL_TOKENS
 from keras_rtd.tokenizers.vocabulary_file import file_kind
-from keras_rtd.tokenizers.wordpiece_training import SPECIAL_TOKENS
 from keras_rtd.utils.targets import check_target
 from keras_rtd.utils.types import Path
 
@@ -27,15 +34,18 @@ from keras_rtd.utils.types import Path
 def train_vocabulary(
     patterns: Path | Sequence[Path], size: int = 30522, **options: Any
 ) -> list[str]:
-    """Trains a tokenizer for its vocabulary alone.
+    """Trains the WordPiece vocabulary of a `.txt` file, by BERT's rules.
 
     Args:
-        patterns, size, **options: see `train_tokenizer`.
+        patterns, size, **options: see `train_tokenizer`; `strip_accents`
+            defaults to `None`, which follows `lowercase`.
 
     Returns:
-        list of `size` str, the tokens by id.
+        list of str, the tokens by id.
     """
-    return train_tokenizer(patterns, size, **options).get_vocabulary()
+    bert = {"strip_accents": None, "normalization": None}
+    tokenizer = train_tokenizer(patterns, size, **{**bert, **options})
+    return tokenizer.get_vocabulary()
 
 
 def train_tokenizer(
@@ -46,6 +56,7 @@ def train_tokenizer(
     text_field="text",
     errors="strict",
     progress=False,
+    held_out=None,
     **options,
 ):
     """Trains a tokenizer.
@@ -53,7 +64,8 @@ def train_tokenizer(
     Args:
         patterns: str or list of str. Files, globs and directories, as
             `keras_rtd.data.corpus.read_documents` takes them.
-        size: int. Number of tokens, special ones included. Defaults to 30522.
+        size: int. Number of tokens, special ones included; a corpus that
+            gives fewer gives a smaller vocabulary. Defaults to 30522.
         kind: str, one of `keras_rtd.tokenizers.TOKENIZERS`. Defaults to
             `"wordpiece"`.
         documents: `"blank_line"` or `"line"`, what separates documents.
@@ -63,14 +75,15 @@ def train_tokenizer(
         errors: `"strict"` or `"replace"`, for bytes that are not UTF-8.
             Defaults to `"strict"`.
         progress: bool. Report on stderr. Defaults to `False`.
-        **options: of the kind; for WordPiece those of
-            `keras_rtd.tokenizers.wordpiece_training.train_vocabulary`.
+        held_out: `vocabulary_report.HeldOut`, or `None` for all lines, the
+            default.
+        **options: of the kind's `from_texts`.
 
     Returns:
         `keras_rtd.tokenizers.Tokenizer`.
 
     Raises:
-        ValueError: the corpus cannot give exactly `size` tokens, or cannot be
+        ValueError: the corpus has more characters than `size`, or cannot be
             read; or a bad argument.
 
     Example:
@@ -80,10 +93,15 @@ def train_tokenizer(
         raise ValueError(
             f"kind must be one of {', '.join(TOKENIZERS)}. Received: {kind}"
         )
+    train = TOKENIZERS[kind].from_texts
+    taken = inspect.signature(train).parameters
+    wrong = [name for name in options if name not in taken]
+    if wrong and not any(p.kind is p.VAR_KEYWORD for p in taken.values()):
+        raise ValueError(f"{wrong[0]}: the kind {kind} does not take it.")
     texts = corpus.read_documents(patterns, documents, text_field, errors)
-    return TOKENIZERS[kind].from_texts(
-        texts, size, progress=progress, **options
-    )
+    if held_out is not None:
+        texts = held_out.take(texts)
+    return train(texts, size, progress=progress, **options)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -96,7 +114,7 @@ class _Parser(argparse.ArgumentParser):
 def _parser():
     parser = _Parser(
         prog="python -m keras_rtd.data.vocabulary",
-        description="Trains a WordPiece vocabulary on a corpus.",
+        description="Trains a tokenizer on a corpus.",
         allow_abbrev=False,
     )
     add = parser.add_argument
@@ -105,42 +123,128 @@ def _parser():
         nargs="+",
         required=True,
         metavar="GLOB",
-        help="text files: .txt, .jsonl, also with .gz or .xz; or directories",
+        help="Text files: .txt, .jsonl, also with .gz or .xz; or directories.",
     )
-    add("--output", required=True, help="a .txt file or a tokenizer.json")
-    add("--size", type=int, default=30522, help="number of tokens")
-    add("--cased", action="store_true", help="keep case (and accents)")
-    add("--keep_accents", action="store_true", help="keep accents")
+    add(
+        "--output",
+        required=True,
+        help="A tokenizer.json with everything in it; or a .txt file with a "
+        "WordPiece vocabulary for BERT's rules, one token a line.",
+    )
+    add("--size", type=int, default=30522, help="Number of tokens.")
+    add(
+        "--kind",
+        choices=list(TOKENIZERS),
+        default="wordpiece",
+        help="Kind of tokenizer. Default: wordpiece.",
+    )
+    add(
+        "--cased",
+        action="store_true",
+        help="Keep upper case. Only wordpiece lowers it unless told so.",
+    )
+    add(
+        "--lowercase",
+        action="store_true",
+        help="Lower the case. Default for wordpiece.",
+    )
+    add(
+        "--keep_accents",
+        action="store_true",
+        help="Keep accents. Default for a tokenizer.json.",
+    )
+    add(
+        "--strip_accents",
+        action="store_true",
+        help="Drop accents and vowel signs. Default for a .txt file that is "
+        "not --cased.",
+    )
+    # The kind's own defaults hold where nothing is given.
+    add(
+        "--normalization",
+        choices=NORMALIZATIONS,
+        help="Unicode normalization. Default: NFC.",
+    )
+    add(
+        "--pre_tokenizer",
+        choices=PRE_TOKENIZERS,
+        help="Where bpe and unigram cut first: letters (words of letters with "
+        "their marks), metaspace (at spaces alone, for scripts without them) "
+        "or code (keeps indentation and newlines). Default: letters for bpe, "
+        "metaspace for unigram.",
+    )
+    add("--k", type=int, help="Letters of a token of kmers. Default: 6.")
+    add(
+        "--coverage",
+        type=float,
+        help="Share of the text whose characters become tokens. Default: "
+        "0.9995, and more as far as they fill half of the vocabulary; 1.0 for "
+        "characters.",
+    )
     add(
         "--min_frequency",
         type=int,
-        default=2,
-        help="join two pieces that stand together at least that often",
+        help="Join two pieces that stand together at least that often. "
+        "Default: 2.",
     )
     add(
         "--special_tokens",
         nargs="+",
-        default=list(SPECIAL_TOKENS),
         metavar="TOKEN",
-        help="the first ids",
+        help=f"The first ids. Default: {' '.join(SPECIAL_TOKENS)}.",
     )
     add(
         "--limit_alphabet",
         type=int,
-        default=1000,
         metavar="N",
-        help="the most frequent characters, so many, become tokens",
+        help="At most so many characters become tokens.",
     )
     add("--documents", choices=corpus.DOCUMENTS, default="blank_line")
-    add("--text_field", default="text", help="field of a JSON line")
+    add("--text_field", default="text", help="Field of a JSON line.")
     add("--errors", choices=corpus.ERRORS, default="strict")
     return parser
+
+
+_KIND_OPTIONS = (
+    "normalization",
+    "pre_tokenizer",
+    "k",
+    "coverage",
+    "min_frequency",
+    "special_tokens",
+    "limit_alphabet",
+)
+
+
+def _kind_options(options, parser):
+    """What `from_texts` gets of the command line."""
+    if options.cased and options.lowercase:
+        parser.error("--cased and --lowercase exclude each other.")
+    if options.keep_accents and options.strip_accents:
+        parser.error("--keep_accents and --strip_accents exclude each other.")
+    given = {n: getattr(options, n) for n in _KIND_OPTIONS}
+    given = {name: value for name, value in given.items() if value is not None}
+    lowercase = options.lowercase
+    lowercase |= options.kind == "wordpiece" and not options.cased
+    given["lowercase"] = lowercase
+    given["strip_accents"] = options.strip_accents
+    if not options.output.endswith(".json"):
+        if options.kind != "wordpiece" or options.normalization is not None:
+            parser.error(
+                f"--output: a vocabulary such as {options.output!r} is "
+                "WordPiece by BERT's rules. Pass a tokenizer.json."
+            )
+        given["normalization"] = None
+        if not options.strip_accents:
+            given["strip_accents"] = lowercase and not options.keep_accents
+    return given
 
 
 def main(arguments=None):
     """The command; exits with 2 and one line if something is wrong."""
     parser = _parser()
     options = parser.parse_args(arguments)
+    given = _kind_options(options, parser)
     try:
         files = resolve_files(options.input)
     except ValueError as error:
@@ -150,27 +254,37 @@ def main(arguments=None):
     except (OSError, ValueError) as error:
         parser.error(f"--output: cannot write {options.output!r}: {error}")
     start = time.monotonic()
+    held_out = vocabulary_report.HeldOut()
     try:
         tokenizer = train_tokenizer(
             options.input,
             size=options.size,
-            lowercase=not options.cased,
-            strip_accents=not (options.cased or options.keep_accents),
-            min_frequency=options.min_frequency,
-            special_tokens=options.special_tokens,
-            limit_alphabet=options.limit_alphabet,
+            kind=options.kind,
             documents=options.documents,
             text_field=options.text_field,
             errors=options.errors,
             progress=True,
+            held_out=held_out,
+            **given,
         )
         tokenizer.save(options.output)
     except (ValueError, OSError) as error:
         parser.error(str(error))
+    size = tokenizer.vocabulary_size()
     print(
-        f"wrote {tokenizer.vocabulary_size():,} tokens to {options.output} in "
+        f"wrote {size:,} tokens to {options.output} in "
         f"{time.monotonic() - start:.0f} s"
     )
+    report = held_out.report(tokenizer)
+    print("\n".join(vocabulary_report.lines_of(report)))
+    if size < options.size:
+        _note(f"note: this corpus gives {size:,} tokens, not {options.size:,}.")
+    for warning in vocabulary_report.warnings_of(report):
+        _note(f"warning: {warning}")
+
+
+def _note(text):
+    print(text, file=sys.stderr)
 
 
 def _check_writable(path, inputs):

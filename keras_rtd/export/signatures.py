@@ -21,6 +21,41 @@ def strings(name):
     return tf.TensorSpec((None,), tf.string, name=name)
 
 
+IDS = [
+    tf.TensorSpec((None, None), tf.int32, name=name)
+    for name in ("token_ids", "segment_ids", "padding_mask")
+]
+
+
+def of_ids(result):
+    """A signature that gives `result` of a batch of ids."""
+
+    def serve(token_ids, segment_ids, padding_mask):
+        return result(
+            {
+                "token_ids": token_ids,
+                "segment_ids": segment_ids,
+                "padding_mask": padding_mask,
+            }
+        )
+
+    return serve, IDS
+
+
+def of_texts(tokenizer, room, result):
+    """A signature that gives `result` of a batch of texts.
+
+    A kind that no graph computes has ids in their place.
+    """
+    if not tokenizer.runs_in_graph:
+        return of_ids(result)
+
+    def serve(texts):
+        return result(pack_texts(tokenizer, texts, room))
+
+    return serve, [strings("texts")]
+
+
 def detector(preset):
     """Of a pretrainer: `serve`, `serve_ids` and `encode`."""
     model = ElectraReplacedTokenDetector.from_preset(preset, dtype="float32")
@@ -33,28 +68,14 @@ def detector(preset):
         real = tf.cast(batch["padding_mask"], "float32")
         return {"replaced_probability": tf.sigmoid(logits) * real}
 
-    def serve(texts):
-        batch = pack_texts(tokenizer, texts, room)
+    def result(batch):
         real = tf.cast(batch["padding_mask"], "bool")
         tokens = tf.where(real, tf.gather(vocabulary, batch["token_ids"]), "")
         return {"tokens": tokens, **probability(batch)}
 
-    def serve_ids(token_ids, segment_ids, padding_mask):
-        return probability(
-            {
-                "token_ids": token_ids,
-                "segment_ids": segment_ids,
-                "padding_mask": padding_mask,
-            }
-        )
-
-    ids = [
-        tf.TensorSpec((None, None), tf.int32, name=name)
-        for name in ("token_ids", "segment_ids", "padding_mask")
-    ]
     return model, {
-        "serve": (serve, [strings("texts")]),
-        "serve_ids": (serve_ids, ids),
+        "serve": of_texts(tokenizer, room, result),
+        "serve_ids": of_ids(probability),
         **encoding(model.backbone, tokenizer),
     }
 
@@ -67,27 +88,17 @@ def encoder(preset):
 
 
 def encoding(backbone, tokenizer):
-    """The signature `encode`.
+    """The signature `encode`."""
 
-    Raises:
-        ValueError: a tokenizer whose ids no graph can compute.
-    """
-    if not tokenizer.runs_in_graph:
-        raise ValueError(
-            f"{type(tokenizer).__name__} does not run in a TensorFlow graph, "
-            "so that a SavedModel cannot take strings with it."
-        )
-    room = backbone.max_sequence_length
-
-    def encode(texts):
-        batch = pack_texts(tokenizer, texts, room)
+    def result(batch):
         outputs = backbone(batch, training=False)
         return {
             "token_embeddings": tf.cast(outputs["sequence_output"], "float32"),
             "cls_embedding": tf.cast(outputs["pooled_output"], "float32"),
         }
 
-    return {"encode": (encode, [strings("texts")])}
+    room = backbone.max_sequence_length
+    return {"encode": of_texts(tokenizer, room, result)}
 
 
 def text_classifier(preset):
@@ -107,17 +118,17 @@ def text_classifier(preset):
         best = tf.gather(names, tf.argmax(outputs, axis=-1))
         return {"classes": best, "probabilities": outputs}
 
-    def serve(texts):
-        return result(pack_texts(tokenizer, texts, room))
-
     def serve_pairs(first, second):
         return result(pack_pairs(tokenizer, first, second, room))
 
-    return model, {
-        "serve": (serve, [strings("texts")]),
-        "serve_pairs": (serve_pairs, [strings("first"), strings("second")]),
+    endpoints = {
+        "serve": of_texts(tokenizer, room, result),
         **encoding(model.backbone, tokenizer),
     }
+    if tokenizer.runs_in_graph:
+        pair = [strings("first"), strings("second")]
+        endpoints["serve_pairs"] = (serve_pairs, pair)
+    return model, endpoints
 
 
 def token_classifier(preset):
@@ -127,13 +138,20 @@ def token_classifier(preset):
     room = model.preprocessor.sequence_length - 2
     names = tf.constant(model.class_names)
 
+    def of_tokens(batch):
+        probabilities = tf.nn.softmax(model(batch, training=False))
+        return {
+            "classes": tf.gather(names, tf.argmax(probabilities, axis=-1)),
+            "probabilities": tf.reduce_max(probabilities, axis=-1),
+        }
+
     def serve(texts):
         words = tf.strings.split(texts)
         pieces = tokenizer.tokenize(words)
         # A word of nothing but what the normaliser drops.
         empty = tf.equal(pieces.values.row_lengths(), 0)[:, None]
         unknown = tf.RaggedTensor.from_tensor(
-            tf.fill((tf.size(empty), 1), tokenizer.unk_token_id)
+            tf.fill((tf.size(empty), 1), tokenizer.empty_word_id)
         )
         flat = tf.concat(
             [pieces.values, tf.ragged.boolean_mask(unknown, empty)], axis=1
@@ -155,10 +173,10 @@ def token_classifier(preset):
             "probabilities": tf.where(found, tf.reduce_max(at, axis=-1), 0.0),
         }
 
-    return model, {
-        "serve": (serve, [strings("texts")]),
-        **encoding(model.backbone, tokenizer),
-    }
+    endpoint = of_ids(of_tokens)
+    if tokenizer.runs_in_graph:
+        endpoint = (serve, [strings("texts")])
+    return model, {"serve": endpoint, **encoding(model.backbone, tokenizer)}
 
 
 def question_answerer(preset):
@@ -196,8 +214,11 @@ def question_answerer(preset):
             )
         return result
 
+    endpoint = of_ids(lambda batch: model(batch, training=False))
+    if preprocessor.tokenizer.runs_in_graph:
+        endpoint = (serve, [strings("question"), strings("context")])
     return model, {
-        "serve": (serve, [strings("question"), strings("context")]),
+        "serve": endpoint,
         **encoding(model.backbone, preprocessor.tokenizer),
     }
 

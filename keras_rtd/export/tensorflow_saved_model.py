@@ -5,9 +5,12 @@ python -m keras_rtd.export.tensorflow_saved_model runs/mine saved_model
 
 import argparse
 import importlib.util
+import os
+import sys
 
 import keras
 
+from keras_rtd import tokenizers
 from keras_rtd.export.second_process import run_in_tensorflow
 from keras_rtd.models.presets import has_detector
 from keras_rtd.models.presets import read_task_name
@@ -16,6 +19,7 @@ from keras_rtd.utils.targets import check_target
 from keras_rtd.utils.types import Path
 from keras_rtd.utils.writing import new_path
 
+TOKENIZER = "tokenizer.json"
 MODULE = "keras_rtd.export.tensorflow_saved_model"
 
 
@@ -48,6 +52,13 @@ def saved_model(preset: str, path: Path) -> Path:
       (batch,), and where it was trained on them `no_answer_probabilities`.
       Contexts longer than a row are read in windows, as `predict` does.
 
+    A tokenizer that no TensorFlow graph computes (all kinds but WordPiece)
+    is beside the model, as `tokenizer.json`, and a line on stderr says so.
+    Every signature then takes `token_ids`, `segment_ids` and `padding_mask`
+    as `serve_ids` does; there is no `serve_pairs`, a token classifier gives
+    `classes` and `probabilities` of each token, and a question answerer its
+    outputs for each row.
+
     A preset without a detector, such as one of the objective `"mlm"`, has
     `encode` alone.
 
@@ -78,8 +89,14 @@ def saved_model(preset: str, path: Path) -> Path:
             )
     if keras.config.backend() == "tensorflow":
         _export(preset, path)
-        return path
-    run_in_tensorflow(MODULE, preset, str(path))
+    else:
+        run_in_tensorflow(MODULE, preset, str(path))
+    if os.path.isfile(os.path.join(path, TOKENIZER)):
+        print(
+            f"{path} takes ids: no graph computes this kind of tokenizer, "
+            f"which is in {TOKENIZER}.",
+            file=sys.stderr,
+        )
     return path
 
 
@@ -96,6 +113,9 @@ def _export(preset, path):
         archive.add_endpoint(name, function, specs)
     with new_path(path, SAVED_MODEL, [preset]) as temporary:
         archive.write_out(temporary, verbose=False)
+        tokenizer = tokenizers.load(preset)
+        if not tokenizer.runs_in_graph:
+            tokenizer.save(os.path.join(temporary, TOKENIZER))
 
 
 def main():

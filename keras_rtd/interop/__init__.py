@@ -3,6 +3,7 @@
 import functools
 import sys
 
+from keras_rtd.interop import deberta
 from keras_rtd.interop import google
 from keras_rtd.interop import huggingface
 from keras_rtd.interop import keras_hub
@@ -11,7 +12,7 @@ from keras_rtd.interop.convert import ModelPath as _ModelPath
 from keras_rtd.models import other_libraries as _other_libraries
 from keras_rtd.utils.public_names import listed
 
-__all__ = ["google", "huggingface", "keras_hub"]
+__all__ = ["deberta", "google", "huggingface", "keras_hub"]
 
 __dir__ = listed(__name__)
 
@@ -29,6 +30,9 @@ def _pretrainer(name, path):
     return pretrainer
 
 
+_other_libraries.register(
+    "deberta", functools.partial(_load, "deberta"), deberta.load_pretrainer
+)
 for _name in ("hf", "keras_hub", "google"):
     _other_libraries.register(
         _name,

@@ -5,7 +5,6 @@ import warnings
 import numpy as np
 from keras import ops
 
-from keras_rtd.interop import google_config
 from keras_rtd.interop import tokenizer_files
 from keras_rtd.models import ElectraMaskedLM
 from keras_rtd.models import ElectraPretrainer
@@ -39,7 +38,7 @@ def join(discriminator, generator=None, tokenizer=None):
         discriminator: `ElectraReplacedTokenDetector`, or an
             encoder: its detection head is then fresh.
         generator: `ElectraMaskedLM`, an encoder (fresh head), or
-            `None` for a fresh one of the reference's size, a quarter as wide.
+            `None` for a randomly initialised one of the reference's size.
             Its embeddings are replaced by the discriminator's.
         tokenizer: `ElectraTokenizer` or `None` for the discriminator's.
 
@@ -64,7 +63,10 @@ def join(discriminator, generator=None, tokenizer=None):
             )
     backbone = getattr(discriminator, "backbone", discriminator)
     if generator is None:
-        config = fresh_generator_config(backbone)
+        config = {
+            **backbone.generator_config(backbone.get_config()),
+            **backbone.generator_arguments,
+        }
     else:
         theirs = getattr(generator, "backbone", generator)
         _check_shared(backbone, theirs)
@@ -149,17 +151,6 @@ def rebuild(pretrainer, preprocessor, **sizes):
         optimizer_config=pretrainer.optimizer_config,
         seed=pretrainer.seed,
     )
-
-
-def fresh_generator_config(backbone, fraction=0.25):
-    """The config of the reference's generator for a discriminator."""
-    width = round(backbone.hidden_dim * fraction)
-    return {
-        **backbone.get_config(),
-        "hidden_dim": width,
-        "num_heads": google_config.heads_of(width),
-        "intermediate_dim": backbone.inner_width(4 * width),
-    }
 
 
 def _check_shared(backbone, generator):

@@ -3,9 +3,10 @@
     python -m keras_rtd.interop convert --from hf:DIR --to keras_hub:DIR
 
 Formats: `hf` (Hugging Face), `keras_hub` (plain KerasHub), `google`
-(TensorFlow 1 checkpoint: PREFIX, or a directory to read from), `preset`
-(keras_rtd's own). Weights that are missing or misshapen end the program with
-their list and exit status 2.
+(TensorFlow 1 checkpoint: PREFIX, or a directory to read from), `deberta`
+(Microsoft's generator and discriminator files), `preset` (keras_rtd's own).
+Weights that are missing or misshapen end the program with their list and exit
+status 2.
 """
 
 import argparse
@@ -19,6 +20,7 @@ from typing import Any
 
 from keras_rtd import tokenizers
 from keras_rtd.interop import assembly
+from keras_rtd.interop import deberta
 from keras_rtd.interop import google
 from keras_rtd.interop import huggingface
 from keras_rtd.interop import keras_hub
@@ -71,6 +73,7 @@ FORMATS: dict[str, Any] = {
     "hf": huggingface,
     "keras_hub": keras_hub,
     "google": google,
+    "deberta": deberta,
     "preset": Preset,
 }
 

@@ -9,7 +9,8 @@ backbone's `huggingface` knows, a module with
   `SPECIAL_IDS` (key of `config.json` -> attribute of the tokenizer),
 - `arguments(config, kind)` of the encoder's class and `task_arguments(config,
   kind)` of a classifier's,
-- `tensors(kind, model)`, the `StoredTensor`s by name, and `write(kind, model)`,
+- `tensors(kind, model, found)`, the `StoredTensor`s by name, `found` being the
+  names of a file that is read, and `write(kind, model)`,
   config and arrays,
 - `stays_behind(model)`, why a part of a pretrainer cannot leave, or `None`.
 """
@@ -47,12 +48,13 @@ def load(path: Path) -> keras.Model:
             `discriminator/` and `generator/`.
 
     Returns:
-        the encoder, of its family's class, of an ElectraModel or
-        ModernBertModel; `ElectraReplacedTokenDetector` of an
+        the encoder, of its family's class, of an ElectraModel, DebertaV2Model
+        or ModernBertModel; `ElectraReplacedTokenDetector` of an
         ElectraForPreTraining, or of a ModernBertForTokenClassification with
         the labels ORIGINAL and REPLACED; `ElectraMaskedLM` of a …ForMaskedLM;
         `ElectraTextClassifier` and `ElectraTokenClassifier` of a
-        ModernBertForSequenceClassification and …ForTokenClassification;
+        …ForSequenceClassification and …ForTokenClassification of DeBERTaV2
+        and ModernBERT;
         `ElectraPretrainer` of two directories, the generator's embeddings
         tied to the discriminator's. Where there is no `generator/`, what
         `discriminator/` holds.
@@ -100,11 +102,11 @@ def save(model: Any, path: Path, tokenizer: Tokenizer | None = None) -> None:
 
     Args:
         model: an encoder, `ElectraReplacedTokenDetector`, `ElectraMaskedLM`,
-            or, with ModernBERT's layers, `ElectraTextClassifier` or
-            `ElectraTokenClassifier`; or an `ElectraPretrainer`, which becomes
-            `discriminator/` and `generator/`. A warning names a part of a
-            pretrainer that `transformers` has no model for, which stays
-            behind.
+            or, with DeBERTaV3's or ModernBERT's layers,
+            `ElectraTextClassifier` or `ElectraTokenClassifier`; or an
+            `ElectraPretrainer`, which becomes `discriminator/` and
+            `generator/`. A warning names a part of a pretrainer that
+            `transformers` has no model for, which stays behind.
         path: string. The directory; made if absent.
         tokenizer: `keras_rtd.tokenizers.Tokenizer` or `None` for the model's
             own. Without one, no tokenizer files are written.
@@ -252,7 +254,7 @@ def _model(kind, backbone, config, path):
 
 def _assign(model, kind, arrays, path):
     conversion = _conversion(getattr(model, "backbone", model))
-    tensors = conversion.tensors(kind, model)
+    tensors = conversion.tensors(kind, model, arrays)
     prefix = conversion.PREFIX
     bare = not any(name.startswith(prefix) for name in arrays)
     if bare:

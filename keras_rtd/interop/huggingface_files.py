@@ -75,7 +75,7 @@ def read_weights(directory):
                 "safe_serialization=True) writes model.safetensors."
             )
         raise ValueError(f"{directory} has no weights: no {WEIGHTS}.")
-    safetensors = _safetensors()
+    safetensors = safetensors_module()
     arrays: dict[str, np.ndarray] = {}
     for name in files:
         try:
@@ -101,7 +101,7 @@ def write_model(directory, config, arrays):
     )
     write_json(directory / CONFIG, config)
     with new_path(directory / WEIGHTS) as temporary:
-        _safetensors().numpy.save_file(
+        safetensors_module().numpy.save_file(
             {name: np.ascontiguousarray(a) for name, a in arrays.items()},
             temporary,
             # transformers wants to know which framework's layout it is.
@@ -200,7 +200,7 @@ def write_pooling(directory, width, sequence_length):
     )
 
 
-def _safetensors():
+def safetensors_module():
     try:
         import safetensors.numpy
     except ImportError as e:

@@ -1,4 +1,6 @@
-"""Plain KerasHub ELECTRA presets, in both directions.
+"""Plain KerasHub presets of ELECTRA and DeBERTaV3, in both directions.
+
+What differs of DeBERTaV3 says `keras_rtd.models.deberta_v3.keras_hub`.
 
 KerasHub's `ElectraBackbone` differs from ours in three ways. It always
 computes tanh-gelu, so that what is loaded has
@@ -17,11 +19,17 @@ import keras_hub as hub
 import numpy as np
 
 from keras_rtd.interop import assembly
+from keras_rtd.interop import deberta_files
 from keras_rtd.interop import weights
 from keras_rtd.keras_internals import encoder_block_layers
+from keras_rtd.models import DebertaV3Backbone
 from keras_rtd.models import ElectraBackbone
 from keras_rtd.models import ElectraTokenizer
+from keras_rtd.models import RtdBackbone
+from keras_rtd.models.deberta_v3 import keras_hub as deberta_v3
 from keras_rtd.models.electra import conversion
+from keras_rtd.models.weight_copies import with_plain_embeddings
+from keras_rtd.tokenizers import TOKENIZERS
 from keras_rtd.tokenizers.base import Tokenizer
 from keras_rtd.utils.targets import check_preset_target
 from keras_rtd.utils.types import Path
@@ -47,26 +55,31 @@ SPECIAL = {
 }
 
 
-def load(path: Path, dtype: Any = None) -> ElectraBackbone:
+def load(path: Path, dtype: Any = None) -> RtdBackbone:
     """The encoder of a KerasHub preset, with equal outputs.
 
     Args:
-        path: string. A directory with KerasHub's own `ElectraBackbone`, or
-            the name of a released preset, which needs the network.
+        path: string. A directory with KerasHub's own `ElectraBackbone` or
+            `DebertaV3Backbone`, or the name of a released preset, which needs
+            the network.
         dtype: dtype policy or `None`.
 
     Returns:
-        `ElectraBackbone` with `activation="gelu_approximate"`.
+        `ElectraBackbone` with `activation="gelu_approximate"`, or
+        `DebertaV3Backbone`.
 
     Raises:
         ValueError: no such preset, or one of another model. What keras_rtd's
             `save_to_preset` wrote is loaded by `from_preset`.
     """
     theirs = hub.models.Backbone.from_preset(_preset(path), dtype=dtype)
+    if type(theirs) is hub.models.DebertaV3Backbone:
+        return deberta_v3.load(theirs, dtype, str(path))
     if type(theirs) is not hub.models.ElectraBackbone:
         raise ValueError(
             f"{path} holds a {type(theirs).__module__}."
-            f"{type(theirs).__name__}, not KerasHub's ElectraBackbone. "
+            f"{type(theirs).__name__}, not KerasHub's ElectraBackbone or "
+            "DebertaV3Backbone. "
             "keras_rtd's own presets are loaded by their class's from_preset."
         )
     ours = ElectraBackbone(
@@ -83,38 +96,48 @@ def load(path: Path, dtype: Any = None) -> ElectraBackbone:
     return ours
 
 
-def load_tokenizer(path: Path) -> ElectraTokenizer | None:
+def load_tokenizer(path: Path) -> Tokenizer | None:
     """The tokenizer of a KerasHub preset, or `None` where it has none.
 
     Args:
         path: as for `load`.
 
     Returns:
-        `ElectraTokenizer`. It splits text as BERT's reference does, where
-        KerasHub's differs on no-break spaces, accents and the like.
+        `ElectraTokenizer` or `UnigramTokenizer`. The first splits text as
+        BERT's reference does, where KerasHub's differs on no-break spaces,
+        accents and the like.
     """
     try:
-        theirs = hub.tokenizers.ElectraTokenizer.from_preset(_preset(path))
+        theirs = hub.tokenizers.Tokenizer.from_preset(_preset(path))
     except (FileNotFoundError, ValueError):
         return None
-    return ElectraTokenizer.from_keras_hub(theirs)
+    found = (c.from_keras_hub(theirs) for c in TOKENIZERS.values())
+    return next((ours for ours in found if ours is not None), None)
 
 
 def save(model: Any, path: Path, tokenizer: Tokenizer | None = None) -> None:
     """Write a preset that KerasHub loads without keras_rtd.
 
     Args:
-        model: `ElectraBackbone`, or a model that has one: the discriminator
-            of an `ElectraPretrainer`, the generator of an `ElectraMaskedLM`.
+        model: `ElectraBackbone` or `DebertaV3Backbone`, or a model that has
+            one: the discriminator of an `ElectraPretrainer`, the generator of
+            an `ElectraMaskedLM`.
         path: string. The directory; made if absent.
         tokenizer: `ElectraTokenizer` or `None` for the model's own.
 
     Raises:
         ValueError: a tokenizer whose special tokens have other names than
-            KerasHub's, or another LayerNorm epsilon than its.
+            KerasHub's, another LayerNorm epsilon than its, or a DeBERTaV3
+            with options that KerasHub's has not, naming them.
     """
-    weights.named_variables(model)
     ours = getattr(model, "backbone", model)
+    if isinstance(ours, DebertaV3Backbone):
+        check_preset_target(path)
+        theirs = deberta_v3.make(with_plain_embeddings(ours))
+        theirs.save_to_preset(str(path))
+        _save_sentencepiece(assembly.tokenizer_of(model, tokenizer), path)
+        return
+    weights.named_variables(model)
     tokenizer = assembly.tokenizer_of(model, tokenizer)
     if ours.layer_norm_epsilon != 1e-12:
         raise ValueError(
@@ -149,10 +172,14 @@ def _preset(path):
     path = str(path)
     if pathlib.Path(path).is_dir():
         return path
-    if path not in hub.models.ElectraBackbone.presets and "://" not in path:
+    known = [
+        *hub.models.ElectraBackbone.presets,
+        *hub.models.DebertaV3Backbone.presets,
+    ]
+    if path not in known and "://" not in path:
         raise ValueError(
             f"No KerasHub preset {path!r}: not a directory, and not one of "
-            f"{', '.join(hub.models.ElectraBackbone.presets)}."
+            f"{', '.join(known)}."
         )
     return path
 
@@ -188,11 +215,27 @@ def _shape(name, shape):
     return shape
 
 
+def _save_sentencepiece(ours, path):
+    if ours is None:
+        return
+    try:
+        proto = deberta_files.sentencepiece(ours)
+    except ValueError as reason:
+        warnings.warn(
+            "The tokenizer stays behind. KerasHub's DebertaV3Tokenizer reads "
+            f"SentencePiece's files, and this is none: {reason}",
+            stacklevel=3,
+        )
+        return
+    theirs = hub.tokenizers.DebertaV3Tokenizer(proto=proto)
+    theirs.save_to_preset(str(path))
+
+
 def _tokenizer(ours):
-    if not isinstance(ours, ElectraTokenizer):
+    if not isinstance(ours, ElectraTokenizer) or ours.normalization:
         raise ValueError(
-            "KerasHub's ELECTRA takes a WordPiece tokenizer. This one is "
-            f"{type(ours).__name__}."
+            "KerasHub's ELECTRA takes a WordPiece tokenizer with BERT's "
+            f"rules. This one is {type(ours).__name__}, with others."
         )
     wrong = [
         f"{name}={getattr(ours, name)!r}"

@@ -43,7 +43,8 @@ def preprocessor_of(tokenizer, backbone, kind=ElectraPreprocessor):
     if tokenizer is None:
         return None
     size = tokenizer.vocabulary_size()
-    if size != backbone.vocabulary_size:
+    spare = backbone.vocabulary_size - size
+    if spare and not 0 < spare <= backbone.spare_tokens:
         raise ValueError(
             f"The vocabulary has {size} tokens, the weights have "
             f"{backbone.vocabulary_size}: they do not belong together."

@@ -96,9 +96,7 @@ def old_pieces(old, new):
         getattr(new, f"{name}_token_id"): getattr(old, f"{name}_token_id")
         for name in SPECIAL
     }
-    unknown = [
-        old.mask_token_id if old.unk_token_id is None else old.unk_token_id
-    ]
+    unknown = [old.empty_word_id]
     ids: dict[str, int] = {}
     for i, text in enumerate(old.piece_texts):
         ids.setdefault(text, i)

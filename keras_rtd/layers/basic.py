@@ -7,6 +7,7 @@ from keras_rtd.layers.initializers import new_seed
 from keras_rtd.utils.replicas import SeedGenerator
 
 
+@keras.saving.register_keras_serializable(package="keras_rtd")
 class Dense(keras.layers.Dense):
     """`keras.layers.Dense` with `kernels.project`. Keras's LoRA reaches it."""
 
@@ -15,6 +16,7 @@ class Dense(keras.layers.Dense):
         return x if self.activation is None else self.activation(x)
 
 
+@keras.saving.register_keras_serializable(package="keras_rtd")
 class LayerNormalization(keras.layers.LayerNormalization):
     """`keras.layers.LayerNormalization` over the last axis.
 

@@ -31,6 +31,32 @@ def positions_within(document_ids):
     return ops.sum(ops.cast(same, "int32"), axis=-1)
 
 
+def rows_of_positions(table, x, document_ids=None):
+    """The rows of a table of positions for a batch.
+
+    Args:
+        table: (max_sequence_length, width).
+        x: (batch, length, ...), of which the length is taken.
+        document_ids: int (batch, length) or `None`, see `ElectraEmbedding`.
+
+    Returns:
+        (length, width), or (batch, length, width) with `document_ids`.
+
+    Raises:
+        ValueError: a batch longer than the table.
+    """
+    if (x.shape[1] or 0) > table.shape[0]:
+        raise ValueError(
+            f"The batch has sequence_length={x.shape[1]}, but the "
+            f"model has max_sequence_length={table.shape[0]} "
+            "positions. Make the dataset with a smaller `sequence_length` "
+            "or the model with `from_preset(..., max_sequence_length=…)`."
+        )
+    if document_ids is None:
+        return ops.convert_to_tensor(table)[: ops.shape(x)[1]]
+    return lookup(table, positions_within(document_ids))
+
+
 @keras.saving.register_keras_serializable(package="keras_rtd")
 class ElectraEmbedding(keras.layers.Layer):
     """Token + position + segment embeddings, LayerNorm, dropout.
@@ -74,6 +100,8 @@ class ElectraEmbedding(keras.layers.Layer):
         (batch, length, embedding_dim) in the compute dtype.
     """
 
+    initializer = TruncatedNormal
+
     def __init__(
         self,
         vocabulary_size,
@@ -113,7 +141,7 @@ class ElectraEmbedding(keras.layers.Layer):
             return self.add_weight(
                 shape=(rows, self.embedding_dim),
                 initializer=(
-                    TruncatedNormal() if self.base() is None else "zeros"
+                    self.initializer() if self.base() is None else "zeros"
                 ),
                 name=name,
                 # Gradients are summed in the dtype of what is looked up:
@@ -180,7 +208,7 @@ class ElectraEmbedding(keras.layers.Layer):
         drop=True,
     ):
         tables = list(self.tables())
-        x = lookup(tables.pop(0), token_ids)
+        x = self._look_up(tables.pop(0), token_ids)
         if self.num_segments:
             # A product with one-hot rows, because the gradient of a lookup in
             # a table of two rows is a serial sum.
@@ -188,22 +216,13 @@ class ElectraEmbedding(keras.layers.Layer):
             segments = ops.equal(ops.expand_dims(segment_ids, -1), numbers)
             x = x + ops.matmul(ops.cast(segments, x.dtype), tables.pop())
         if self.use_positions:
-            x = x + self._positions(tables.pop(), token_ids, document_ids)
+            table = tables.pop()
+            x = x + rows_of_positions(table, token_ids, document_ids)
         x = self.layer_norm(ops.cast(x, self.compute_dtype))
         return self.dropout_layer(x, training=training) if drop else x
 
-    def _positions(self, table, token_ids, document_ids):
-        if (token_ids.shape[1] or 0) > self.max_sequence_length:
-            raise ValueError(
-                f"The batch has sequence_length={token_ids.shape[1]}, but the "
-                f"model has max_sequence_length={self.max_sequence_length} "
-                "positions. Make the dataset with a smaller `sequence_length` "
-                "or the model with `from_preset(..., max_sequence_length=…)`."
-            )
-        length = ops.shape(token_ids)[1]
-        if document_ids is None:
-            return ops.convert_to_tensor(table)[:length]
-        return lookup(table, positions_within(document_ids))
+    def _look_up(self, table, token_ids):
+        return lookup(table, token_ids)
 
     def compute_output_spec(
         self,

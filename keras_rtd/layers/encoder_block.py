@@ -14,6 +14,8 @@ from keras_rtd.layers.basic import Dropout
 from keras_rtd.layers.basic import LayerNormalization
 from keras_rtd.layers.initializers import TruncatedNormal
 
+ACTIVATIONS = ("gelu", "gelu_approximate")
+
 
 class EncoderBlock(keras.layers.Layer):
     """A Transformer layer: subclasses make the weights in `build(x_shape,
@@ -52,6 +54,7 @@ class EncoderBlock(keras.layers.Layer):
     """
 
     use_bias = True
+    initializer: type[TruncatedNormal] = TruncatedNormal
     # `call` itself.
     body: Callable[..., Any]
 
@@ -67,7 +70,7 @@ class EncoderBlock(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        if activation not in ("gelu", "gelu_approximate"):
+        if activation not in ACTIVATIONS:
             raise ValueError(
                 "`activation` must be 'gelu' or 'gelu_approximate'. "
                 f"Received: activation={activation!r}"
@@ -89,7 +92,7 @@ class EncoderBlock(keras.layers.Layer):
         layer = Dense(
             units,
             use_bias=self.use_bias,
-            kernel_initializer=TruncatedNormal(stddev or self.kernel_stddev),
+            kernel_initializer=self.initializer(stddev or self.kernel_stddev),
             dtype=self.dtype_policy,
             name=name,
         )
@@ -123,23 +126,23 @@ class EncoderBlock(keras.layers.Layer):
         )
 
     def _self_attention(self, x, bias, training):
-        length, width = ops.shape(x)[1], x.shape[-1]
         parts = (self.query, self.key, self.value)
         kernel = ops.concatenate([p.kernel for p in parts], axis=1)
         qkv = project(x, kernel, self._offset() if self.use_bias else None)
-        head_dim = width // self.num_heads
         # A split, not slices: its gradient is one concatenation.
-        query, key, value = (
-            ops.transpose(
-                ops.reshape(part, (-1, length, self.num_heads, head_dim)),
-                (0, 2, 1, 3),
-            )
-            for part in ops.split(qkv, 3, axis=-1)
-        )
-        out = self._attend(query, key, value, bias, training)
-        return ops.reshape(
-            ops.transpose(out, (0, 2, 1, 3)), (-1, length, width)
-        )
+        query, key, value = map(self._heads, ops.split(qkv, 3, axis=-1))
+        return self._joined(self._attend(query, key, value, bias, training))
+
+    def _heads(self, x):
+        """(batch, length, width) as (batch, heads, length, head_dim)."""
+        shape = (-1, ops.shape(x)[1], self.num_heads)
+        x = ops.reshape(x, (*shape, x.shape[-1] // self.num_heads))
+        return ops.transpose(x, (0, 2, 1, 3))
+
+    def _joined(self, x):
+        """The inverse of `_heads`."""
+        x = ops.transpose(x, (0, 2, 1, 3))
+        return ops.reshape(x, (-1, ops.shape(x)[1], x.shape[2] * x.shape[3]))
 
     def _offset(self):
         """What is added to query, key and value."""

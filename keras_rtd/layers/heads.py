@@ -1,5 +1,7 @@
 """The two heads: masked tokens for the generator, detection for the rest."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -57,6 +59,8 @@ class MaskedLMHead(keras.layers.Layer):
         with `logits[..., :vocabulary_size]`.
     """
 
+    initializer: type[TruncatedNormal] = TruncatedNormal
+
     def __init__(
         self,
         embeddings,
@@ -75,7 +79,7 @@ class MaskedLMHead(keras.layers.Layer):
         self.vocabulary_size = embeddings.vocabulary_size
         self.dense = Dense(
             embeddings.embedding_dim,
-            kernel_initializer=TruncatedNormal(kernel_stddev),
+            kernel_initializer=self.initializer(kernel_stddev),
             dtype=self.dtype_policy,
             name="dense",
         )
@@ -217,10 +221,14 @@ class DetectionHead(keras.layers.Layer):
 
     Call arguments:
         sequence_output: (batch, length, hidden_dim).
+        document_ids: int32 (batch, length) or `None`, for families whose head
+            looks at more than the token. Defaults to `None`.
 
     Returns:
         float32 logits (batch, length); positive means replaced.
     """
+
+    layer_norm: Any
 
     def __init__(
         self,
@@ -279,7 +287,7 @@ class DetectionHead(keras.layers.Layer):
         self.logits.build(input_shape)
         self.built = True
 
-    def call(self, sequence_output):
+    def call(self, sequence_output, document_ids=None):
         x = kernels.gelu(
             self.dense(scaled(sequence_output, self.gamma)),
             approximate=self.activation == "gelu_approximate",
@@ -288,7 +296,7 @@ class DetectionHead(keras.layers.Layer):
             x = self.layer_norm(x)
         return ops.cast(ops.squeeze(self.logits(x), axis=-1), "float32")
 
-    def compute_output_spec(self, sequence_output):
+    def compute_output_spec(self, sequence_output, document_ids=None):
         return keras.KerasTensor(sequence_output.shape[:-1], "float32")
 
     def get_config(self):

@@ -24,6 +24,8 @@ class TruncatedNormal(keras.initializers.Initializer):
         seed: int or `None` for one from Keras's global seed.
     """
 
+    cut = CUT
+
     def __init__(self, stddev=0.02, seed=None):
         self.stddev = stddev
         self.seed = new_seed() if seed is None else seed
@@ -31,12 +33,19 @@ class TruncatedNormal(keras.initializers.Initializer):
     def __call__(self, shape, dtype=None):
         rng = np.random.default_rng(self.seed)
         values = rng.standard_normal(shape, dtype=np.float32)
-        while (far := np.abs(values) > CUT).any():
+        while (far := np.abs(values) > self.cut).any():
             values[far] = rng.standard_normal(far.sum(), dtype=np.float32)
         return ops.convert_to_tensor(self.stddev * values, dtype=dtype)
 
     def get_config(self):
         return {"stddev": self.stddev, "seed": self.seed}
+
+
+@keras.saving.register_keras_serializable(package="keras_rtd")
+class Normal(TruncatedNormal):
+    """The same, not cut: DeBERTa's first weights."""
+
+    cut = float("inf")
 
 
 @keras.saving.register_keras_serializable(package="keras_rtd")

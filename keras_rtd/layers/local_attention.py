@@ -58,7 +58,7 @@ class AttentionBias(keras.layers.Layer):
     is computed once a model."""
 
     def __init__(self, direction="bidirectional", window=None, **kwargs):
-        super().__init__(dtype="float32", **kwargs)
+        super().__init__(**{**kwargs, "dtype": "float32"})
         self.direction = direction
         self.window = window
         self.built = True

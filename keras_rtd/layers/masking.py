@@ -6,6 +6,7 @@ has sampled, so that the same lines run on NumPy (prepared data), inside tf.data
 """
 
 import dataclasses
+import functools
 
 import numpy as np
 
@@ -34,12 +35,18 @@ class MaskingOptions:
             the geometric distribution Geo(0.2) clipped here, as in SpanBERT
             (Joshi et al. 2020, section 3.1; it clips at 10).
             Defaults to `1`.
+        windows: bool. `True` chooses as microsoft/DeBERTa does: one token of
+            each successive window of `int(1 / mask_rate)` candidates, from
+            left to right while the row needs more. So the end of a long row is
+            never masked, and never more than two neighbours are. `[UNK]` is no
+            candidate there. Defaults to `False`.
 
     Raises:
-        ValueError: A value is out of its range, or `with_replacement` comes
-            together with words or n-grams.
+        ValueError: A value is out of its range, or two of `with_replacement`,
+            `windows`, and words or n-grams come together.
 
-    Source: google-research/electra, `pretrain/pretrain_helpers.py`, `mask`.
+    Sources: google-research/electra, `pretrain/pretrain_helpers.py`, `mask`;
+    microsoft/DeBERTa, `DeBERTa/data/ngram_mask_generator.py` (`windows`).
     """
 
     mask_rate: float = 0.15
@@ -47,6 +54,7 @@ class MaskingOptions:
     with_replacement: bool = False
     whole_words: bool = False
     max_ngram: int = 1
+    windows: bool = False
 
     def __post_init__(self):
         if not _is_number(self.mask_rate) or not 0 < self.mask_rate < 1:
@@ -60,10 +68,15 @@ class MaskingOptions:
                 f"Received: keep_rate={self.keep_rate!r}"
             )
         check_int("max_ngram", self.max_ngram, 1)
-        if self.with_replacement and self.in_units:
+        for name in ("with_replacement", "windows"):
+            if getattr(self, name) and self.in_units:
+                raise ValueError(
+                    f"`{name}` samples single tokens, and cannot be combined "
+                    "with `whole_words` or `max_ngram` above 1."
+                )
+        if self.with_replacement and self.windows:
             raise ValueError(
-                "`with_replacement` samples single tokens, and cannot be "
-                "combined with `whole_words` or `max_ngram` above 1."
+                "`with_replacement` and `windows` cannot be combined."
             )
 
     @property
@@ -76,9 +89,24 @@ class MaskingOptions:
         """Number of (B, L) planes of noise that `mask_tokens` needs."""
         return 3 if self.max_ngram > 1 else 2
 
+    def excluded_ids(self, special_ids, unk_token_id):
+        """Ids that are never chosen, a list.
+
+        Args:
+            special_ids: list of int, those of `[CLS]`, `[SEP]`, `[PAD]` and
+                `[MASK]`.
+            unk_token_id: int or `None`.
+        """
+        if self.windows and unk_token_id is not None:
+            return [*special_ids, unk_token_id]
+        return list(special_ids)
+
     def num_slots(self, sequence_length):
         """Mask slots per row, the reference's `max_predictions_per_seq`."""
         slots = int((self.mask_rate + 0.005) * sequence_length)
+        if self.windows:
+            # The reference has room for more than it ever fills.
+            slots = round(self.mask_rate * sequence_length)
         return min(max(1, slots), sequence_length)
 
 
@@ -134,10 +162,12 @@ def mask_tokens(
     budget = xp.take(xp.array(budgets), num_tokens)[:, None]
 
     mask_here = noise[1] >= options.keep_rate
-    if options.with_replacement:
-        positions, chosen = _sample_with_replacement(
-            xp, candidate, noise[0][:, :slots], budget
-        )
+    if options.with_replacement or options.windows:
+        choose = _sample_with_replacement
+        if options.windows:
+            window = int(1 / options.mask_rate)
+            choose = functools.partial(_sample_windows, window=window)
+        positions, chosen = choose(xp, candidate, noise[0][:, :slots], budget)
         # Any of the samples of a position may mask it.
         hit = positions[:, :, None] == xp.arange(length, dtype="int32")
         masking = chosen & mask_here[:, :slots]
@@ -170,18 +200,41 @@ def mask_tokens(
 
 def _sample_with_replacement(xp, candidate, noise, budget):
     """(B, K) positions, sampled independently, and which of them count."""
+    count = _count(xp, candidate)[:, None]
+    sampled = _below(xp, noise, count)
+    slot = xp.arange(noise.shape[-1], dtype="int32")
+    return _nth_candidate(xp, candidate, sampled), (slot < budget) & (count > 0)
+
+
+def _sample_windows(xp, candidate, noise, budget, window):
+    """(B, K) positions, one of each window of candidates, and which count."""
+    count = _count(xp, candidate)[:, None]
+    slot = xp.arange(noise.shape[-1], dtype="int32")
+    begin = slot * window
+    # The last window may be smaller.
+    size = xp.minimum(count - begin, xp.full_like(begin, window))
+    sampled = xp.minimum(begin + _below(xp, noise, size), count - 1)
+    positions = _nth_candidate(
+        xp, candidate, xp.maximum(sampled, xp.zeros_like(sampled))
+    )
+    return positions, (slot < budget) & (begin < count)
+
+
+def _below(xp, noise, count):
+    """Integers from 0 to below `count`, 0 where that is none."""
+    sampled = _int(xp, noise * xp.array(count, dtype="float32"))
+    return xp.maximum(xp.minimum(sampled, count - 1), xp.zeros_like(sampled))
+
+
+def _nth_candidate(xp, candidate, ordinal):
+    """Positions of the candidates of these numbers, from 0."""
     # Stable by construction: candidates first, each part in text order.
     length = candidate.shape[-1]
     index = xp.arange(length, dtype="int32")
     in_order = _int(
         xp, xp.sort(xp.where(candidate, index, index + length), axis=-1)
     )
-    count = _count(xp, candidate)[:, None]
-    sampled = _int(xp, noise * xp.array(count, dtype="float32"))
-    sampled = xp.maximum(xp.minimum(sampled, count - 1), xp.zeros_like(sampled))
-    positions = xp.take_along_axis(in_order, sampled, axis=1) % length
-    slot = xp.arange(noise.shape[-1], dtype="int32")
-    return positions, (slot < budget) & (count > 0)
+    return xp.take_along_axis(in_order, ordinal, axis=1) % length
 
 
 def _sample_units(xp, candidate, noise, budget, slots, options, word_start):

@@ -1,6 +1,7 @@
 """Encoders and the models made of them."""
 
 from keras_rtd.layers.two_tower import ElectraTwoTowerGenerator
+from keras_rtd.models.deberta_v3.backbone import DebertaV3Backbone
 from keras_rtd.models.electra.backbone import ElectraBackbone
 from keras_rtd.models.encoder_backbone import RtdBackbone
 from keras_rtd.models.masked_lm import ElectraMaskedLM
@@ -23,6 +24,7 @@ from keras_rtd.tokenizers import ElectraTokenizer
 from keras_rtd.utils.public_names import listed
 
 __all__ = [
+    "DebertaV3Backbone",
     "ElectraBackbone",
     "ElectraMaskedLM",
     "ElectraPreprocessor",

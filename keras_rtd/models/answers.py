@@ -67,7 +67,7 @@ def _answer(context, found, num_best, logit, threshold):
     ranked = sorted(found.items(), key=lambda item: (-item[1], item[0]))
     n_best = [
         {
-            "text": context[start:end],
+            "text": context[start:end].strip(),
             "start": start,
             "end": end,
             "score": float(np.exp(score)),

@@ -8,12 +8,14 @@ import pathlib
 
 from keras_rtd.keras_internals import preset_utils
 from keras_rtd.models import families
+from keras_rtd.models.deberta_v3.backbone import DebertaV3Backbone
 from keras_rtd.models.electra.backbone import ElectraBackbone
 from keras_rtd.models.modernbert.backbone import ModernBertBackbone
 
 # The registry's lines.
 BUNDLED = (
     families.register(ElectraBackbone),
+    families.register(DebertaV3Backbone),
     families.register(ModernBertBackbone),
 )
 

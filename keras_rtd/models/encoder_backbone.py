@@ -7,19 +7,16 @@ import keras
 import keras_hub
 
 from keras_rtd.layers.attention import DIRECTIONS
-from keras_rtd.layers.basic import Dense
-from keras_rtd.layers.embedding import ElectraEmbedding
-from keras_rtd.layers.initializers import GlorotUniform
 from keras_rtd.layers.local_attention import AttentionBias
 from keras_rtd.models.encoder_family import EncoderFamily
 from keras_rtd.models.encoder_family import FamilyType
 from keras_rtd.models.preset_files import check_weights
 from keras_rtd.models.preset_files import store_plain_dtype
+from keras_rtd.models.text_task import PlainWeights
 from keras_rtd.tokenizers.electra_tokenizer import ElectraTokenizer
 from keras_rtd.utils.setting import check_int
 from keras_rtd.utils.types import Path
 from keras_rtd.utils.types import Tensor
-from keras_rtd.utils.writing import SavesPreset
 
 FORMAT_VERSION = 1
 
@@ -36,7 +33,7 @@ SIZES = (
 
 
 class RtdBackbone(
-    SavesPreset,
+    PlainWeights,
     EncoderFamily,
     keras_hub.models.Backbone,
     metaclass=FamilyType,
@@ -157,7 +154,7 @@ class RtdBackbone(
         self.format_version = format_version
 
         # === Layers ===
-        self.embeddings = embeddings or ElectraEmbedding(
+        self.embeddings = embeddings or self.make_embeddings(
             vocabulary_size=vocabulary_size,
             embedding_dim=embedding_dim,
             max_sequence_length=max_sequence_length,
@@ -169,16 +166,7 @@ class RtdBackbone(
             dtype=dtype,
             name="embeddings",
         )
-        self.embeddings_projection = None
-        if hidden_dim != embedding_dim:
-            # Glorot's initialisation, as the reference's `tf.layers.dense`.
-            self.embeddings_projection = Dense(
-                hidden_dim,
-                use_bias=self.use_bias,
-                kernel_initializer=GlorotUniform(),
-                dtype=dtype,
-                name="embeddings_projection",
-            )
+        self.embeddings_projection = self.make_embeddings_projection(dtype)
         self.transformer_layers = [
             self.make_layer(
                 i,
@@ -247,9 +235,8 @@ class RtdBackbone(
             drop=self._drops_embeddings,
         )
         if self.embeddings_projection is not None:
-            x = self.embeddings_projection(x)
-        for i, layer in enumerate(self.transformer_layers):
-            x = layer(x, *self.shared_by_layer(i, shared), training=training)
+            x = self.embeddings_projection(x, training=training)
+        x = self.run_layers(x, shared, document_ids, training)
         if self.final_norm is not None:
             x = self.final_norm(x)
         return {"sequence_output": x, "pooled_output": x[:, 0, :]}

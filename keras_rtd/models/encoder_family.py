@@ -3,15 +3,19 @@
 from typing import Any
 
 import keras
+import keras_hub
 
+from keras_rtd.layers.basic import Dense
+from keras_rtd.layers.embedding import ElectraEmbedding
 from keras_rtd.layers.heads import DetectionHead
 from keras_rtd.layers.heads import MaskedLMHead
+from keras_rtd.layers.initializers import GlorotUniform
 from keras_rtd.layers.prediction_head import PredictionHead
 from keras_rtd.models.encoder_facts import EncoderFacts
 from keras_rtd.utils.types import Tensor
 
 
-class FamilyType(type):
+class FamilyType(type(keras_hub.models.Backbone)):  # type: ignore[misc]
     """Makes `RtdBackbone == ModernBertBackbone` true.
 
     KerasHub finds the task, preprocessor or tokenizer of a preset by
@@ -48,6 +52,10 @@ class EncoderFamily(EncoderFacts):
             layers, "google", "keras_hub"; see the family's conversion.py.
         huggingface: module that knows the family's directories of
             `transformers`, or `None`; see `keras_rtd.interop.huggingface`.
+        generator_arguments: dict of arguments that generators have and
+            encoders have not.
+        spare_tokens: int. By how many tokens a released encoder's table may be
+            larger than its vocabulary.
         tensor_parallel: dict of a layer's kernels to how the axis "model" of
             a mesh divides them: (axes of the kernel, axes of the bias). Heads
             and inner units are divided in the first kernel of each pair and
@@ -61,6 +69,9 @@ class EncoderFamily(EncoderFacts):
     kernel_stddev: float
     dtype_policy: Any
     trainable_variables: list[Any]
+    embeddings: Any
+    embeddings_projection: Any
+    transformer_layers: list[Any]
 
     family: str | None = None
     facts_cls = EncoderFacts
@@ -68,6 +79,8 @@ class EncoderFamily(EncoderFacts):
     bundled_presets: dict[str, str] = {}
     exports_to: tuple[str, ...] = ()
     huggingface: Any = None
+    generator_arguments: dict[str, Any] = {}
+    spare_tokens = 0
     tensor_parallel: dict[str, tuple[Any, Any]] = {
         **dict.fromkeys(
             ("query", "key", "value", "intermediate"),
@@ -86,6 +99,48 @@ class EncoderFamily(EncoderFacts):
             **arguments: of `EncoderBlock`.
         """
         raise NotImplementedError
+
+    @classmethod
+    def generator_config(cls, config: dict[str, Any]) -> dict[str, Any]:
+        """The config of the reference's generator for an encoder's.
+
+        By default as deep and a quarter as wide, with heads of 64.
+        """
+        return {**config, **cls.sizes_of_width(round(config["hidden_dim"] / 4))}
+
+    @classmethod
+    def sizes_of_width(cls, hidden_dim: int) -> dict[str, int]:
+        """The sizes that come along with a generator's width: heads of 64 and
+        the usual inner width."""
+        return {
+            "hidden_dim": hidden_dim,
+            "num_heads": max(1, hidden_dim // 64),
+            "intermediate_dim": cls.inner_width(4 * hidden_dim),
+        }
+
+    def make_embeddings(self, **arguments: Any) -> keras.layers.Layer:
+        """The embedding layer where none is shared.
+
+        Args:
+            **arguments: of `ElectraEmbedding`.
+        """
+        return ElectraEmbedding(**arguments)
+
+    def make_embeddings_projection(
+        self, dtype: Any
+    ) -> keras.layers.Layer | None:
+        """The layer between embeddings and first Transformer layer, or
+        `None`."""
+        if self.hidden_dim == self.embedding_dim:
+            return None
+        # Glorot's initialisation, as the reference's `tf.layers.dense`.
+        return Dense(
+            self.hidden_dim,
+            use_bias=self.use_bias,
+            kernel_initializer=GlorotUniform(),
+            dtype=dtype,
+            name="embeddings_projection",
+        )
 
     def make_final_norm(self, dtype: Any) -> keras.layers.Layer | None:
         """The layer after the last Transformer layer, or `None`."""
@@ -111,6 +166,30 @@ class EncoderFamily(EncoderFacts):
         `shared_tensors`."""
         return (shared["bias"],)
 
+    def run_layers(
+        self,
+        x: Tensor,
+        shared: dict[str, Tensor],
+        document_ids: Tensor | None = None,
+        training: bool | None = None,
+    ) -> Tensor:
+        """The output of the last Transformer layer.
+
+        Args:
+            x: (batch, length, hidden_dim), the input of the first one.
+            shared: of `shared_tensors`.
+            document_ids: int32 (batch, length) or `None`.
+            training: bool or `None`.
+        """
+        for i, layer in enumerate(self.transformer_layers):
+            x = layer(x, *self.shared_by_layer(i, shared), training=training)
+        return x
+
+    def input_layers(self) -> list[keras.layers.Layer]:
+        """The layers with weights below the first Transformer layer."""
+        layers = (self.embeddings, self.embeddings_projection)
+        return [layer for layer in layers if layer is not None]
+
     def make_masked_lm_head(
         self, width: int | None = None, name: str = "masked_lm_head"
     ) -> MaskedLMHead:
@@ -121,6 +200,11 @@ class EncoderFamily(EncoderFacts):
     def make_detection_head(self) -> DetectionHead:
         """A built `DetectionHead` for this encoder."""
         return DetectionHead.of(self)
+
+    def make_text_head(self, dtype: Any = None) -> Any:
+        """The layer between a text's vector and the last one of a text
+        classifier, or `None`; see `make_prediction_head`."""
+        return self.make_prediction_head(dtype)
 
     def make_prediction_head(self, dtype: Any = None) -> Any:
         """The layer before the last one of a task, or `None`.

@@ -84,8 +84,7 @@ def generator_settings(objective, settings, shared, own):
 
     Returns:
         dict as `keras.layers.serialize` makes it, or `None`. Where the
-        settings have no generator, it is the reference's: as deep as the
-        encoder, a quarter as wide.
+        settings have no generator, it is the reference's.
 
     Raises:
         ValueError: `own` where there is no generator.
@@ -101,16 +100,15 @@ def generator_settings(objective, settings, shared, own):
         return None
     stored = settings["generator"]
     if stored is None:
-        config = {**encoder, "name": "generator"}
-        width = round(config["hidden_dim"] / 4)
+        config = encoder_class.generator_config(encoder)
+        config["name"] = "generator"
+        if kind is encoder_class:
+            config |= encoder_class.generator_arguments
     else:
         _, config = families.resolve(stored)
-        config, width = {**config, **shared}, None
-    width = own.get("hidden_dim", width)
-    if width is not None:
-        config["hidden_dim"] = width
-        config["num_heads"] = max(1, width // 64)
-        config["intermediate_dim"] = encoder_class.inner_width(4 * width)
+        config = {**config, **shared}
+    if "hidden_dim" in own:
+        config |= encoder_class.sizes_of_width(own["hidden_dim"])
     config.update(own)
     config.pop("direction", None)
     return families.serialized(encoder_class, config, kind)

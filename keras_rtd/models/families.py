@@ -229,6 +229,8 @@ def exchange_family(settings, family):
             settings[part]["registered_name"]
         )
         towers = not issubclass(found, RtdBackbone)
+        if part == "generator" and not towers:
+            kept |= new.generator_arguments
         settings[part] = serialized(new, kept, found if towers else new)
     return True
 

@@ -6,6 +6,7 @@ from typing import Self
 
 import keras
 
+from keras_rtd.layers.encoder_block import ACTIVATIONS
 from keras_rtd.models import families
 from keras_rtd.models import other_libraries
 from keras_rtd.models.bundled import DESCRIPTIONS
@@ -16,10 +17,14 @@ from keras_rtd.models.presets import check_known
 from keras_rtd.models.presets import preset_length
 from keras_rtd.models.presets import read_task_name
 from keras_rtd.models.task_weights import TaskWeights
+from keras_rtd.models.text_task import TextTask
+from keras_rtd.models.text_task import check_not_empty
+from keras_rtd.models.text_task import is_empty
+from keras_rtd.training.guard import LossGuard
 from keras_rtd.training.labelled_step import LabelledStep
 
 
-class FineTuningTask(LabelledStep, TaskWeights):
+class FineTuningTask(LabelledStep, TextTask, TaskWeights):
     """Loading, and batches that are prepared already.
 
     `fit`, `evaluate` and `predict` take raw data, which the preprocessor
@@ -44,10 +49,33 @@ class FineTuningTask(LabelledStep, TaskWeights):
         KerasHub's own pipeline does it."""
         return None
 
+    def weights_by_class(self, weights: dict[Any, float]) -> dict[int, float]:
+        """`class_weight` of `fit` with numbers of classes as keys."""
+        raise ValueError(
+            f"{type(self).__name__} takes no `class_weight`: it has no classes "
+            "of whole rows. Repeat rare examples instead."
+        )
+
     def fit(
         self, x: Any = None, y: Any = None, **kwargs: Any
     ) -> keras.callbacks.History:
-        """As `keras.Model.fit`, on raw data or on prepared batches."""
+        """As `keras.Model.fit`, on raw data or on prepared batches.
+
+        `class_weight` may have the names of the classes as keys.
+
+        Raises:
+            ValueError: labels or weights that fit no class, or no data.
+            FloatingPointError: the loss is NaN or infinite.
+        """
+        check_not_empty(x)
+        callbacks = kwargs.pop("callbacks", None) or []
+        if isinstance(callbacks, keras.callbacks.Callback):
+            callbacks = [callbacks]
+        kwargs["callbacks"] = [LossGuard(), *callbacks]
+        if kwargs.get("class_weight") is not None:
+            kwargs["class_weight"] = self.weights_by_class(
+                kwargs["class_weight"]
+            )
         given = kwargs.pop("validation_data", None)
         if given is not None and not _is_prepared(given):
             parts = keras.utils.unpack_x_y_sample_weight(given)
@@ -71,6 +99,7 @@ class FineTuningTask(LabelledStep, TaskWeights):
         **kwargs: Any,
     ) -> Any:
         """As `keras.Model.evaluate`, on raw data or on prepared batches."""
+        check_not_empty(x)
         arrays = self._arrays(x, y, sample_weight)
         if arrays is None or kwargs.get("_use_cached_eval_dataset"):
             return super().evaluate(x, y, sample_weight=sample_weight, **kwargs)
@@ -79,6 +108,8 @@ class FineTuningTask(LabelledStep, TaskWeights):
 
     def predict(self, x: Any = None, **kwargs: Any) -> Any:
         """As `keras.Model.predict`, on raw data or on prepared batches."""
+        if is_empty(x):
+            return super().predict(x, **kwargs)
         arrays = self._arrays(x)
         if arrays is None:
             return super().predict(x, **kwargs)
@@ -190,6 +221,16 @@ class FineTuningTask(LabelledStep, TaskWeights):
         for name in encoder:
             if name not in own:
                 del kwargs[name]
+        # The activation of a task is that of its output.
+        if (
+            "activation" in own
+            and encoder.pop("activation", None) in ACTIVATIONS
+        ):
+            raise ValueError(
+                "`activation` is that of the output, e.g. 'softmax'. For an "
+                "encoder with another one pass `backbone=`, made with "
+                "ElectraBackbone.from_preset(preset, activation=...)."
+            )
         return encoder
 
     @classmethod

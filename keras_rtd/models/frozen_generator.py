@@ -154,3 +154,21 @@ def fingerprint(generator, head):
         array = ops.convert_to_numpy(variable).astype("<f4")
         digest.update(str(array.shape).encode() + array.tobytes())
     return digest.hexdigest()
+
+
+def generator_settings(generator, head, options, batch_size):
+    """What samples depend on beside the data: a dict for JSON.
+
+    Args:
+        generator: `ElectraBackbone`.
+        head: its `MaskedLMHead`.
+        options: has `temperature`, `final_temperature` and `temperature_steps`.
+        batch_size: int. Windows a step.
+    """
+    steps = options.temperature_steps
+    return {
+        "generator": fingerprint(generator, head),
+        "temperature": options.temperature,
+        "final_temperature": options.final_temperature,
+        "temperature_examples": steps * batch_size if steps else None,
+    }

@@ -1,6 +1,7 @@
 """Loading a pretrainer from a preset."""
 
 import inspect
+import os
 import warnings
 from typing import Any
 from typing import Self
@@ -9,6 +10,7 @@ from typing import Unpack
 import keras
 
 from keras_rtd import objectives
+from keras_rtd import tokenizers
 from keras_rtd.models import families
 from keras_rtd.models import other_libraries
 from keras_rtd.models.bundled import DESCRIPTIONS
@@ -81,7 +83,8 @@ class PretrainerLoading:
             frozen_generator: string. A preset or run directory whose masked
                 language model becomes the generator, which then only samples,
                 see `keras_rtd.models.frozen_generator`.
-            tokenizer: replaces the preset's, and sets the vocabulary's size.
+            tokenizer: `keras_rtd.tokenizers.Tokenizer`, or the path of one.
+                Replaces the preset's, and sets the vocabulary's size.
             preprocessor: `ElectraPreprocessor`, replaces the preset's.
             sequence_length: int. Length of the preprocessor's rows.
             seed: int. See the class.
@@ -162,6 +165,8 @@ def load_pretrainer(
         given: dict of the other arguments that are not `None`.
     """
     tokenizer = given.pop("tokenizer", None)
+    if isinstance(tokenizer, str | os.PathLike):
+        tokenizer = tokenizers.load(tokenizer)
     sequence_length = given.pop("sequence_length", None)
     resized = sorted(
         {k for k in encoder if k in SIZES}

@@ -9,11 +9,12 @@ import keras_hub
 from keras_rtd.models.encoder_backbone import RtdBackbone
 from keras_rtd.models.loading import from_pretrainer_preset
 from keras_rtd.models.preprocessor import ElectraPreprocessor
-from keras_rtd.utils.writing import SavesPreset
+from keras_rtd.models.text_task import TextTask
+from keras_rtd.training.labelled_step import LabelledStep
 
 
 @keras.saving.register_keras_serializable(package="keras_rtd")
-class ElectraMaskedLM(SavesPreset, keras_hub.models.Task):
+class ElectraMaskedLM(LabelledStep, TextTask, keras_hub.models.MaskedLM):
     """An ELECTRA encoder that fills masked positions: the generator.
 
     Inputs: dict of `token_ids`, `segment_ids` int32, `padding_mask` int32 or
@@ -55,6 +56,29 @@ class ElectraMaskedLM(SavesPreset, keras_hub.models.Task):
             outputs=logits[..., : backbone.vocabulary_size],
             **kwargs,
         )
+
+    def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """As `keras.Model.fit`, on prepared batches."""
+        self._check_prepared()
+        return super().fit(x, *args, **kwargs)
+
+    def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """As `keras.Model.evaluate`, on prepared batches."""
+        self._check_prepared()
+        return super().evaluate(x, *args, **kwargs)
+
+    def predict(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """As `keras.Model.predict`, on prepared batches."""
+        self._check_prepared()
+        return super().predict(x, *args, **kwargs)
+
+    def _check_prepared(self):
+        if self.preprocessor is not None:
+            raise ValueError(
+                "ElectraMaskedLM takes no texts: its preprocessor masks no "
+                "tokens. Train with ElectraPretrainer(objective='mlm'), or set "
+                "`preprocessor` to None and give dicts with `mask_positions`."
+            )
 
     @classmethod
     def from_preset(

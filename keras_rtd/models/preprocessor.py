@@ -71,6 +71,7 @@ class ElectraPreprocessor(SavesPreset, keras_hub.models.Preprocessor):
     def packer(self) -> keras.layers.Layer:
         """The `MultiSegmentPacker`, made when the vocabulary is there."""
         if self._packer is None:
+            self.tokenizer.check_vocabulary()
             packer = keras_hub.layers.MultiSegmentPacker(
                 start_value=self.tokenizer.cls_token_id,
                 end_value=self.tokenizer.sep_token_id,

@@ -55,7 +55,8 @@ class PretrainerTraining(BuiltWhenMade, TrainStep):
             **kwargs: as for `keras.Model.compile`.
 
         Raises:
-            ValueError: `steps_per_execution` where it is not possible.
+            ValueError: `steps_per_execution` or the optimizer's
+                `decoupled_training` where it is not possible.
         """
         check_accumulate_steps(accumulate_steps)
         check_steps_per_execution(steps_per_execution)
@@ -67,8 +68,14 @@ class PretrainerTraining(BuiltWhenMade, TrainStep):
             if optimizer is None
             else optimizer
         )
+        # Keras may wrap it below, to scale float16's losses.
+        self.decouple(optimizer)
         if hasattr(optimizer, "set_generator_variables"):
-            optimizer.set_generator_variables(self.generator_variables)
+            optimizer.set_generator_variables(
+                self.trained_by_generator
+                if self.decoupled
+                else self.generator_variables
+            )
         if hasattr(optimizer, "set_kernels"):
             optimizer.set_kernels(self.hidden_kernels)
         keras.Model.compile(
@@ -91,12 +98,26 @@ class PretrainerTraining(BuiltWhenMade, TrainStep):
     @property
     def generator_variables(self) -> list[keras.Variable]:
         """Trainable variables that only the generator has."""
+        shared = {id(v) for v in self.backbone.trainable_variables}
+        return [v for v in self.trained_by_generator if id(v) not in shared]
+
+    @property
+    def trained_by_generator(self) -> list[keras.Variable]:
+        """Trainable variables that the generator has, shared ones too."""
         if self.generator is None:
             return []
-        shared = {id(v) for v in self.backbone.trainable_variables}
         own = self.generator.trainable_variables
         own = own + self.masked_lm_head.trainable_variables
-        return [v for v in own if id(v) not in shared]
+        return list({id(v): v for v in own}.values())
+
+    @property
+    def read_by_encoder(self) -> list[keras.Variable]:
+        """Those of `trained_by_generator` that the encoder computes with."""
+        read = list(self.backbone.trainable_variables)
+        if (base := self.backbone.embeddings.base()) is not None:
+            read += base.tables()
+        ids = {id(v) for v in read}
+        return [v for v in self.trained_by_generator if id(v) in ids]
 
     def evaluate(self, *args: Any, **kwargs: Any) -> Any:
         """As `keras.Model.evaluate`, on the batches described above.

@@ -162,7 +162,14 @@ class ElectraQuestionAnswerer(FineTuningTask, SubclassedTask):
             )
         if y is None:
             return self.preprocessor(x, y=None), None, None
-        return *self.preprocessor(x, y=y), None
+        features, labels = self.preprocessor(x, y=y)
+        if not self.no_answer and labels["no_answer"].any():
+            raise ValueError(
+                "Some questions have no answer, and this task was made with "
+                "no_answer=False: pass no_answer=True to from_preset, or leave "
+                "these questions out."
+            )
+        return features, labels, None
 
     def predict(self, x: Any = None, **kwargs: Any) -> Any:
         """Answers to questions; see the class. Prepared batches give what

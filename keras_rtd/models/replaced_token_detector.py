@@ -9,11 +9,11 @@ import keras_hub
 from keras_rtd.models.encoder_backbone import RtdBackbone
 from keras_rtd.models.loading import from_pretrainer_preset
 from keras_rtd.models.preprocessor import ElectraPreprocessor
-from keras_rtd.utils.writing import SavesPreset
+from keras_rtd.models.text_task import TextTask
 
 
 @keras.saving.register_keras_serializable(package="keras_rtd")
-class ElectraReplacedTokenDetector(SavesPreset, keras_hub.models.Task):
+class ElectraReplacedTokenDetector(TextTask, keras_hub.models.Task):
     """An ELECTRA encoder that says which tokens were replaced.
 
     Inputs: dict of `token_ids`, `segment_ids` int32 and `padding_mask` int32

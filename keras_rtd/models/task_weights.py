@@ -5,11 +5,11 @@ from typing import Any
 import keras
 
 from keras_rtd.keras_internals import flat_layers
+from keras_rtd.models.text_task import PlainWeights
 from keras_rtd.utils.types import Path
-from keras_rtd.utils.writing import SavesPreset
 
 
-class TaskWeights(SavesPreset):
+class TaskWeights(PlainWeights):
     """Presets without the optimizer's state, two thirds of a KerasHub task's.
 
     Runs go on from checkpoints (`keras_rtd.training.Checkpoint`); a preset is

@@ -28,7 +28,8 @@ class ElectraTextClassifier(FineTuningTask, keras_hub.models.TextClassifier):
     (finetune/classification/classification_tasks.py). With `pooling="mean"`
     the mean over the tokens takes [CLS]'s place, which is better where a
     sentence's form is judged (CoLA, docs/finetuning.md). ModernBERT's tasks
-    have dense -> gelu -> LayerNorm before the dropout.
+    have dense -> gelu -> LayerNorm before the dropout, DeBERTaV3's dense ->
+    gelu.
 
     `fit` takes strings, or a tuple of two lists of strings, and int labels;
     with `num_classes=1` labels are float and the loss is the squared error
@@ -97,7 +98,7 @@ class ElectraTextClassifier(FineTuningTask, keras_hub.models.TextClassifier):
                 backbone.output["sequence_output"],
                 backbone.input["padding_mask"],
             )
-        self.prediction_head = backbone.make_prediction_head("float32")
+        self.prediction_head = backbone.make_text_head("float32")
         if self.prediction_head is not None:
             x = self.prediction_head(x)
         outputs = self.output_dense(self.output_dropout(x))
@@ -129,8 +130,17 @@ class ElectraTextClassifier(FineTuningTask, keras_hub.models.TextClassifier):
         if isinstance(optimizer, str) and optimizer == "auto":
             optimizer = make_fine_tuning_optimizer(self)
         regression = self.num_classes == 1
-        if regression and isinstance(loss, str) and loss == "auto":
-            loss = keras.losses.MeanSquaredError()
+        self.int_labels = not regression and (
+            isinstance(loss, keras.losses.SparseCategoricalCrossentropy)
+            or loss in ("auto", "sparse_categorical_crossentropy")
+        )
+        if isinstance(loss, str) and loss == "auto":
+            softmax = self.activation is keras.activations.softmax
+            loss = (
+                keras.losses.MeanSquaredError()
+                if regression
+                else classes.ClassLoss(from_logits=not softmax)
+            )
         if regression and isinstance(metrics, str) and metrics == "auto":
             metrics = []
         super().compile(optimizer, loss, metrics=metrics, **kwargs)
@@ -151,7 +161,46 @@ class ElectraTextClassifier(FineTuningTask, keras_hub.models.TextClassifier):
             np.asarray(v) if isinstance(v, list) else v
             for v in (y, sample_weight)
         )
-        return features, y, sample_weight
+        return features, self.check_labels(y), sample_weight
+
+    def preprocess_samples(
+        self, x: Any, y: Any = None, sample_weight: Any = None
+    ) -> Any:
+        """As KerasHub's, with names of classes in a `tf.data.Dataset` too."""
+        if "string" in str(getattr(y, "dtype", "")):
+            y = classes.numbers_in_graph(y, self.class_names)
+        return super().preprocess_samples(x, y, sample_weight)
+
+    def check_labels(self, y: Any) -> Any:
+        """Labels as the loss takes them: class numbers of names.
+
+        Raises:
+            ValueError: labels of another number, kind or shape.
+        """
+        if not isinstance(y, np.ndarray):
+            return y
+        wanted = (1,) if self.num_classes == 1 or self.int_labels else None
+        if wanted and y.ndim > 1 and y.shape[1:] != wanted:
+            raise ValueError(
+                f"The labels have the shape {y.shape}, and this loss takes one "
+                "number per text. For one-hot labels call "
+                "compile(loss=keras.losses.CategoricalCrossentropy("
+                "from_logits=True), metrics=['categorical_accuracy']); for "
+                "several classes per text BinaryCrossentropy(from_logits=True)."
+            )
+        if self.int_labels:
+            return classes.classes_of(y, self.class_names, self.num_classes)
+        if y.dtype.kind in "USO":
+            raise ValueError(
+                f"Labels of this loss are numbers. Received: {y.flat[0]!r}"
+            )
+        return y
+
+    def weights_by_class(self, weights: dict[Any, float]) -> dict[int, float]:
+        return {
+            classes.class_of(name, self.class_names, self.num_classes): weight
+            for name, weight in weights.items()
+        }
 
     @classmethod
     def check_new_head(cls, preset: str, kwargs: dict[str, Any]) -> None:

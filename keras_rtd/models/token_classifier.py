@@ -109,7 +109,7 @@ class ElectraTokenClassifier(FineTuningTask, keras_hub.models.Task):
         if isinstance(optimizer, str) and optimizer == "auto":
             optimizer = make_fine_tuning_optimizer(self)
         if isinstance(loss, str) and loss == "auto":
-            loss = keras.losses.SparseCategoricalCrossentropy(
+            loss = classes.ClassLoss(
                 from_logits=True, reduction="mean_with_sample_weight"
             )
         kwargs.setdefault(
@@ -123,21 +123,14 @@ class ElectraTokenClassifier(FineTuningTask, keras_hub.models.Task):
     ) -> tuple[Any, Any, Any] | None:
         if y is None:
             return self.preprocessor(x, y=None), None, None
-        y = [list(map(self._class, tags)) for tags in y]
+        y = [
+            [
+                classes.class_of(tag, self.class_names, self.num_classes)
+                for tag in tags
+            ]
+            for tags in y
+        ]
         return self.preprocessor(x, y=y, sample_weight=sample_weight)
-
-    def _class(self, tag):
-        if isinstance(tag, str):
-            if tag not in self.class_names:
-                raise ValueError(
-                    f"{tag!r} is none of the classes {self.class_names}."
-                )
-            return self.class_names.index(tag)
-        if not 0 <= tag < self.num_classes:
-            raise ValueError(
-                f"Classes are from 0 to {self.num_classes - 1}. Found: {tag}"
-            )
-        return tag
 
     def predict(self, x: Any = None, **kwargs: Any) -> Any:
         """Classes of words; see the class."""

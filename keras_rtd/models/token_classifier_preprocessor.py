@@ -84,7 +84,7 @@ class ElectraTokenClassifierPreprocessor(ElectraPreprocessor):
     def rows(self, sentences: Sequence[Sequence[str]]) -> list[WordRow]:
         """The `WordRow`s of sentences, in order; empty ones have none."""
         room = self.sequence_length - 2
-        unknown: list[Any] = [self.tokenizer.unk_token_id]
+        unknown = [self.tokenizer.empty_word_id]
         found = []
         for number, words in enumerate(sentences):
             row = None

@@ -220,16 +220,26 @@ class Objective:
             are those of all replicas and micro-batches, so that the losses
             and gradients of all add up to those of the whole batch.
         """
+        terms = self.terms(batch, outputs)
+        losses = self.mean_losses(batch, terms, counts)
+        return self.combine(losses), terms
+
+    def mean_losses(
+        self,
+        batch: Batch,
+        terms: dict[str, dict[str, Tensor]],
+        counts: list[Tensor] | None = None,
+    ) -> dict[str, Tensor]:
+        """Mean loss of each of `terms`: dict of float32 scalars. See
+        `loss`."""
         if counts is None:
             counts = self.counts(batch)
-        terms = self.terms(batch, outputs)
-        losses = {
-            name: mean(ops.sum(terms[name]["loss"] * weights), count)
-            for (name, weights), count in zip(
-                self.weights(batch).items(), counts, strict=True
-            )
+        weights = self.weights(batch)
+        count_of = dict(zip(weights, counts, strict=True))
+        return {
+            name: mean(ops.sum(term["loss"] * weights[name]), count_of[name])
+            for name, term in terms.items()
         }
-        return self.combine(losses), terms
 
     # === Metrics ===
 

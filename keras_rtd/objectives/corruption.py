@@ -139,6 +139,41 @@ class Corruption(Objective):
 
     # === Training step ===
 
+    def forward(
+        self,
+        model: Any,
+        batch: Batch,
+        seed: Any,
+        step: Tensor,
+        training: bool | None = None,
+    ) -> Batch:
+        outputs = self.corrupt(model, batch, seed, step, training)
+        return {
+            **outputs,
+            **self.encode_corrupted(model, batch, outputs, training),
+        }
+
+    def encode_corrupted(
+        self,
+        model: Any,
+        batch: Batch,
+        outputs: dict[str, Tensor],
+        training: bool | None = None,
+    ) -> dict[str, Tensor]:
+        """The encoder's part of `forward`, after the generator's.
+
+        Args:
+            model: `ElectraPretrainer`.
+            batch: dict of tensors.
+            outputs: what `corrupt` returned, maybe without gradient and
+                without `generator_features`.
+            training: bool or `None`.
+
+        Returns:
+            dict of tensors.
+        """
+        raise NotImplementedError
+
     def generator_inputs(
         self, batch: Batch
     ) -> tuple[Tensor, Tensor, Tensor] | None:
@@ -258,15 +293,43 @@ class Corruption(Objective):
     def terms(
         self, batch: Batch, outputs: dict[str, Tensor]
     ) -> dict[str, dict[str, Tensor]]:
-        found = super().terms(batch, outputs)
-        if not self.frozen_generator:
-            found["generator"] = {
+        return {
+            **super().terms(batch, outputs),
+            **self.generator_terms(batch, outputs),
+        }
+
+    def generator_terms(
+        self, batch: Batch, outputs: dict[str, Tensor]
+    ) -> dict[str, dict[str, Tensor]]:
+        """The `terms` that need nothing but what `corrupt` returned."""
+        if self.frozen_generator:
+            return {}
+        return {
+            "generator": {
                 "loss": outputs["generator_nll"],
                 "predicted": outputs["predicted_ids"],
                 "targets": ops.cast(batch["mask_ids"], "int32"),
                 "sampled": outputs["sampled_ids"],
             }
-        return found
+        }
+
+    def generator_loss(
+        self,
+        batch: Batch,
+        outputs: dict[str, Tensor],
+        counts: list[Tensor] | None = None,
+    ) -> Tensor:
+        """The generator's part of `loss`: a float32 scalar.
+
+        Args:
+            batch: the input dict.
+            outputs: what `corrupt` returned.
+            counts: see `loss`.
+        """
+        terms = self.generator_terms(batch, outputs)
+        losses = self.mean_losses(batch, terms, counts)
+        weights = self.term_weights()
+        return sum(weights[t] * losses[t] for t in losses if t in weights)
 
     def term_weights(self) -> dict[str, float]:
         found = super().term_weights()

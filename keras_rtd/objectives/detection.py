@@ -1,9 +1,6 @@
 """What objectives with a detector share."""
 
 import dataclasses
-from typing import Any
-
-import keras
 
 from keras_rtd.objectives.base import Objective
 from keras_rtd.objectives.base import detection_head_flops
@@ -24,25 +21,19 @@ class Detection(Objective):
     only measured.
     """
 
-    def make_heads(
-        self, backbone: Any, generator: Any
-    ) -> dict[str, keras.layers.Layer]:
+    def make_heads(self, backbone, generator):
         heads = super().make_heads(backbone, generator)
         return {**heads, "detection_head": backbone.make_detection_head()}
 
-    def tasks(self) -> dict[str, tuple[str, str]]:
+    def tasks(self):
         return {
             **super().tasks(),
             "replaced_token_detector": ("backbone", "detection_head"),
         }
 
     def flops_per_token(
-        self,
-        model: Any,
-        sequence_length: int,
-        num_predictions: int,
-        given_samples: bool = False,
-    ) -> float:
+        self, model, sequence_length, num_predictions, given_samples=False
+    ):
         others = super().flops_per_token(
             model, sequence_length, num_predictions, given_samples
         )
@@ -52,15 +43,13 @@ class Detection(Objective):
         """float32 (batch, length): how much each token counts."""
         return real_tokens(batch)
 
-    def weights(self, batch: Batch) -> dict[str, Tensor]:
+    def weights(self, batch):
         return {
             **super().weights(batch),
             "discriminator": self.detection_weights(batch),
         }
 
-    def terms(
-        self, batch: Batch, outputs: dict[str, Tensor]
-    ) -> dict[str, dict[str, Tensor]]:
+    def terms(self, batch, outputs):
         logits = outputs["discriminator_logits"]
         labels = outputs["is_replaced"]
         return {
@@ -72,7 +61,7 @@ class Detection(Objective):
             },
         }
 
-    def metrics(self) -> list[Any]:
+    def metrics(self):
         return [*super().metrics(), DetectionMetrics("discriminator")]
 
 
@@ -86,11 +75,11 @@ class WeightedDetection(Detection):
         at_least=0,
     )
 
-    def term_weights(self) -> dict[str, float]:
+    def term_weights(self):
         return {
             **super().term_weights(),
             "discriminator": self.discriminator_weight,
         }
 
-    def replaced_share(self, metrics: dict[str, float]) -> float | None:
+    def replaced_share(self, metrics):
         return metrics.get("replaced_rate")

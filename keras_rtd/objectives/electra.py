@@ -26,20 +26,16 @@ class Electra(WeightedDetection, Corruption):
 
     name = "electra"
 
-    def forward(
+    def encode_corrupted(
         self,
         model: Any,
         batch: Batch,
-        seed: Any,
-        step: Tensor,
+        outputs: dict[str, Tensor],
         training: bool | None = None,
-    ) -> Batch:
-        outputs = self.corrupt(model, batch, seed, step, training)
+    ) -> dict[str, Tensor]:
         encoded = model.encode(batch, outputs["corrupted_token_ids"], training)
-        return {
-            **outputs,
-            "discriminator_logits": model.detection_head(encoded),
-        }
+        logits = model.detection_head(encoded, batch.get("document_ids"))
+        return {"discriminator_logits": logits}
 
 
 @register

@@ -122,14 +122,14 @@ class Electric(WeightedDetection, Corruption):
         token_ids = ops.cast(batch["token_ids"], "int32")
         return token_ids, None, token_ids
 
-    def forward(
+    def corrupt(
         self,
         model: Any,
         batch: Batch,
         seed: Any,
         step: Tensor,
         training: bool | None = None,
-    ) -> Batch:
+    ) -> dict[str, Tensor]:
         token_ids = ops.cast(batch["token_ids"], "int32")
         positions = ops.cast(batch["mask_positions"], "int32")
         head = model.masked_lm_head
@@ -148,7 +148,6 @@ class Electric(WeightedDetection, Corruption):
         # Of the token shown, from that of the original.
         log_q = head.logits_of(features, shown)
         log_q = log_q - head.logits_of(features, token_ids) - nll
-        energies = model.detection_head(model.encode(batch, shown, training))
         masked = masked_tokens(batch)
         odds = math.log(self.mask_rate / (1.0 - self.mask_rate))
         noisy = ops.max(masked, axis=-1, keepdims=True)
@@ -164,9 +163,19 @@ class Electric(WeightedDetection, Corruption):
                 ops.logical_or(masked > 0, ops.not_equal(shown, token_ids)),
                 ops.cast(batch["padding_mask"], "bool"),
             ),
-            "discriminator_logits": energies
-            + noisy * (ops.stop_gradient(log_q) + odds),
+            "noise_logits": noisy * (ops.stop_gradient(log_q) + odds),
         }
+
+    def encode_corrupted(
+        self,
+        model: Any,
+        batch: Batch,
+        outputs: dict[str, Tensor],
+        training: bool | None = None,
+    ) -> dict[str, Tensor]:
+        encoded = model.encode(batch, outputs["corrupted_token_ids"], training)
+        energies = model.detection_head(encoded, batch.get("document_ids"))
+        return {"discriminator_logits": energies + outputs["noise_logits"]}
 
     def weights(self, batch: Batch) -> dict[str, Tensor]:
         if self.special_ids is None:
@@ -181,11 +190,11 @@ class Electric(WeightedDetection, Corruption):
             candidates = candidates * ops.cast(other, "float32")
         return {**super().weights(batch), "cloze": candidates}
 
-    def terms(
+    def generator_terms(
         self, batch: Batch, outputs: dict[str, Tensor]
     ) -> dict[str, dict[str, Tensor]]:
         return {
-            **super().terms(batch, outputs),
+            **super().generator_terms(batch, outputs),
             "cloze": {
                 "loss": outputs["cloze_nll"],
                 "predicted": outputs["cloze_ids"],

@@ -59,17 +59,15 @@ class ReplaceMLM(WeightedPrediction, Corruption):
 
     name = "replace_mlm"
 
-    def forward(
+    def encode_corrupted(
         self,
         model: Any,
         batch: Batch,
-        seed: Any,
-        step: Tensor,
+        outputs: dict[str, Tensor],
         training: bool | None = None,
-    ) -> Batch:
-        outputs = self.corrupt(model, batch, seed, step, training)
+    ) -> dict[str, Tensor]:
         encoded = model.encode(batch, outputs["corrupted_token_ids"], training)
-        return {**outputs, **predict_masked(model, batch, encoded)}
+        return predict_masked(model, batch, encoded)
 
 
 @register
@@ -95,25 +93,22 @@ class AllTokensMLM(Prediction, Detection, Corruption):
     def predicted_share(self, masked_share: float) -> float:
         return 1.0
 
-    def forward(
+    def encode_corrupted(
         self,
         model: Any,
         batch: Batch,
-        seed: Any,
-        step: Tensor,
+        outputs: dict[str, Tensor],
         training: bool | None = None,
-    ) -> Batch:
-        outputs = self.corrupt(model, batch, seed, step, training)
+    ) -> dict[str, Tensor]:
         shown = outputs["corrupted_token_ids"]
         encoded = model.encode(batch, shown, training)
         head = model.encoder_lm_head
         features = head.features(encoded)
         targets = ops.cast(batch["token_ids"], "int32")
-        logits = model.detection_head(encoded)
+        logits = model.detection_head(encoded, batch.get("document_ids"))
         nll, predicted = copy_or_correct(head, features, targets, shown, logits)
         positions = ops.cast(batch["mask_positions"], "int32")
         return {
-            **outputs,
             "discriminator_logits": logits,
             "encoder_features": gather_positions(features, positions),
             "encoder_nll": ops.take_along_axis(nll, positions, axis=1),
@@ -157,18 +152,16 @@ class CorrectiveLM(WeightedPrediction, Electra):
 
     name = "clm_masked"
 
-    def forward(
+    def encode_corrupted(
         self,
         model: Any,
         batch: Batch,
-        seed: Any,
-        step: Tensor,
+        outputs: dict[str, Tensor],
         training: bool | None = None,
-    ) -> Batch:
-        outputs = self.corrupt(model, batch, seed, step, training)
+    ) -> dict[str, Tensor]:
         shown = outputs["corrupted_token_ids"]
         encoded = model.encode(batch, shown, training)
-        logits = model.detection_head(encoded)
+        logits = model.detection_head(encoded, batch.get("document_ids"))
         positions = ops.cast(batch["mask_positions"], "int32")
         head = model.encoder_lm_head
         features = head.features(encoded, positions)
@@ -181,7 +174,6 @@ class CorrectiveLM(WeightedPrediction, Electra):
             here,
         )
         return {
-            **outputs,
             "discriminator_logits": logits,
             "encoder_features": features,
             "encoder_nll": nll,

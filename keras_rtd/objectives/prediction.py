@@ -1,9 +1,7 @@
 """What objectives in which the encoder predicts masked tokens share."""
 
 import dataclasses
-from typing import Any
 
-import keras
 from keras import ops
 
 from keras_rtd.objectives.base import Objective
@@ -11,8 +9,6 @@ from keras_rtd.objectives.base import masked_lm_head_flops
 from keras_rtd.objectives.base import masked_slots
 from keras_rtd.objectives.term_metrics import PredictionMetrics
 from keras_rtd.utils.setting import setting
-from keras_rtd.utils.types import Batch
-from keras_rtd.utils.types import Tensor
 
 
 @dataclasses.dataclass(kw_only=True, eq=False)
@@ -24,9 +20,7 @@ class Prediction(Objective):
     `masked_lm` is only measured.
     """
 
-    def make_heads(
-        self, backbone: Any, generator: Any
-    ) -> dict[str, keras.layers.Layer]:
+    def make_heads(self, backbone, generator):
         heads = super().make_heads(backbone, generator)
         head = backbone.make_masked_lm_head(name="encoder_lm_head")
         return {**heads, "encoder_lm_head": head}
@@ -36,12 +30,8 @@ class Prediction(Objective):
         return masked_share
 
     def flops_per_token(
-        self,
-        model: Any,
-        sequence_length: int,
-        num_predictions: int,
-        given_samples: bool = False,
-    ) -> float:
+        self, model, sequence_length, num_predictions, given_samples=False
+    ):
         others = super().flops_per_token(
             model, sequence_length, num_predictions, given_samples
         )
@@ -50,9 +40,7 @@ class Prediction(Objective):
         head = masked_lm_head_flops(encoder, encoder.hidden_dim)
         return others + 3.0 * share * head
 
-    def predictions(
-        self, model: Any, outputs: dict[str, Tensor]
-    ) -> dict[str, Tensor]:
+    def predictions(self, model, outputs):
         logits = model.encoder_lm_head.logits(outputs["encoder_features"])
         size = model.backbone.vocabulary_size
         return {
@@ -60,12 +48,10 @@ class Prediction(Objective):
             "masked_lm_logits": logits[..., :size],
         }
 
-    def weights(self, batch: Batch) -> dict[str, Tensor]:
+    def weights(self, batch):
         return {**super().weights(batch), "masked_lm": masked_slots(batch)}
 
-    def terms(
-        self, batch: Batch, outputs: dict[str, Tensor]
-    ) -> dict[str, dict[str, Tensor]]:
+    def terms(self, batch, outputs):
         return {
             **super().terms(batch, outputs),
             "masked_lm": {
@@ -75,7 +61,7 @@ class Prediction(Objective):
             },
         }
 
-    def metrics(self) -> list[Any]:
+    def metrics(self):
         return [*super().metrics(), PredictionMetrics("masked_lm")]
 
 
@@ -89,7 +75,7 @@ class WeightedPrediction(Prediction):
         at_least=0,
     )
 
-    def term_weights(self) -> dict[str, float]:
+    def term_weights(self):
         return {**super().term_weights(), "masked_lm": self.masked_lm_weight}
 
 

@@ -79,16 +79,10 @@ class PredictionMetrics(MeanLoss):
         if samples:
             self.correct["sampled"] = f"{term}_sampled_correct"
 
-    def sizes(self) -> dict[str, int]:
+    def sizes(self):
         return {**super().sizes(), **dict.fromkeys(self.correct.values(), 1)}
 
-    def measure(
-        self,
-        batch: Batch,
-        outputs: dict[str, Tensor],
-        terms: dict[str, dict[str, Tensor]],
-        weights: dict[str, Tensor],
-    ) -> dict[str, Tensor]:
+    def measure(self, batch, outputs, terms, weights):
         term, weight = terms[self.term], weights[self.term]
         return {
             **super().measure(batch, outputs, terms, weights),
@@ -98,7 +92,7 @@ class PredictionMetrics(MeanLoss):
             },
         }
 
-    def result(self, sums: dict[str, Tensor]) -> dict[str, Tensor]:
+    def result(self, sums):
         results = super().result(sums)
         results[f"{self.term}_accuracy"] = self.share(sums, "correct")
         if "sampled" in self.correct:
@@ -115,7 +109,7 @@ class DetectionMetrics(MeanLoss):
     within a bin count one half), so that a step costs one addition.
     """
 
-    def sizes(self) -> dict[str, int]:
+    def sizes(self):
         names = ("correct", "positive", "predicted", "predicted_correct")
         return {
             **super().sizes(),
@@ -123,13 +117,7 @@ class DetectionMetrics(MeanLoss):
             f"{self.term}_histogram": 2 * BINS,
         }
 
-    def measure(
-        self,
-        batch: Batch,
-        outputs: dict[str, Tensor],
-        terms: dict[str, dict[str, Tensor]],
-        weights: dict[str, Tensor],
-    ) -> dict[str, Tensor]:
+    def measure(self, batch, outputs, terms, weights):
         term, weight = terms[self.term], weights[self.term]
         logits = term["logits"]
         labels = ops.cast(term["labels"], "float32")
@@ -146,7 +134,7 @@ class DetectionMetrics(MeanLoss):
             **{f"{self.term}_{name}": value for name, value in found.items()},
         }
 
-    def result(self, sums: dict[str, Tensor]) -> dict[str, Tensor]:
+    def result(self, sums):
         auc, average_precision = ranking_metrics(sums[f"{self.term}_histogram"])
         found = {
             "accuracy": self.share(sums, "correct"),

@@ -1,14 +1,19 @@
 """What a run shows and records while it trains."""
 
 import time
+from typing import Any
 
 import keras
 import numpy as np
 
 from keras_rtd.keras_internals import rate_or_schedule
+from keras_rtd.pretraining.health import Health
+from keras_rtd.pretraining.probe import probe_batches
 from keras_rtd.pretraining.report import read_metrics
 from keras_rtd.pretraining.samples import make_samples
 from keras_rtd.pretraining.samples import samples_markdown
+from keras_rtd.pretraining.tensorboard import TensorBoardWriter
+from keras_rtd.training.step_interface import sync_state
 
 SAMPLES_KEPT = 24
 
@@ -30,30 +35,6 @@ HELD_OUT = (
     ("probe_auc", "probe auc", ".3f"),
     ("probe_average_precision", "average precision", ".3f"),
 )
-
-
-class Clock:
-    """Seconds of training, those before a kill included."""
-
-    def __init__(self, seconds=0.0):
-        self.before = seconds
-        self.start = time.perf_counter()
-
-    @property
-    def seconds(self):
-        return self.before + time.perf_counter() - self.start
-
-
-class NoteTime(keras.callbacks.Callback):
-    """Keeps the time trained in the checkpoint."""
-
-    def __init__(self, checkpoint, clock):
-        super().__init__()
-        self.checkpoint = checkpoint
-        self.clock = clock
-
-    def on_train_batch_end(self, batch, logs=None):
-        self.checkpoint.extra["seconds"] = self.clock.seconds
 
 
 class ProgressLine(keras.callbacks.Callback):
@@ -153,53 +134,81 @@ class Evaluation(keras.callbacks.Callback):
     """Measures on held-out text, and records what it sees.
 
     Args:
-        run: `RunDirectory`.
-        held_out: list of batches.
-        probe: list of batches, see `keras_rtd.pretraining.probe`, or `None`
-            without a detector.
-        writer: `TensorBoardWriter`.
-        checkpoint: `Checkpoint`, told what is best.
-        progress: `ProgressLine`.
-        clock: `Clock`.
         strategy: `keras_rtd.training.Strategy`. All its processes evaluate,
             one of them writes.
-        health: `Health`, which looks at all evaluations so far.
+        directory: `RunDirectory`.
+        checkpoint: `Checkpoint`, told what is best, and the time trained.
+        unigram: float (vocabulary_size,), what the probe samples from.
+        train_steps: int. Of the whole run.
         every: int. Steps between evaluations.
-        phase: `Phase`, whose end is evaluated too.
+        batches: int. How many held-out batches are read.
     """
 
     def __init__(
         self,
-        run,
-        held_out,
-        probe,
-        writer,
-        checkpoint,
-        progress,
-        clock,
         strategy,
-        health,
+        directory,
+        checkpoint,
+        unigram,
+        *,
+        train_steps,
         every,
-        phase,
+        batches,
     ):
         super().__init__()
-        self.run = run
-        self.held_out = held_out
-        self.probe = probe
-        self.writer = writer
-        self.checkpoint = checkpoint
-        self.progress = progress
-        self.clock = clock
         self.strategy = strategy
-        self.health = health
+        self.directory = directory
+        self.checkpoint = checkpoint
+        self.unigram = unigram
+        self.train_steps = train_steps
         self.every = every
+        self.batches = batches
+        self.writer: Any = None
+
+    def __enter__(self):
+        """Go on from the restored checkpoint: forget what came after it."""
+        if self.strategy.is_chief:
+            step = self.checkpoint.step
+            self.directory.rewind(step)
+            self.writer = TensorBoardWriter(self.directory.tensorboard, step)
+        self.samples = self.directory.read_samples()
+        # Seconds of training, those before a kill included.
+        self._before = self.checkpoint.extra.get("seconds", 0.0)
+        self._start = time.perf_counter()
+        return self
+
+    def __exit__(self, *_):
+        if self.writer is not None:
+            self.writer.close()
+
+    def begin(self, pretrainer, phase, held_out, progress):
+        """What is trained next.
+
+        Args:
+            pretrainer: `ElectraPretrainer`.
+            phase: `Phase`, whose end is evaluated too.
+            held_out: list of batches.
+            progress: `ProgressLine`.
+        """
+        objective = pretrainer.objective
         self.phase = phase
-        self.samples = []
+        self.held_out = held_out
+        self.progress = progress
+        self.health = Health(objective, self.unigram, self.train_steps)
+        self.probe = None
+        if objective.has_detector():
+            special_ids = pretrainer.tokenizer.special_token_ids
+            self.probe = probe_batches(held_out, self.unigram, special_ids)
+
+    @property
+    def seconds(self):
+        return self._before + time.perf_counter() - self._start
 
     def on_train_batch_end(self, batch, logs=None):
         step = self.progress.step
         if step % self.every == 0 or step == self.phase.last_step:
             self.evaluate(step, logs)
+        self.checkpoint.extra["seconds"] = self.seconds
 
     def evaluate(self, step, logs):
         """One evaluation; a row of metrics.jsonl."""
@@ -209,13 +218,12 @@ class Evaluation(keras.callbacks.Callback):
         row = {
             "step": step,
             "tokens": self.phase.tokens(step),
-            "seconds": round(self.clock.seconds, 1),
+            "seconds": round(self.seconds, 1),
             "tokens_per_second": round(self.progress.tokens_per_second or 0.0),
             "learning_rate": rate,
         }
         row.update({name: float(value) for name, value in logs.items()})
-        if keras.config.backend() == "jax":
-            model.jax_state_sync()
+        sync_state(model)
         if model.dtype_policy.compute_dtype == "float16":
             row["skipped_steps"] = model.skipped_steps()
         with model.averaged_weights():
@@ -242,19 +250,20 @@ class Evaluation(keras.callbacks.Callback):
             ),
             flush=True,
         )
-        for line in self.health.warnings(read_metrics(self.run.metrics)):
+        for line in self.health.warnings(read_metrics(self.directory.metrics)):
             print(f"warning: {line}", flush=True)
         self.progress.pause()
 
     def _write(self, step, row, samples):
-        self.run.write_json(self.run.samples, self.samples)
-        self.run.append_metrics(row)
+        directory = self.directory
+        directory.write_json(directory.samples, self.samples)
+        directory.append_metrics(row)
         numbers = {k: v for k, v in row.items() if k not in ("step", "seconds")}
         self.writer.scalars(step, numbers)
         if samples:
             self.writer.text(step, "samples", samples_markdown(samples))
         self.writer.flush()
-        self.run.publish(self.run.tensorboard)
+        directory.publish(directory.tensorboard)
 
 
 def _described(values, metrics):

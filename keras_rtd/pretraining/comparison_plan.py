@@ -9,7 +9,8 @@ from keras_rtd.evaluation import glue
 from keras_rtd.evaluation import tagging
 from keras_rtd.layers.masking import MaskingOptions
 from keras_rtd.models import ElectraBackbone
-from keras_rtd.pretraining.ingredients import build_pretrainer
+from keras_rtd.models import ElectraPretrainer
+from keras_rtd.pretraining.ingredients import pretrainer_arguments
 from keras_rtd.pretraining.resolution import OLD
 from keras_rtd.pretraining.resolution import resolve
 from keras_rtd.pretraining.run_directory import local_folder
@@ -17,12 +18,11 @@ from keras_rtd.pretraining.settings import flags as run_flags
 from keras_rtd.utils.command_line import parse_text
 from keras_rtd.utils.setting import ConfigError
 from keras_rtd.utils.setting import SettingError
-from keras_rtd.utils.setting import check_settings
+from keras_rtd.utils.setting import Settings
 from keras_rtd.utils.setting import setting
 from keras_rtd.utils.settings import NONE
 from keras_rtd.utils.settings import as_flags
 from keras_rtd.utils.settings import flags_of
-from keras_rtd.utils.settings import flatten
 from keras_rtd.utils.settings import make_group
 from keras_rtd.utils.settings import typed
 
@@ -47,12 +47,8 @@ DEFAULT_OBJECTIVES = ("electra", "mlm", "all_tokens_mlm", "electra_15")
 
 
 @dataclasses.dataclass(frozen=True)
-class ComparisonSettings:
-    """What is compared, and by what.
-
-    Raises:
-        SettingError: a value that cannot be used.
-    """
+class ComparisonSettings(Settings):
+    """What is compared, and by what."""
 
     objectives: tuple[str, ...] = setting(
         (),
@@ -127,7 +123,7 @@ class ComparisonSettings:
     )
 
     def __post_init__(self):
-        check_settings(self)
+        super().__post_init__()
         if not self.objectives and not self.variants:
             object.__setattr__(self, "objectives", DEFAULT_OBJECTIVES)
         known = objectives.OBJECTIVES
@@ -300,7 +296,7 @@ class Comparison:
         against = self.settings.against
         if against is not None:
             # As the run has it: what its objective has not is left out above.
-            value = flatten(settings.to_dict()).get(against)
+            value = settings.value(against)
             if isinstance(value, bool) or not isinstance(value, int | float):
                 raise ConfigError(
                     f"--against={against}: {name} has no number for it. "
@@ -358,11 +354,21 @@ def flops_per_token(settings):
     """Counted FLOPs of one token of a run's training."""
     # The dtype does not matter; "auto" would start the devices.
     devices = dataclasses.replace(settings.devices, dtype="float32")
-    model = build_pretrainer(dataclasses.replace(settings, devices=devices))
-    data = settings.data
-    slots = MaskingOptions(mask_rate=data.mask_rate).num_slots(
-        data.sequence_length
+    model = ElectraPretrainer.from_preset(
+        compile=False,
+        **pretrainer_arguments(
+            settings.model,
+            settings.generator,
+            settings.objective,
+            devices,
+            settings.run,
+            settings.of_preset,
+            settings.data.sequence_length,
+        ),
     )
+    data = settings.data
+    masking = MaskingOptions(data.mask_rate, windows=data.mask_windows)
+    slots = masking.num_slots(data.sequence_length)
     return model.objective.flops_per_token(
         model,
         data.sequence_length,

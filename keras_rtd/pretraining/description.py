@@ -27,10 +27,10 @@ def facts():
     }
 
 
-def description(pretrainer, settings, phase, flops, held_out, done):
+def description(pretrainer, phases, phase, flops, held_out, done, strategy):
     """What is trained on what, for the log."""
-    count = settings.devices.accumulate_steps
-    warmup = getattr(settings.objective, "unigram_warmup_steps", 0)
+    count = pretrainer.accumulate_steps
+    warmup = getattr(pretrainer.objective, "unigram_warmup_steps", 0)
     windows = sum(int(b["padding_mask"].any(axis=1).sum()) for b in held_out)
     parameters = pretrainer.backbone.count_params()
     generator = sum(
@@ -42,7 +42,7 @@ def description(pretrainer, settings, phase, flops, held_out, done):
         f"{flops / 1e6:.1f} MFLOP a token",
         f"batch {phase.batch_size} x {phase.sequence_length} tokens"
         + (f" in {count} micro-batches" if count > 1 else "")
-        + f", {_steps(settings, phase)}; {windows:,} windows held out",
+        + f", {_steps(phases, phase)}; {windows:,} windows held out",
     ]
     if warmup:
         lines.append(
@@ -51,18 +51,22 @@ def description(pretrainer, settings, phase, flops, held_out, done):
             "partly by word frequency, as the probe does: compare its AUC "
             "only with runs of the same warm-up"
         )
-    if settings.devices.dtype == "float32" and fast_dtype() != "float32":
+    if pretrainer.dtype_policy.name == "float32" and fast_dtype() != "float32":
         lines.append(
             "note: these devices multiply bfloat16 in hardware; "
             "--dtype=mixed_bfloat16 would train faster"
         )
     if done > phase.first_step:
         lines.append(f"continuing at step {done:,}")
+    if strategy.replicas > 1:
+        rows = strategy.per_replica(phase.batch_size)
+        lines.append(
+            f"{strategy.devices()}, {rows} of {phase.batch_size} windows each"
+        )
     return "\n".join(lines)
 
 
-def _steps(settings, phase):
-    phases = settings.phases()
+def _steps(phases, phase):
     if len(phases) == 1:
         return f"{phase.last_step:,} steps"
     return (

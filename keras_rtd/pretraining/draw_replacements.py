@@ -32,14 +32,13 @@ from keras_rtd.data.windows import OLD_SEGMENTS
 from keras_rtd.data.windows import SEGMENTS
 from keras_rtd.kernels import vocabulary_axis
 from keras_rtd.layers.masking import MaskingOptions
+from keras_rtd.models.frozen_generator import generator_settings
 from keras_rtd.models.frozen_generator import load_masked_lm
 from keras_rtd.models.pretrainer import encoder_inputs
-from keras_rtd.pretraining.replacements import generator_settings
 from keras_rtd.pretraining.run import run_safely
 from keras_rtd.training.settings import DtypeSettings
 from keras_rtd.utils.command_line import parse_group
 from keras_rtd.utils.setting import SettingError
-from keras_rtd.utils.setting import check_settings
 from keras_rtd.utils.setting import setting
 from keras_rtd.utils.targets import check_inputs
 
@@ -49,11 +48,7 @@ ROWS = 64
 
 @dataclasses.dataclass(frozen=True)
 class ReplacementsSettings(DtypeSettings):
-    """What is sampled.
-
-    Raises:
-        SettingError: a value out of range.
-    """
+    """What is sampled."""
 
     data: tuple[str, ...] = setting(
         (), "Prepared directory.", nargs="+", none="none, it is needed"
@@ -71,6 +66,9 @@ class ReplacementsSettings(DtypeSettings):
     sequence_length: int = setting(128, "Tokens per row.", at_least=8)
     mask_rate: float = setting(
         0.15, "Share of the tokens that are masked.", above=0, below=1
+    )
+    mask_windows: bool = setting(
+        False, "Masked positions chosen by windows, as of the run."
     )
     segments: str = setting(
         "pair",
@@ -97,7 +95,7 @@ class ReplacementsSettings(DtypeSettings):
     )
 
     def __post_init__(self):
-        check_settings(self)
+        super().__post_init__()
         for name in ("data", "generator", "output"):
             if not getattr(self, name):
                 raise SettingError(name, "given", getattr(self, name))
@@ -135,7 +133,7 @@ def draw_replacements(config):
         shard=(0, 1),
         segments=config.segments,
         packing=config.packing,
-        masking=MaskingOptions(config.mask_rate),
+        masking=MaskingOptions(config.mask_rate, windows=config.mask_windows),
     )
     batches = PreparedBatches(corpus, options)
     examples = max(1, round(config.epochs * batches.num_windows))

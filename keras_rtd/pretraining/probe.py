@@ -6,8 +6,14 @@ tokens of held-out windows are replaced by samples from the corpus's unigram
 distribution, with a fixed seed, the same for every run on the same data.
 """
 
+import itertools
+
 import numpy as np
 
+from keras_rtd.data.dataset import iterate
+
+# Batches whose tokens are counted where the corpus was not prepared.
+COUNTED_BATCHES = 200
 RATE = 0.15
 SEED = 20_200_310
 
@@ -29,21 +35,20 @@ def unigram_distribution(counts, special_ids):
     return weights / weights.sum()
 
 
-def count_tokens(dataset, batches, vocabulary_size):
-    """Unigram counts of the first batches, for text not prepared.
+def token_counts(dataset, vocabulary_size, batches=COUNTED_BATCHES):
+    """How often each token occurs: int64 (vocabulary_size,).
 
     Args:
-        dataset: iterable of batches.
-        batches: int. How many to read.
+        dataset: of `keras_rtd.data.pretraining_dataset`. Prepared data knows
+            its counts; of text, the first batches are counted.
         vocabulary_size: int.
-
-    Returns:
-        int64 (vocabulary_size,).
+        batches: int. How many are counted. Defaults to 200.
     """
+    known = getattr(dataset, "unigram_counts", None)
+    if known is not None:
+        return np.asarray(known)
     counts = np.zeros(vocabulary_size, dtype=np.int64)
-    for index, batch in enumerate(dataset):
-        if index == batches:
-            break
+    for batch in itertools.islice(iterate(dataset), batches):
         real = np.asarray(batch["padding_mask"], dtype=bool)
         ids = np.asarray(batch["token_ids"])[real]
         counts += np.bincount(ids, minlength=vocabulary_size)

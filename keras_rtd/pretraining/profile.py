@@ -2,6 +2,7 @@
 
 from keras_rtd.training.programs import compile_function
 from keras_rtd.utils.step_times import fastest
+from keras_rtd.utils.step_times import table
 from keras_rtd.utils.step_times import total
 from keras_rtd.utils.step_times import trace
 from keras_rtd.utils.step_times import waits
@@ -62,6 +63,15 @@ def profile(pretrainer, batches, folder, repeats=REPEATS):
         "step": step,
     }
     return {name: max(0.0, value) for name, value in seconds.items()}
+
+
+def show_profile(pretrainer, batches, directory):
+    """Print the times of a step, and write the trace into a `RunDirectory`."""
+    folder = directory.path / "profile"
+    seconds = profile(pretrainer, batches, folder)
+    print(table(seconds))
+    directory.publish(folder)
+    print(f"trace: tensorboard --logdir {directory.shown(folder)}")
 
 
 def _programs(model, batch):

@@ -10,8 +10,6 @@ from keras_rtd.pretraining.curves import figures_section
 from keras_rtd.pretraining.examples import examples_section
 from keras_rtd.pretraining.line_chart import format_count
 from keras_rtd.pretraining.line_chart import format_value
-from keras_rtd.utils.settings import ENVIRONMENT
-from keras_rtd.utils.settings import flatten
 from keras_rtd.utils.targets import Kind
 from keras_rtd.utils.writing import write_text
 
@@ -182,10 +180,11 @@ def _duration(seconds):
 
 
 def _flat(config):
-    """`config.json` without its groups, the environment's facts last."""
-    environment = config.get(ENVIRONMENT)
-    more = environment if isinstance(environment, dict) else {}
-    return {**flatten(config), **more}
+    """`config.json` without its groups."""
+    flat: dict = {}
+    for name, value in config.items():
+        flat |= value if isinstance(value, dict) else {name: value}
+    return flat
 
 
 def _settings(config):

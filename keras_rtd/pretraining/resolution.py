@@ -78,6 +78,7 @@ def _resolve(defaults, given, known):
         for k, v in of_preset.items()
         if k in known and (v is not None or known[k].optional)
     }
+    of_preset["max_sequence_length"] = more["max_sequence_length"]
     del of_preset["frozen_generator"]
     layers = [defaults, of_preset]
     if preset == (source(defaults) or source(fallback)):

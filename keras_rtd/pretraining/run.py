@@ -10,32 +10,33 @@ from typing import Any
 import keras
 
 from keras_rtd import export
+from keras_rtd.data.dataset import iterate
 from keras_rtd.models import ElectraPretrainer
-from keras_rtd.pretraining import probe
-from keras_rtd.pretraining.ingredients import build_pretrainer
-from keras_rtd.pretraining.ingredients import datasets
-from keras_rtd.pretraining.ingredients import iterate
-from keras_rtd.pretraining.ingredients import token_counts
-from keras_rtd.pretraining.phase_trainer import PhaseTrainer
-from keras_rtd.pretraining.profile import profile
+from keras_rtd.pretraining.callbacks import Evaluation
+from keras_rtd.pretraining.callbacks import ProgressLine
+from keras_rtd.pretraining.description import description
+from keras_rtd.pretraining.description import facts
+from keras_rtd.pretraining.ingredients import Corpus
+from keras_rtd.pretraining.ingredients import check_lengths
+from keras_rtd.pretraining.ingredients import compile_pretrainer
+from keras_rtd.pretraining.ingredients import pretrainer_arguments
+from keras_rtd.pretraining.profile import show_profile
 from keras_rtd.pretraining.remote_run_directory import open_run_directory
 from keras_rtd.pretraining.report import write_report
 from keras_rtd.pretraining.resolution import OLD
 from keras_rtd.pretraining.resolution import resolve
 from keras_rtd.pretraining.run_directory import RunDirectoryError
-from keras_rtd.pretraining.samples import as_numpy
 from keras_rtd.pretraining.settings import PretrainSettings
 from keras_rtd.pretraining.settings import flags
 from keras_rtd.pretraining.stop_on_signal import StopOnSignal
-from keras_rtd.pretraining.tensorboard import TensorBoardWriter
 from keras_rtd.training import Checkpoint
 from keras_rtd.training import CheckpointError
 from keras_rtd.training import get_strategy
 from keras_rtd.training.strategy import LostWorkerError
 from keras_rtd.training.strategy import start_processes
 from keras_rtd.utils.command_line import parse
+from keras_rtd.utils.flops import matmul_rate
 from keras_rtd.utils.setting import ConfigError
-from keras_rtd.utils.step_times import table
 
 
 def main(
@@ -125,142 +126,179 @@ def pretrain(settings: PretrainSettings) -> ElectraPretrainer | None:
         StrategyError: devices that are missing, or of another backend.
         LostWorkerError: another process of the run has ended.
     """
-    devices = settings.devices
-    strategy = get_strategy(
-        devices.strategy, tpu=devices.tpu, model_devices=devices.model_devices
-    )
+    phases, devices = settings.phases(), settings.devices
     with contextlib.ExitStack() as stack:
+        strategy = get_strategy(
+            devices.strategy,
+            tpu=devices.tpu,
+            model_devices=devices.model_devices,
+        )
         stack.callback(strategy.close)
+        if not strategy.is_chief:
+            stack.enter_context(contextlib.redirect_stdout(io.StringIO()))
+        directory = open_run_directory(settings.run.run_dir)
+        stack.callback(directory.release)
+        directory.check()
+        stored = directory.read_settings()
+        # Only now: the processes of several hosts have connected.
+        settings = settings.on_devices(stored, strategy)
+        settings.devices.check_rows(strategy, [p.batch_size for p in phases])
         if settings.run.profile and strategy.replicas > 1:
             raise ConfigError(
                 "--profile measures the step of one device: use it with "
                 "--strategy=single"
             )
-        if not strategy.is_chief:
-            stack.enter_context(contextlib.redirect_stdout(io.StringIO()))
-        return _pretrain(settings, strategy)
-
-
-def _pretrain(settings, strategy):
-    _check_micro_batches(settings, strategy)
-    run = open_run_directory(settings.run.run_dir)
-    run.check()
-    before = run.read_settings()
-    # Only now: the processes of several hosts have connected.
-    settings = settings.on_devices(before, strategy)
-    binding = {**settings.binding(), "backend": keras.config.backend()}
-    if before is not None:
-        # Settings of a later keras_rtd had their defaults.
-        younger = {name: flag.default for name, flag in flags().items()}
-        run.check_same(binding, {**younger, **before})
-    if run.finished:
-        print(f"{run.location} is finished: nothing to do")
-        return None
-    if strategy.is_chief:
-        run.acquire()
-        run.clean()
-    try:
+        binding = {**settings.binding(), "backend": keras.config.backend()}
+        if stored is not None:
+            # Settings of a later keras_rtd had their defaults.
+            younger = {name: flag.default for name, flag in flags().items()}
+            directory.check_same(binding, {**younger, **stored})
+        if directory.finished:
+            print(f"{directory.location} is finished: nothing to do")
+            return None
+        if strategy.is_chief:
+            directory.acquire()
+            directory.clean()
+        print(
+            f"keras_rtd on {keras.config.backend()}, {settings.devices.dtype}: "
+            f"{settings.model.preset}, {settings.objective.name}"
+        )
+        print(settings.summary())
         with strategy.scope(), strategy.watch():
-            pretrainer, complete = _train(settings, run, binding, strategy)
-        if complete:
+            keras.utils.set_random_seed(settings.run.seed)
+            pretrainer = ElectraPretrainer.from_preset(
+                compile=False,
+                **pretrainer_arguments(
+                    settings.model,
+                    settings.generator,
+                    settings.objective,
+                    settings.devices,
+                    settings.run,
+                    settings.of_preset,
+                    max(phase.sequence_length for phase in phases),
+                ),
+            )
+            check_lengths(pretrainer, phases)
+            compile_pretrainer(
+                pretrainer, settings.optimizer, settings.devices, settings.run
+            )
+            corpus = Corpus(
+                settings.data, pretrainer.tokenizer, settings.run.seed
+            )
+            corpus.check_replacements(pretrainer, phases[0])
+            unigram = corpus.unigram(phases[0])
+            pretrainer.set_unigram(unigram)
+            if settings.run.profile:
+                batches = iterate(corpus.training(phases[0], strategy))
+                show_profile(pretrainer, batches, directory)
+                return None
+            checkpoint = Checkpoint(
+                directory.checkpoints,
+                every=settings.run.checkpoint_every,
+                keep=settings.run.keep_checkpoints,
+                best=pretrainer.objective.best_metric(),
+                config=binding,
+                writes=strategy.is_chief,
+            )
+            if stored is None and checkpoint.paths():
+                raise ConfigError(
+                    f"--run_dir {directory.location} holds checkpoints "
+                    "without their config.json, perhaps of an earlier version "
+                    "of keras_rtd: use another --run_dir"
+                )
+            evaluation = Evaluation(
+                strategy,
+                directory,
+                checkpoint,
+                unigram,
+                train_steps=settings.run.train_steps,
+                every=settings.run.eval_every,
+                batches=settings.run.eval_batches,
+            )
+            _train(pretrainer, corpus, phases, evaluation, settings.to_dict())
+        if checkpoint.step == settings.run.train_steps:
             # Averages change places in every process: weights are global.
             with pretrainer.averaged_weights(), strategy.alone():
                 if strategy.is_chief:
-                    _write_results(pretrainer, run)
+                    _write_results(pretrainer, directory)
         return pretrainer
-    finally:
-        run.release()
 
 
-def _check_micro_batches(settings, strategy):
-    count = settings.devices.accumulate_steps
-    for phase in settings.phases():
-        rows = strategy.per_replica(phase.batch_size)
-        if rows % count:
-            raise ConfigError(
-                f"--accumulate_steps must divide the {rows} rows of a "
-                f"device ({phase.batch_size} per step, {strategy.replicas} "
-                f"devices). Received: {count}"
-            )
+def _train(pretrainer, corpus, phases, evaluation, config):
+    """Go on from the newest checkpoint to the end, or to a signal.
 
-
-def _train(settings, run, binding, strategy):
-    """(the pretrainer or `None`, whether its training is complete)."""
-    print(
-        f"keras_rtd on {keras.config.backend()}, {settings.devices.dtype}: "
-        f"{settings.model.preset}, {settings.objective.name}"
-    )
-    print(settings.summary())
-    pretrainer = build_pretrainer(settings)
-    unigram = probe.unigram_distribution(
-        token_counts(settings, pretrainer),
-        pretrainer.tokenizer.special_token_ids,
-    )
-    pretrainer.set_unigram(unigram)
-    if settings.run.profile:
-        _profile(pretrainer, settings, run, strategy)
-        return None, False
-    checkpoint = Checkpoint(
-        run.checkpoints,
-        every=settings.run.checkpoint_every,
-        keep=settings.run.keep_checkpoints,
-        best=pretrainer.objective.best_metric(),
-        config=binding,
-        writes=strategy.is_chief,
-    )
-    if checkpoint.paths() and run.read_settings() is None:
-        raise ConfigError(
-            f"--run_dir {run.location} holds checkpoints without their "
-            "config.json, perhaps of an earlier version of keras_rtd: use "
-            "another --run_dir"
-        )
-    done = checkpoint.restore(pretrainer)
+    Args:
+        pretrainer: compiled `ElectraPretrainer`.
+        corpus: `Corpus`.
+        phases: list of `Phase`.
+        evaluation: `Evaluation`, which knows where all is written.
+        config: nested dict, for `config.json`.
+    """
+    strategy, checkpoint = evaluation.strategy, evaluation.checkpoint
+    checkpoint.restore(pretrainer)
     strategy.after_restore(pretrainer)
-    with contextlib.ExitStack() as stack:
-        writer = None
-        if strategy.is_chief:
-            run.rewind(done)
-            writer = TensorBoardWriter(run.tensorboard, start_step=done)
-            stack.callback(writer.close)
-        stop = stack.enter_context(StopOnSignal(strategy))
-        trainer = PhaseTrainer(
-            settings,
-            run,
-            strategy,
-            pretrainer,
-            unigram,
-            checkpoint,
-            writer,
-            stop,
-        )
-        for phase in settings.phases():
-            if checkpoint.step < phase.last_step and not stop.received:
-                trainer.train(phase)
+    with evaluation, StopOnSignal(strategy) as stop:
+        for phase in phases:
+            if checkpoint.step >= phase.last_step or stop.received:
+                continue
+            training = corpus.training(phase, strategy)
+            held_out = corpus.held_out(phase, evaluation.batches)
+            if strategy.is_chief:
+                # Only now that the data was found good: it binds later runs.
+                evaluation.directory.write_settings(config, facts())
+            flops = pretrainer.objective.flops_per_token(
+                pretrainer,
+                phase.sequence_length,
+                held_out[0]["mask_positions"].shape[1],
+                given_samples=corpus.replacements is not None,
+            )
+            progress = ProgressLine(
+                checkpoint.step,
+                phases[-1].last_step,
+                phase.tokens_per_step,
+                flops,
+                matmul_rate(pretrainer.dtype_policy.compute_dtype),
+                strategy.replicas,
+            )
+            evaluation.begin(pretrainer, phase, held_out, progress)
+            print(
+                description(
+                    pretrainer,
+                    phases,
+                    phase,
+                    flops,
+                    held_out,
+                    checkpoint.step,
+                    strategy,
+                )
+            )
+            # TensorFlow would trace the last phase's graph again, with shapes
+            # that are no longer static.
+            pretrainer.train_function = pretrainer.test_function = None
+            pretrainer.predict_function = None
+            pretrainer.fit(
+                training,
+                steps_per_epoch=phase.last_step,
+                callbacks=[progress, evaluation, checkpoint, stop],
+                verbose=0,
+            )
     if stop.received:
         print(
             f"stopped by signal at step {checkpoint.step:,}; the state is "
             "saved, the same command continues"
         )
-    return pretrainer, checkpoint.step == settings.run.train_steps
 
 
-def _profile(pretrainer, settings, run, strategy):
-    phase = settings.phases()[0]
-    training, _ = datasets(settings, phase, pretrainer, strategy)
-    folder = run.path / "profile"
-    seconds = profile(pretrainer, map(as_numpy, iterate(training)), folder)
-    print(table(seconds))
-    run.publish(folder)
-    print(f"trace: tensorboard --logdir {run.shown(folder)}")
-
-
-def _write_results(pretrainer, run):
-    run.replace_folder(run.preset, pretrainer.save_to_preset)
+def _write_results(pretrainer, directory):
+    directory.replace_folder(directory.preset, pretrainer.save_to_preset)
     try:
-        export.saved_model(str(run.preset), str(run.saved_model))
-        print(f"SavedModel: {run.shown(run.saved_model)}")
+        export.saved_model(str(directory.preset), str(directory.saved_model))
+        print(f"SavedModel: {directory.shown(directory.saved_model)}")
     except ImportError as e:
         print(f"warning: no SavedModel written. {e}")
-    write_report(run.path)
-    run.finish({"preset": "preset", "report": "report.html"})
-    print(f"preset: {run.shown(run.preset)}\nreport: {run.shown(run.report)}")
+    write_report(directory.path)
+    directory.finish({"preset": "preset", "report": "report.html"})
+    print(
+        f"preset: {directory.shown(directory.preset)}\n"
+        f"report: {directory.shown(directory.report)}"
+    )

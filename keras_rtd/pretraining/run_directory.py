@@ -9,7 +9,6 @@ import re
 from keras_rtd.utils.remote import is_remote
 from keras_rtd.utils.setting import ConfigError
 from keras_rtd.utils.settings import ENVIRONMENT
-from keras_rtd.utils.settings import flatten
 from keras_rtd.utils.targets import PRESET
 from keras_rtd.utils.targets import check_folder
 from keras_rtd.utils.targets import has_keys
@@ -170,7 +169,7 @@ class RunDirectory:
         if config is None:
             return None
         if ENVIRONMENT in config:
-            return {**flatten(config), **config[ENVIRONMENT]}
+            return {k: v for part in config.values() for k, v in part.items()}
         if self.finished:
             return None
         raise ConfigError(

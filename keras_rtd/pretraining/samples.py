@@ -1,6 +1,5 @@
 """Held-out windows as the discriminator sees them."""
 
-import keras
 import numpy as np
 
 COUNT = 6
@@ -26,7 +25,6 @@ def make_samples(model, batch, step, count=COUNT):
     logits = np.asarray(outputs["discriminator_logits"], np.float64)
     probability = 1.0 / (1.0 + np.exp(-logits))
     vocabulary = model.tokenizer.get_vocabulary()
-    texts = model.tokenizer.piece_texts
     samples = []
     for row in range(min(count, len(probability))):
         length = int(np.sum(batch["padding_mask"][row]))
@@ -39,7 +37,7 @@ def make_samples(model, batch, step, count=COUNT):
                 "step": step,
                 "tokens": [vocabulary[i] for i in tokens],
                 "corrupted": [vocabulary[i] for i in corrupted],
-                "text": [texts[i] for i in corrupted],
+                "text": model.tokenizer.texts_of(corrupted),
                 "is_replaced": [
                     bool(a != b) for a, b in zip(tokens, corrupted)
                 ],
@@ -121,11 +119,3 @@ def _wrap(words, width):
         length += size
     lines.append("  " + " ".join(line))
     return "\n".join(lines)
-
-
-def as_numpy(batch):
-    """A batch of tensors as a dict of NumPy arrays."""
-    return {
-        name: np.asarray(keras.ops.convert_to_numpy(value))
-        for name, value in batch.items()
-    }

@@ -18,7 +18,6 @@ from keras_rtd.utils.setting import setting
 from keras_rtd.utils.settings import NONE
 from keras_rtd.utils.settings import as_json
 from keras_rtd.utils.settings import flags_of
-from keras_rtd.utils.settings import flatten
 
 GROUPS = {
     "data": DataSettings,
@@ -67,23 +66,22 @@ class PretrainSettings:
         devices = self.devices.resolved(dtype, strategy)
         return dataclasses.replace(self, devices=devices)
 
+    def value(self, name: str) -> Any:
+        """One setting, as JSON holds it; `None` where the run has it not."""
+        part = getattr(self, flags()[name].group)
+        if name == "objective":
+            return part.name
+        value = as_json(getattr(part, name, None))
+        if value is None and self.of_preset.get(name) is not None:
+            return NONE
+        return value
+
     def to_dict(self) -> dict[str, dict[str, Any]]:
         """The settings by group, as `config.json` and `--config` hold them."""
-        known, nested = flags(), {}
-        for group in GROUPS:
-            part = getattr(self, group)
-            values = {}
-            for name, flag in known.items():
-                if flag.group != group:
-                    continue
-                if name == "objective":
-                    values[name] = part.name
-                elif hasattr(part, name):
-                    value = as_json(getattr(part, name))
-                    if value is None and self.of_preset.get(name) is not None:
-                        value = NONE
-                    values[name] = value
-            nested[group] = values
+        nested: dict[str, dict[str, Any]] = {group: {} for group in GROUPS}
+        for name, flag in flags().items():
+            if name == "objective" or hasattr(getattr(self, flag.group), name):
+                nested[flag.group][name] = self.value(name)
         return nested
 
     def binding(self) -> dict[str, Any]:
@@ -91,7 +89,8 @@ class PretrainSettings:
         known = flags()
         return {
             name: value
-            for name, value in flatten(self.to_dict()).items()
+            for part in self.to_dict().values()
+            for name, value in part.items()
             if not known[name].about.get("free")
         }
 

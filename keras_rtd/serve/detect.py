@@ -48,6 +48,7 @@ class Detect(PackedRows):
         texts = []
         for text in read_texts(body, limits):
             ids, offsets = self.tokenizer.encode_with_offsets(text)
+            offsets = [_without_space(text, *place) for place in offsets]
             parts = windows(len(ids), self.sequence_length - 2)
             texts.append((ids, offsets, len(rows), parts))
             for start, end, _, _ in parts:
@@ -75,6 +76,14 @@ class Detect(PackedRows):
             "offsets": offsets,
             "replaced_probability": scores,
         }
+
+
+def _without_space(text, start, end):
+    """Where a token's word is, without the space that some kinds count with
+    it."""
+    while start < end - 1 and text[start].isspace():
+        start += 1
+    return start, end
 
 
 def windows(count, content):

@@ -20,6 +20,10 @@ from keras_rtd.utils.types import Path
 from keras_rtd.utils.writing import SavesPreset
 from keras_rtd.utils.writing import write_text
 
+# What is no whole character decodes to this.
+_PART = "\ufffd"
+_MOST_PARTS = 64
+
 LAYER_ARGUMENTS = frozenset(("name", "dtype", "trainable", "config_file"))
 
 
@@ -50,6 +54,8 @@ class Tokenizer(SavesPreset, PlainTokenizer):
             saved; a `tf.data` pipeline of this process takes any kind.
         vocabulary_file: str or `None`. Name of the text file in which other
             libraries look for this kind's vocabulary, one token a line.
+        keeps_lines: bool. Newlines are tokens that matter, as in code: the
+            lines of a document are encoded with theirs.
 
     CONTRIBUTING.md has an example.
     """
@@ -112,6 +118,19 @@ class Tokenizer(SavesPreset, PlainTokenizer):
     def special_token_ids(self) -> list[int]:
         """Sorted ids of all but [UNK], which stands for text."""
         return sorted(super().special_token_ids)
+
+    @property
+    def keeps_lines(self) -> bool:
+        """bool, see the class."""
+        return False
+
+    @property
+    def empty_word_id(self) -> int:
+        """int, what stands for a word without tokens: [UNK], or else
+        [MASK]."""
+        if self.unk_token_id is None:
+            return self.mask_token_id
+        return self.unk_token_id
 
     def get_vocabulary(self) -> list[str]:
         """list of str, the tokens by id."""
@@ -205,6 +224,41 @@ class Tokenizer(SavesPreset, PlainTokenizer):
             for i, token in enumerate(self.get_vocabulary())
         ]
 
+    def texts_of(self, ids: Iterable[int]) -> list[str]:
+        """The text of each id of a row, for people.
+
+        Joined, they are the text: pieces of a word follow one another, and a
+        word's first piece begins with a space.
+
+        Args:
+            ids: sequence of int.
+
+        Returns:
+            list of str, empty for special tokens. Where several ids make one
+            character, the first has it, and the others U+200B.
+        """
+        ids = [int(i) for i in ids]
+        texts = [self.piece_texts[i] for i in ids]
+        start = 0
+        while start < len(ids):
+            end = start + 1
+            if _PART in texts[start]:
+                most = min(len(ids), start + _MOST_PARTS)
+                while end < most and _PART in texts[end]:
+                    end += 1
+                # The shortest run of pieces that is whole characters.
+                for whole in range(start + 1, end + 1):
+                    text = self.decode(ids[start:whole])
+                    if _PART not in text:
+                        rest = whole - start - 1
+                        texts[start:whole] = [text, *["\u200b"] * rest]
+                        end = whole
+                        break
+                else:
+                    end = start + 1
+            start = end
+        return texts
+
     @property
     def is_word_start(self) -> np.ndarray:
         """Bool array `(vocabulary_size,)`, `False` inside words."""
@@ -252,10 +306,12 @@ class Tokenizer(SavesPreset, PlainTokenizer):
         texts: Iterable[str],
         size: int,
         progress: bool = False,
-        **options: Any,
+        *args: Any,
+        **kwargs: Any,
     ) -> Self:
-        """A new tokenizer: `size` tokens from an iterable of str; `progress`
-        reports on stderr, other options are the kind's."""
+        """A new tokenizer: `size` tokens, or what the texts give, from an
+        iterable of str; `progress` reports on stderr, other options are the
+        kind's."""
         raise ValueError(f"{cls.__name__} is of a kind that is not trained.")
 
     def tokenizer_json(self) -> str:

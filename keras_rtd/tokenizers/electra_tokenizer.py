@@ -3,6 +3,8 @@
 import hashlib
 import json
 import os
+import re
+import unicodedata
 from collections.abc import Iterable
 from collections.abc import Sequence
 from typing import Any
@@ -13,6 +15,7 @@ import keras_hub
 import numpy as np
 
 from keras_rtd.keras_internals import WordPieceTokenizer
+from keras_rtd.tokenizers import training
 from keras_rtd.tokenizers import wordpiece_json
 from keras_rtd.tokenizers import wordpiece_training
 from keras_rtd.tokenizers.base import LAYER_ARGUMENTS
@@ -21,8 +24,14 @@ from keras_rtd.tokenizers.normalizer import Normalizer
 from keras_rtd.tokenizers.vocabulary_file import read_vocabulary
 from keras_rtd.tokenizers.wordpiece import SUFFIX_INDICATOR
 from keras_rtd.tokenizers.wordpiece import WordPieceEncoder
+from keras_rtd.tokenizers.wordpiece import alphabet_of
 from keras_rtd.tokenizers.wordpiece import continues_word
 from keras_rtd.utils.types import Path
+
+# Of Python 3.11, whose fingerprints do not name it.
+_UNICODE = "14.0.0"
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @keras.saving.register_keras_serializable(package="keras_rtd")
@@ -42,6 +51,12 @@ class ElectraTokenizer(WordPieceTokenizer, Tokenizer):
         lowercase: bool. Lower the text as `str.lower` does. Defaults to `True`.
         strip_accents: bool or `None`. Drop accents (category Mn after NFD).
             `None`, the default, follows `lowercase`, as in BERT.
+        normalization: `None`, the default, for BERT's rules: a word with an
+            unknown character, or of over 200 characters, is one [UNK]. "NFC",
+            "NFKC" or "none", as newly trained tokenizers have it: the text is
+            normalised so, each unknown character is one [UNK], long words are
+            cut, and U+200C, U+200D and characters of a newer Unicode are
+            kept.
         **kwargs: `cls_token`, `sep_token`, `pad_token`, `mask_token`,
             `unk_token`, `name`, `dtype`, `trainable` and `config_file` of
             `Tokenizer`.
@@ -62,7 +77,7 @@ class ElectraTokenizer(WordPieceTokenizer, Tokenizer):
     backbone_cls = keras_hub.models.ElectraBackbone
 
     runs_in_graph = True
-    vocabulary_file = "vocab.txt"
+    vocabulary_file: str | None = "vocab.txt"
 
     def __init__(
         self,
@@ -70,6 +85,7 @@ class ElectraTokenizer(WordPieceTokenizer, Tokenizer):
         lowercase: bool = True,
         strip_accents: bool | None = None,
         unk_token: str = "[UNK]",
+        normalization: str | None = None,
         **kwargs: Any,
     ) -> None:
         special = {f"{n}_token" for n in ("cls", "sep", "pad", "mask")}
@@ -79,7 +95,12 @@ class ElectraTokenizer(WordPieceTokenizer, Tokenizer):
                 f"ElectraTokenizer does not take {', '.join(unsupported)}: it "
                 "splits text as BERT does and knows no other way."
             )
-        self._normalizer = Normalizer(lowercase, strip_accents)
+        self._normalizer = Normalizer(lowercase, strip_accents, normalization)
+        self.normalization = normalization
+        if normalization is not None:
+            # A file of tokens alone would be read by BERT's rules.
+            self.vocabulary_file = None
+        self._alphabet: Any = None
         # Past KerasHub's own ElectraTokenizer, which fixes the strings.
         super(keras_hub.tokenizers.ElectraTokenizer, self).__init__(
             vocabulary=vocabulary,
@@ -105,13 +126,19 @@ class ElectraTokenizer(WordPieceTokenizer, Tokenizer):
         """
         self.forget_graph_kernel()
         self._encoder: Any = None
+        self._fast: Any = None
         if isinstance(vocabulary, (str, os.PathLike)):
             where = repr(os.fspath(vocabulary))
             vocabulary = read_vocabulary(vocabulary)
         Tokenizer.set_vocabulary(self, vocabulary, where)
         if vocabulary is not None:
+            if self.normalization is not None:
+                self._alphabet = alphabet_of(self.vocabulary)
             self._encoder = WordPieceEncoder(
-                self.ids_by_token, self.unk_token, self._normalizer
+                self.ids_by_token,
+                self.unk_token,
+                self._normalizer,
+                self._alphabet,
             )
 
     def token_text(self, token: str) -> str:
@@ -127,6 +154,11 @@ class ElectraTokenizer(WordPieceTokenizer, Tokenizer):
             "strip_accents": self.strip_accents,
             **self.special_token_strings(),
         }
+        if self.normalization is not None:
+            decisive["normalization"] = self.normalization
+        # Letters and their lower case are Python's.
+        if unicodedata.unidata_version != _UNICODE:
+            decisive["unicode"] = unicodedata.unidata_version
         text = json.dumps(decisive, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -138,6 +170,14 @@ class ElectraTokenizer(WordPieceTokenizer, Tokenizer):
         self, text: str
     ) -> tuple[list[int], list[tuple[int, int]]]:
         self.check_vocabulary()
+        if self.normalization is not None:
+            # Composed characters have several places.
+            fast = self._fast or wordpiece_json.fast_tokenizer(self)
+            self._fast = fast
+            # Half of a surrogate pair is dropped, as U+0000 is.
+            text = _SURROGATE.sub("\0", text)
+            found = fast.encode(text, add_special_tokens=False)
+            return found.ids, found.offsets
         found = self._encoder.encode_with_offsets(text)
         ids, starts, ends = (part.tolist() for part in found)
         return ids, list(zip(starts, ends))
@@ -156,7 +196,11 @@ class ElectraTokenizer(WordPieceTokenizer, Tokenizer):
         from keras_rtd.tokenizers import graph_wordpiece
 
         return graph_wordpiece.tokenize(
-            inputs, self._normalizer, self.graph_kernel, self.unk_token
+            inputs,
+            self._normalizer,
+            self.graph_kernel,
+            self.unk_token,
+            self._alphabet,
         )
 
     def make_graph_kernel(self) -> Any:
@@ -170,28 +214,40 @@ class ElectraTokenizer(WordPieceTokenizer, Tokenizer):
         texts: Iterable[str],
         size: int,
         progress: bool = False,
-        **options: Any,
+        lowercase: bool = True,
+        strip_accents: bool | None = False,
+        normalization: str | None = "NFC",
+        min_frequency: int = 2,
+        coverage: float | None = None,
+        limit_alphabet: int | None = None,
+        special_tokens: Sequence[str] = training.SPECIAL_TOKENS,
     ) -> Self:
         """A tokenizer with a vocabulary of its own.
 
         Args:
             texts, size, progress: see `Tokenizer.from_texts`.
-            **options: of `wordpiece_training.train_vocabulary`. The first
-                five of `special_tokens` are [PAD], [UNK], [CLS], [SEP] and
-                [MASK], unless these are among them.
+            normalization: see `ElectraTokenizer`. Defaults to `"NFC"`.
+            lowercase, strip_accents, min_frequency, coverage, limit_alphabet,
+            special_tokens: see `wordpiece_training.train_vocabulary`. Accents
+                are kept unless `strip_accents`.
         """
+        rules: dict[str, Any] = {
+            "lowercase": lowercase,
+            "strip_accents": strip_accents,
+            "normalization": normalization,
+        }
         tokens = wordpiece_training.train_vocabulary(
-            texts, size, progress=progress, **options
+            texts,
+            size,
+            min_frequency=min_frequency,
+            coverage=coverage,
+            limit_alphabet=limit_alphabet,
+            special_tokens=special_tokens,
+            progress=progress,
+            **rules,
         )
-        usual = wordpiece_training.SPECIAL_TOKENS
-        special = {}
-        if not set(usual) <= set(tokens):
-            special = {
-                f"{name.strip('[]').lower()}_token": token
-                for name, token in zip(usual, tokens)
-            }
-        names = {"lowercase", "strip_accents"} & set(options)
-        return cls(tokens, **{n: options[n] for n in names}, **special)
+        special = training.special_arguments(special_tokens)
+        return cls(tokens, **rules, **special)
 
     def tokenizer_json(self) -> str:
         return wordpiece_json.write(self)
@@ -218,7 +274,12 @@ class ElectraTokenizer(WordPieceTokenizer, Tokenizer):
         found = wordpiece_json.arguments_of(content, options)
         if found is None:
             return None
-        return cls(**{"vocabulary": vocabulary, **found, **arguments})
+        made = cls(**{"vocabulary": vocabulary, **found, **arguments})
+        if content and not wordpiece_json.splits_alike(
+            cls(**found) if arguments else made, content
+        ):
+            return None
+        return made
 
     @classmethod
     def from_keras_hub(cls, theirs: Any, **arguments: Any) -> Self | None:
@@ -255,4 +316,6 @@ class ElectraTokenizer(WordPieceTokenizer, Tokenizer):
         config = super().get_config()
         taken = {"vocabulary", "lowercase", "strip_accents", *LAYER_ARGUMENTS}
         config = {key: config[key] for key in config if key in taken}
+        if self.normalization is not None:
+            config["normalization"] = self.normalization
         return {**config, **self.special_token_strings()}

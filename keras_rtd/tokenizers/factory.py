@@ -7,16 +7,30 @@ from typing import Any
 import keras
 import keras_hub
 
+from keras_rtd.tokenizers import sentencepiece_file
 from keras_rtd.tokenizers.base import Tokenizer
+from keras_rtd.tokenizers.byte_pair import BytePairTokenizer
+from keras_rtd.tokenizers.characters import CharacterTokenizer
+from keras_rtd.tokenizers.characters import KmerTokenizer
 from keras_rtd.tokenizers.electra_tokenizer import ElectraTokenizer
+from keras_rtd.tokenizers.fast_tokenizer import FastTokenizer
+from keras_rtd.tokenizers.unigram import UnigramTokenizer
 from keras_rtd.utils.setting import nearest
 from keras_rtd.utils.types import Path
 
 # Kind -> class; `register` adds to it.
-TOKENIZERS: dict[str, type[Tokenizer]] = {"wordpiece": ElectraTokenizer}
+TOKENIZERS: dict[str, type[Tokenizer]] = {
+    "wordpiece": ElectraTokenizer,
+    "bpe": BytePairTokenizer,
+    "unigram": UnigramTokenizer,
+    "characters": CharacterTokenizer,
+    "kmers": KmerTokenizer,
+}
 
 _JSON = "tokenizer.json"
 _OPTIONS = "tokenizer_config.json"
+_VOCABULARY = "vocab.txt"
+_MODEL = ".model"
 
 
 def register(kind: str, cls: type[Tokenizer]) -> None:
@@ -48,7 +62,8 @@ def load(
     Args:
         path: str or path. A vocabulary with one WordPiece a line, which is
             BERT's uncased one unless the arguments say otherwise; a
-            `tokenizer.json`; a directory with either, or with a preset that
+            `tokenizer.json`; SentencePiece's `spm.model`, of the kind
+            Unigram; a directory with one of these, or with a preset that
             KerasHub wrote; or the name of a preset.
         cased: bool. Upper case is kept, and accents with it. Only for a
             vocabulary: other files know. Defaults to `False`.
@@ -66,7 +81,7 @@ def load(
         >>> keras_rtd.tokenizers.load("vocabulary.txt", cased=True)
     """
     path = os.fspath(path)
-    is_json = path.endswith(".json")
+    is_json = path.endswith((".json", _MODEL))
     named = "://" in path or path in keras_hub.tokenizers.Tokenizer.presets
     if not (is_json or named or os.path.isdir(path)):
         if not (os.path.exists(path) or os.path.splitext(path)[1]):
@@ -83,6 +98,8 @@ def load(
         )
     if os.path.isdir(path):
         return _of_directory(path, arguments)
+    if path.endswith(".model"):
+        return _of_model(path, arguments)
     if is_json:
         return _of_json(path, arguments)
     return _ours(
@@ -92,7 +109,7 @@ def load(
 
 def holds_tokenizer(directory):
     """Whether a directory has one of the files that `load` reads there."""
-    names = (_JSON, ElectraTokenizer.vocabulary_file)
+    names = (_JSON, _VOCABULARY, *sentencepiece_file.NAMES)
     return any(os.path.isfile(os.path.join(directory, n)) for n in names)
 
 
@@ -109,11 +126,14 @@ def _of_vocabulary(path, cased, keep_accents, arguments):
 def _of_directory(path, arguments):
     if os.path.isfile(os.path.join(path, _JSON)):
         return _of_json(os.path.join(path, _JSON), arguments)
-    vocabulary = os.path.join(path, ElectraTokenizer.vocabulary_file)
+    for name in sentencepiece_file.NAMES:
+        if os.path.isfile(os.path.join(path, name)):
+            return _of_json(os.path.join(path, name), arguments)
+    vocabulary = os.path.join(path, _VOCABULARY)
     if not os.path.isfile(vocabulary):
         raise ValueError(
-            f"There is no tokenizer in {path}: neither {_JSON} nor "
-            f"{ElectraTokenizer.vocabulary_file}."
+            f"There is no tokenizer in {path}: neither {_JSON}, {_MODEL} nor "
+            f"{_VOCABULARY}."
         )
     options = read_json(os.path.join(path, _OPTIONS))
     return ElectraTokenizer.from_tokenizer_json(
@@ -122,7 +142,10 @@ def _of_directory(path, arguments):
 
 
 def _of_json(path, arguments):
-    content = read_json(path, needed=True)
+    if path.endswith(_MODEL):
+        content = sentencepiece_file.read(path)
+    else:
+        content = read_json(path, needed=True)
     directory = os.path.dirname(path)
     if "registered_name" in content:
         config = {**content["config"], **arguments}
@@ -132,12 +155,12 @@ def _of_json(path, arguments):
         theirs.load_assets(os.path.join(directory, "assets", "tokenizer"))
         return _ours(theirs, path, {})
     options = read_json(os.path.join(directory, _OPTIONS))
-    for cls in TOKENIZERS.values():
+    kinds: list[type[Tokenizer]] = [*TOKENIZERS.values(), FastTokenizer]
+    for cls in kinds:
         found = cls.from_tokenizer_json(content, options, **arguments)
         if found is not None:
             return found
-    model = content.get("model") or {}
-    raise _unknown(path, model.get("type"))
+    raise ValueError(f'{path} holds no tokenizer: it has no "model".')
 
 
 def _ours(tokenizer, path, arguments):

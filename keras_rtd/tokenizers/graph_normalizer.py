@@ -8,6 +8,7 @@ is decoded, and all that depends on Unicode is read off tables that Python made.
 import functools
 
 import tensorflow as tf
+import tensorflow_text as tf_text
 
 from keras_rtd.tokenizers import unicode_tables
 from keras_rtd.tokenizers.unicode_tables import CAPITAL_SIGMA
@@ -29,11 +30,13 @@ END_OF_TEXT = 0
 
 
 @functools.cache
-def _tables(lowercase, strip_accents):
+def _tables(lowercase, strip_accents, alphabet):
     """Both tables as eager tensors, which any graph can capture."""
     with tf.init_scope(), tf.device("cpu"):
-        properties = unicode_tables.properties()
-        expansions = unicode_tables.expansions(lowercase, strip_accents)
+        properties = unicode_tables.properties(alphabet, strip_accents)
+        expansions = unicode_tables.expansions(
+            lowercase, strip_accents, alphabet is not None
+        )
         return (
             tuple(tf.constant(array) for array in properties),
             tuple(tf.constant(array) for array in expansions),
@@ -48,12 +51,30 @@ class GraphNormalizer:
     Args:
         lowercase: bool.
         strip_accents: bool.
+        normalization: `None`, "NFC", "NFKC" or "none", see `Normalizer`.
+            Defaults to `None`.
+        alphabet: frozenset of str, the characters that can stand in a word
+            with others, or `None` for all, the default.
     """
 
-    def __init__(self, lowercase, strip_accents):
+    def __init__(
+        self, lowercase, strip_accents, normalization=None, alphabet=None
+    ):
         self.lowercase = lowercase
         self.strip_accents = strip_accents
-        properties, expansions = _tables(self.lowercase, self.strip_accents)
+        self.composition = None
+        if normalization not in (None, "none"):
+            self.composition = normalization
+        alone = ""
+        if alphabet is not None:
+            known = set(alphabet)
+            alone = "".join(
+                c
+                for c in map(chr, range(33, 127))
+                if c.isalnum() and c not in known
+            )
+        self._plain_alone = _ASCII_PUNCTUATION[:-1] + alone + "]"
+        properties, expansions = _tables(lowercase, strip_accents, alphabet)
         self._property_pages, self._property_values = properties
         self._expansion_pages = expansions[0]
         self._expansion_splits = expansions[1]
@@ -101,11 +122,13 @@ class GraphNormalizer:
         """Words of printable ASCII, where bytes are characters."""
         if self.lowercase:
             texts = tf.strings.lower(texts)
-        texts = tf.strings.regex_replace(texts, _ASCII_PUNCTUATION, r" \0 ")
+        texts = tf.strings.regex_replace(texts, self._plain_alone, r" \0 ")
         return tf.strings.split(texts)
 
     def _other_words(self, texts):
         """Words of any Unicode text."""
+        if self.composition:
+            texts = tf_text.normalize_utf8(texts, self.composition)
         # U+0000 is dropped anyway, so it can mark the ends of the texts.
         texts = tf.strings.regex_replace(texts, r"\x00", "") + "\0"
         code_points = tf.strings.unicode_decode(texts, "UTF-8").values
@@ -128,6 +151,10 @@ class GraphNormalizer:
                 lambda: _sort_and_drop_marks(code_points, properties),
                 lambda: tf.boolean_mask(code_points, kept),
             )
+            if self.composition:
+                text = tf.strings.unicode_encode(code_points, "UTF-8")
+                text = tf_text.normalize_utf8(text, self.composition)
+                code_points = tf.strings.unicode_decode(text, "UTF-8")
         return _split(code_points, _class(self._properties(code_points)))
 
     def _properties(self, code_points):

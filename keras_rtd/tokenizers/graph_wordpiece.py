@@ -34,7 +34,7 @@ def build(vocabulary, unk_token):
         )
 
 
-def tokenize(texts, normalizer, fast_word_piece, unk_token):
+def tokenize(texts, normalizer, fast_word_piece, unk_token, alphabet=None):
     """Ids of texts.
 
     Args:
@@ -42,18 +42,27 @@ def tokenize(texts, normalizer, fast_word_piece, unk_token):
         normalizer: `Normalizer`, for its options.
         fast_word_piece: from `build`.
         unk_token: str.
+        alphabet: frozenset of str. A character that is not in it is a word,
+            and a long word is cut. `None`, the default, for BERT's rules.
 
     Returns:
         int32 tensor `(num_tokens,)` for a scalar, otherwise a RaggedTensor
         with one dimension more than `texts`.
     """
     graph_normalizer = GraphNormalizer(
-        normalizer.lowercase, normalizer.strip_accents
+        normalizer.lowercase,
+        normalizer.strip_accents,
+        normalizer.normalization,
+        alphabet,
     )
 
     def ids_of(flat_texts):
         words, order = graph_normalizer.words_in_parts(flat_texts)
-        words = words.with_values(_replace_long_words(words.values, unk_token))
+        if alphabet is None:
+            shorter = _replace_long_words(words.values, unk_token)
+            words = words.with_values(shorter)
+        else:
+            words = _cut_long_words(words)
         ids = fast_word_piece.tokenize(words).merge_dims(-2, -1)
         return tf.gather(ids, order)
 
@@ -73,3 +82,11 @@ def _replace_long_words(words, unk_token):
         lambda: tf.where(too_long, unk_token, words),
         lambda: words,
     )
+
+
+def _cut_long_words(words):
+    """Words of so many characters at most, RaggedTensor `(num_texts, None)`."""
+    parts = tf.strings.regex_replace(
+        words.values, f"(.{{{MAX_CHARACTERS_PER_WORD}}})", r"\1 "
+    )
+    return words.with_values(tf.strings.split(parts)).merge_dims(-2, -1)

@@ -42,6 +42,7 @@ CJK_BLOCKS = (
 )
 ASCII_PUNCTUATION = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"
 KEPT_CONTROLS = "\t\n\r"
+JOINERS = "\u200c\u200d"
 
 
 class PagedTable(NamedTuple):
@@ -67,8 +68,13 @@ class ExpansionTable(NamedTuple):
 
 
 @functools.cache
-def classes():
+def classes(keep_text=False):
     """Class of every code point.
+
+    Args:
+        keep_text: bool. Only controls, format characters and surrogates are
+            dropped, and of those not U+200C and U+200D. Defaults to `False`,
+            BERT's rule.
 
     Returns:
         uint8 array `(0x110000,)`: NORMAL; DROPPED by the cleaning (U+0000,
@@ -89,14 +95,18 @@ def classes():
     table[[ord(c) for c in ASCII_PUNCTUATION]] = ISOLATED
     for first, last in CJK_BLOCKS:
         table[first : last + 1] = ISOLATED
-    table[(major == "C") | (np.arange(NUM_CODE_POINTS) == 0xFFFD)] = DROPPED
+    if keep_text:
+        table[np.isin(categories, ("Cc", "Cf", "Cs"))] = DROPPED
+        table[[ord(c) for c in JOINERS]] = NORMAL
+    else:
+        table[(major == "C") | (np.arange(NUM_CODE_POINTS) == 0xFFFD)] = DROPPED
     table[[ord(c) for c in KEPT_CONTROLS]] = SPACE
     return table
 
 
-def class_pattern(wanted):
+def class_pattern(wanted, keep_text=False):
     """Regular expression set, as `[...]`, of all code points of a class."""
-    members = classes() == wanted
+    members = classes(keep_text) == wanted
     edges = np.flatnonzero(np.diff(members, prepend=False, append=False))
     ranges = zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)
     return (
@@ -149,8 +159,14 @@ def _paged(table):
 
 
 @functools.cache
-def properties():
+def properties(alphabet=None, marks=True):
     """Class, case flags and combining class of every code point.
+
+    Args:
+        alphabet: frozenset of str. What is not among these characters is
+            ISOLATED. `None`, the default, for BERT's rules.
+        marks: bool. Marks stay marks whether or not they are in the
+            alphabet. Defaults to `True`.
 
     Returns:
         `PagedTable` of int32: the class in the lowest three bits, CASED,
@@ -161,21 +177,32 @@ def properties():
         [unicodedata.combining(chr(c)) for c in range(NUM_CODE_POINTS)],
         np.int32,
     )
-    return _paged(classes() | _case_flags() | (combining << COMBINING_SHIFT))
+    found = classes(alphabet is not None)
+    if alphabet is not None:
+        unknown = np.ones(NUM_CODE_POINTS, bool)
+        unknown[[ord(c) for c in alphabet]] = False
+        unknown &= (found == NORMAL) | ((found == MARK) & (not marks))
+        found = np.where(unknown, ISOLATED, found).astype(np.uint8)
+        # A space here; a dropped character elsewhere.
+        found[0x200B] = SPACE
+    return _paged(found | _case_flags() | (combining << COMBINING_SHIFT))
 
 
 @functools.cache
-def expansions(lowercase, strip_accents):
+def expansions(lowercase, strip_accents, keep_text=False):
     """What lowering and decomposing make of every code point by itself.
 
     Args:
         lowercase: bool. Apply `str.lower`.
         strip_accents: bool. Apply NFD; marks are still there.
+        keep_text: bool. See `classes`.
 
     Returns:
         `ExpansionTable` of int32. Dropped code points have empty rows.
     """
-    dropped = classes() == DROPPED
+    dropped = classes(keep_text) == DROPPED
+    if keep_text:
+        dropped = dropped & (np.arange(NUM_CODE_POINTS) != 0x200B)
     rows = []
     for code_point in range(NUM_CODE_POINTS):
         text = "" if dropped[code_point] else chr(code_point)

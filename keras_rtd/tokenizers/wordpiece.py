@@ -34,14 +34,18 @@ class WordPieceEncoder:
         vocabulary: dict from token to id.
         unk_token: str. A token of `vocabulary`.
         normalizer: `Normalizer`.
+        alphabet: set of str. Another character is a word by itself, and a
+            long word is cut, so that no text is lost. `None`, the default,
+            for BERT's rules.
     """
 
-    def __init__(self, vocabulary, unk_token, normalizer):
+    def __init__(self, vocabulary, unk_token, normalizer, alphabet=None):
         self._ids = vocabulary
         self._tokens = list(vocabulary)
         self._unknown = (vocabulary[unk_token],)
         self._normalizer = normalizer
         self._max_token_length = max(map(len, vocabulary))
+        self._part = alphabet and part_pattern(alphabet)
         self._remembered = _Memory(self._encode_stretch)
 
     def encode(self, text):
@@ -62,13 +66,20 @@ class WordPieceEncoder:
 
     def _encode_stretch(self, text):
         ids = []
-        for word in self._normalizer.words(text):
+        for word in self.words(text):
             whole = self._ids.get(word)
             if whole is not None and len(word) <= MAX_CHARACTERS_PER_WORD:
                 ids.append(whole)
             else:
                 ids += self.encode_word(word)
         return tuple(ids)
+
+    def words(self, text):
+        """Normalised words of a text, as they are taken apart: list of str."""
+        words = self._normalizer.words(text)
+        if self._part:
+            words = [p for word in words for p in self._part.findall(word)]
+        return words
 
     def encode_word(self, word):
         """Ids of one normalised word, a sequence of int."""
@@ -176,6 +187,19 @@ class _Memory(dict):
             self.clear()
         self[argument] = result
         return result
+
+
+def alphabet_of(vocabulary):
+    """Characters that tokens of a vocabulary stand for: frozenset of str."""
+    alone = (token.removeprefix(SUFFIX_INDICATOR) for token in vocabulary)
+    return frozenset(c for c in alone if len(c) == 1)
+
+
+def part_pattern(alphabet, longest=MAX_CHARACTERS_PER_WORD):
+    """Regular expression for the parts of words: known characters, so many
+    at most, or one that is unknown."""
+    known = re.escape("".join(sorted(alphabet)))
+    return re.compile(rf"[{known}]{{1,{longest}}}|[^{known}]")
 
 
 def continues_word(token):

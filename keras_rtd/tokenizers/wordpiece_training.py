@@ -2,18 +2,17 @@
 
 import collections
 import sys
-import time
 
+from keras_rtd.tokenizers import training
+from keras_rtd.tokenizers import unicode_tables
 from keras_rtd.tokenizers.normalizer import MAX_CHARACTERS_PER_WORD
 from keras_rtd.tokenizers.normalizer import Normalizer
 from keras_rtd.tokenizers.normalizer import stretches
 from keras_rtd.tokenizers.wordpiece import SUFFIX_INDICATOR
 
 _MAX_STRETCHES = 1 << 20
-_WORDS_PER_LINE = 1024
-_SECONDS_BETWEEN_REPORTS = 1.0
-
-SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+# An alphabet is cut for a small vocabulary, but not to less of the text.
+_LEAST_COVERAGE = 0.95
 
 
 def train_vocabulary(
@@ -21,9 +20,11 @@ def train_vocabulary(
     size,
     lowercase=True,
     strip_accents=None,
+    normalization=None,
     min_frequency=2,
-    special_tokens=SPECIAL_TOKENS,
-    limit_alphabet=1000,
+    special_tokens=training.SPECIAL_TOKENS,
+    coverage=None,
+    limit_alphabet=None,
     progress=False,
 ):
     """Trains a WordPiece vocabulary.
@@ -34,41 +35,53 @@ def train_vocabulary(
         lowercase: bool. Defaults to `True`.
         strip_accents: bool or `None`. `None`, the default, follows
             `lowercase`.
+        normalization: str or `None`, see `ElectraTokenizer`. Defaults to
+            `None`, BERT's rules.
         min_frequency: int. Two pieces are joined if they stand together at
             least that often. Defaults to 2.
         special_tokens: sequence of str. The first ids, beginning with those
             that stand for "[PAD]", "[UNK]", "[CLS]", "[SEP]" and "[MASK]", the
             default, unless these are among them.
-        limit_alphabet: int. The most frequent characters so many become
-            tokens; words with any other are unknown. Defaults to 1000.
+        coverage: float in (0, 1]. The most frequent characters that make up
+            this share of the text become tokens. `None`, the default, for
+            0.9995, and more as far as they fill half of the vocabulary.
+        limit_alphabet: int or `None`, the default. So many characters at
+            most.
         progress: bool. Report on stderr. Defaults to `False`.
 
     Returns:
-        list of `size` str: special tokens; characters that start words, and
-        those that continue them, in Unicode order; then the pieces in the
-        order they were made, most frequent first.
+        list of str, `size` or what the texts can give: special tokens;
+        characters that start words, and those that continue them, in Unicode
+        order; then the pieces in the order they were made, most frequent
+        first.
 
     Raises:
-        ValueError: the texts cannot give exactly `size` tokens, or the special
-            tokens are not distinct.
+        ValueError: the texts have more characters than `size`, or no words;
+            or the special tokens are not distinct.
     """
-    _check_arguments(size, min_frequency, special_tokens, limit_alphabet)
-    normalizer = Normalizer(lowercase, strip_accents)
-    word_counts = _count_words(texts, normalizer, progress)
-    if not word_counts:
+    training.check_frequency(min_frequency)
+    special_tokens = training.check_special_tokens(special_tokens)
+    training.check_room(size, size - len(special_tokens), "special tokens")
+    if limit_alphabet is not None and limit_alphabet < 1:
         raise ValueError(
-            "input: there are no words in it. Is the text in another field or "
-            "another encoding?"
+            f"limit_alphabet must be at least 1. Received: {limit_alphabet}"
         )
-    alphabet = _choose_alphabet(word_counts, limit_alphabet)
-    words = [
-        (word, word_counts[word])
-        for word in sorted(word_counts)
-        if alphabet.issuperset(word)
-    ]
-    starts = sorted(alphabet)
-    inner = {character for word, _ in words for character in word[1:]}
-    suffixes = [SUFFIX_INDICATOR + character for character in sorted(inner)]
+    normalizer = Normalizer(lowercase, strip_accents, normalization)
+    word_counts = _count_words(texts, normalizer, progress)
+    training.check_words(word_counts)
+    room = size - len(special_tokens)
+    # Half of the vocabulary: a character starts words, and continues them.
+    alphabet = training.alphabet(
+        word_counts, coverage, limit_alphabet, room // 4
+    )
+    words, starts, suffixes = _characters(word_counts, alphabet, normalization)
+    if len(starts) + len(suffixes) > room:
+        # Half of the alphabet's tokens continue words.
+        enough = training.alphabet(word_counts, _LEAST_COVERAGE)
+        alphabet = alphabet[: max(room * 3 // 8, len(enough))]
+        words, starts, suffixes = _characters(
+            word_counts, alphabet, normalization
+        )
     base = [*special_tokens, *starts, *suffixes]
     if len(set(base)) != len(base):
         raise ValueError(
@@ -79,39 +92,31 @@ def train_vocabulary(
         raise ValueError(
             f"size: {size} is too small for the {len(special_tokens)} special "
             f"tokens and {len(base) - len(special_tokens)} characters of this "
-            f"corpus. Pass at least {len(base)}, or a smaller limit_alphabet."
+            f"corpus. Pass at least {len(base)}, or a smaller coverage or "
+            "limit_alphabet."
         )
-    pieces = _train_pieces(
+    return base + _train_pieces(
         words, size, min_frequency, special_tokens, starts, suffixes, progress
     )
-    tokens = base + pieces
-    if len(tokens) != size:
-        raise ValueError(
-            f"size: {size} tokens are too many: this corpus can give "
-            f"{len(tokens)} with min_frequency={min_frequency}. Pass size="
-            f"{len(tokens)} or less, more text, or a lower min_frequency."
-        )
-    return tokens
 
 
-def _check_arguments(size, min_frequency, special_tokens, limit_alphabet):
-    for name, value in (
-        ("size", size),
-        ("min_frequency", min_frequency),
-        ("limit_alphabet", limit_alphabet),
-    ):
-        if value < 1:
-            raise ValueError(f"{name} must be at least 1. Received: {value}")
-    for token in special_tokens:
-        if not token or token.split() != [token]:
-            raise ValueError(
-                f"special_tokens must be without spaces. Received: {token!r}"
-            )
-    if len(set(special_tokens)) != len(special_tokens):
-        raise ValueError(
-            "special_tokens must differ from one another. Received: "
-            f"{' '.join(special_tokens)}"
-        )
+def _characters(word_counts, alphabet, normalization):
+    """(words, starts, suffixes): the words that an alphabet spells, as list of
+    (word, count), and its characters where they start and continue words."""
+    known = set(alphabet)
+    if normalization is None:
+        words = [
+            (word, word_counts[word])
+            for word in sorted(word_counts)
+            if known.issuperset(word)
+        ]
+        inner = {character for word, _ in words for character in word[1:]}
+    else:
+        words = training.known_parts(word_counts, known)
+        # Any known characters can stand in a word, seen there or not.
+        classes = unicode_tables.classes(True)
+        inner = {c for c in known if classes[ord(c)] != unicode_tables.ISOLATED}
+    return words, sorted(known), [SUFFIX_INDICATOR + c for c in sorted(inner)]
 
 
 def _count_words(texts, normalizer, progress=False):
@@ -125,7 +130,8 @@ def _count_words(texts, normalizer, progress=False):
         progress: bool. Report on stderr. Defaults to `False`.
 
     Returns:
-        `Counter` of str; words too long for WordPiece are left out.
+        `Counter` of str; words too long for WordPiece are cut, or left out
+        under BERT's rules.
     """
     word_counts: collections.Counter[str] = collections.Counter()
     stretch_counts: collections.Counter[str] = collections.Counter()
@@ -135,53 +141,22 @@ def _count_words(texts, normalizer, progress=False):
             for word in normalizer.words(stretch):
                 if len(word) <= MAX_CHARACTERS_PER_WORD:
                     word_counts[word] += count
+                elif normalizer.normalization is not None:
+                    for at in range(0, len(word), MAX_CHARACTERS_PER_WORD):
+                        part = word[at : at + MAX_CHARACTERS_PER_WORD]
+                        word_counts[part] += count
         stretch_counts.clear()
 
-    start = reported = time.monotonic()
-    number = characters = 0
-    for number, text in enumerate(texts, start=1):
+    report = training.Progress(progress)
+    for text in report.texts(texts):
         stretch_counts.update(stretches(text))
         if len(stretch_counts) >= _MAX_STRETCHES:
             flush()
-        characters += len(text)
-        now = time.monotonic()
-        if progress and now - reported > _SECONDS_BETWEEN_REPORTS:
-            reported = now
-            _report(number, characters, now - start)
     flush()
+    report.end()
     if progress:
-        _report(number, characters, time.monotonic() - start)
-        print(f"\n{len(word_counts):,} different words", file=sys.stderr)
+        print(f"{len(word_counts):,} different words", file=sys.stderr)
     return word_counts
-
-
-def _report(num_documents, characters, seconds):
-    millions = characters / 1e6
-    print(
-        f"\rread {num_documents:,} documents, {millions:,.0f} M characters, "
-        f"{millions / max(seconds, 1e-9):.1f} M/s",
-        end="",
-        file=sys.stderr,
-        flush=True,
-    )
-
-
-def _choose_alphabet(word_counts, limit):
-    """The most frequent characters.
-
-    Args:
-        word_counts: dict from word to int.
-        limit: int. So many characters at most; ties in Unicode order.
-
-    Returns:
-        set of str.
-    """
-    counts: collections.Counter[str] = collections.Counter()
-    for word, count in word_counts.items():
-        for character in word:
-            counts[character] += count
-    by_frequency = sorted(counts, key=lambda c: (-counts[c], c))
-    return set(by_frequency[:limit])
 
 
 def _train_pieces(
@@ -228,14 +203,8 @@ def _train_pieces(
         limit_alphabet=len(starts),
         continuing_subword_prefix=SUFFIX_INDICATOR,
     )
-    tokenizer.train_from_iterator(_repeat(words), trainer)
+    lines = map(" ".join, training.repeat(words))
+    tokenizer.train_from_iterator(lines, trainer)
     ids = tokenizer.get_vocab()
     made = set(ids) - set(special_tokens) - set(starts) - set(suffixes)
     return sorted(made, key=lambda piece: ids[piece])
-
-
-def _repeat(words):
-    """Each word as often as it was counted: the trainer takes no counts."""
-    for word, count in words:
-        for done in range(0, count, _WORDS_PER_LINE):
-            yield " ".join([word] * min(count - done, _WORDS_PER_LINE))

@@ -24,11 +24,17 @@ class AdamW(Optimizer):
     correction, epsilon 1e-6, no decay of biases and LayerNorm, one clip of
     the joint gradient norm.
 
+    With `decoupled_training` the training step updates the generator first and
+    shows the discriminator the updated embeddings, and each of the two has a
+    clip of its own, as DeBERTaV3 was trained (microsoft/DeBERTa, `rtd.py`).
+    Shared embeddings then are the generator's: they learn from its loss alone,
+    at its rate. Without a generator that learns, nothing changes.
+
     Args:
         learning_rate: float or schedule. Defaults to 5e-4.
         generator_learning_rate: float, schedule or `None`. Rate of the
             generator's own weights; `None` takes `learning_rate`. Shared
-            embeddings always take `learning_rate`.
+            embeddings take `learning_rate`, but for decoupled training.
         weight_decay: float. Defaults to 0.01.
         beta_1: float. Defaults to 0.9.
         beta_2: float. Defaults to 0.999.
@@ -36,6 +42,7 @@ class AdamW(Optimizer):
         bias_correction: bool. Adam's correction of the first steps. Defaults
             to `False`.
         global_clipnorm: float or `None`. Defaults to 1.0.
+        decoupled_training: bool. Defaults to `False`, joint training.
     """
 
     def __init__(
@@ -51,6 +58,7 @@ class AdamW(Optimizer):
         epsilon: float = 1e-6,
         bias_correction: bool = False,
         global_clipnorm: float | None = 1.0,
+        decoupled_training: bool = False,
         name: str = "adamw",
         **kwargs: Any,
     ) -> None:
@@ -67,6 +75,7 @@ class AdamW(Optimizer):
         self.beta_2 = beta_2
         self.epsilon = epsilon
         self.bias_correction = bias_correction
+        self.decoupled_training = decoupled_training
         self._generator_ids: frozenset[int] = frozenset()
         self._factors_by_id: dict[int, float] = {}
 
@@ -136,10 +145,51 @@ class AdamW(Optimizer):
         """Whether weight decay reaches a variable."""
         return self._decays[self.index_of(variable)]
 
-    def clip_all(self, gradients: list[Tensor]) -> list[Tensor]:
-        if not self.global_clipnorm:
-            return super().clip_all(gradients)
-        return kernels.clip_by_global_norm(gradients, self.global_clipnorm)
+    def clip_all(
+        self, gradients: list[Tensor], variables: list[keras.Variable]
+    ) -> list[Tensor]:
+        clipped = list(gradients)
+        for indices in self._clipped_together(variables):
+            part = [gradients[i] for i in indices]
+            if self.global_clipnorm:
+                part = kernels.clip_by_global_norm(part, self.global_clipnorm)
+            else:
+                part = super().clip_all(part, [variables[i] for i in indices])
+            for i, gradient in zip(indices, part):
+                clipped[i] = gradient
+        return clipped
+
+    def _clipped_together(self, variables):
+        """Lists of indices: the variables whose gradients have one norm."""
+        places = range(len(variables))
+        if not self.decoupled_training:
+            return [places]
+        parts: dict[bool, list[int]] = {}
+        for i in places:
+            parts.setdefault(self.is_generator(variables[i]), []).append(i)
+        return parts.values()
+
+    def preview(
+        self,
+        gradients: list[Tensor],
+        variables: list[keras.Variable],
+        wanted: list[keras.Variable],
+    ) -> list[Tensor]:
+        """What `wanted` of the variables would be after an update.
+
+        Args:
+            gradients: list of tensors, of all variables that are clipped
+                together.
+            variables: list of `keras.Variable`, theirs.
+            wanted: list of `keras.Variable`, some of these.
+
+        Returns:
+            list of tensors. Nothing is assigned.
+        """
+        clipped = self.clip_all(gradients, variables)
+        by_id = {id(v): g for v, g in zip(variables, clipped)}
+        rates = self.rates(self.learning_rate)
+        return [self._updated(by_id[id(v)], v, rates)[0] for v in wanted]
 
     def update_all(
         self,
@@ -152,19 +202,23 @@ class AdamW(Optimizer):
     def update_step(
         self, gradient: Tensor, variable: keras.Variable, learning_rate: Tensor
     ) -> None:
-        m, v = self.moments(variable)
-        new = self.formula(
+        new = self._updated(gradient, variable, self.rates(learning_rate))
+        for target, value in zip((variable, *self.moments(variable)), new):
+            self.assign(target, value)
+
+    def _updated(self, gradient, variable, rates):
+        """`formula` of a variable."""
+        m, v = map(ops.convert_to_tensor, self.moments(variable))
+        return self.formula(
             gradient,
             ops.convert_to_tensor(variable),
-            ops.convert_to_tensor(m),
-            ops.convert_to_tensor(v),
-            self.rates(learning_rate),
+            m,
+            v,
+            rates,
             self.is_generator(variable),
             self.decays(variable),
             self.rate_factor(variable),
         )
-        for target, value in zip((variable, m, v), new):
-            self.assign(target, value)
 
     def formula(
         self,
@@ -211,6 +265,7 @@ class AdamW(Optimizer):
                 "beta_2": self.beta_2,
                 "epsilon": self.epsilon,
                 "bias_correction": self.bias_correction,
+                "decoupled_training": self.decoupled_training,
             }
         )
         return config

@@ -2,11 +2,11 @@
 
 import contextlib
 
-import keras
 import numpy as np
 from keras import ops
 
 from keras_rtd.keras_internals import averages_of
+from keras_rtd.training.step_interface import sync_state
 
 
 @contextlib.contextmanager
@@ -24,8 +24,7 @@ def averaged_weights(model):
     if not optimizer.use_ema or not updates:
         yield
         return
-    if keras.config.backend() == "jax":
-        model.jax_state_sync()
+    sync_state(model)
     pairs = averages_of(optimizer)
     _swap(pairs)
     try:

@@ -11,6 +11,7 @@ import numpy as np
 from keras_rtd.training.checkpoint_files import SUFFIX
 from keras_rtd.training.checkpoint_files import checkpoint_files
 from keras_rtd.training.checkpoint_files import load_checkpoint
+from keras_rtd.training.step_interface import sync_state
 from keras_rtd.utils.setting import check_int
 from keras_rtd.utils.types import Path
 
@@ -206,8 +207,7 @@ class Checkpoint(keras.callbacks.Callback):
         self.saved_step = self.step
         if not self.writes:
             return
-        if keras.config.backend() == "jax":
-            self.model.jax_state_sync()
+        sync_state(self.model)
         variables = state_variables(self.model)
         arrays = [_copy(v) for v in variables]
         metrics = [_copy(v) for v in self.model.metrics_variables]

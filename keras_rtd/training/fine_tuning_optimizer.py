@@ -90,6 +90,4 @@ def _distances(backbone):
     """(distance from the head, layer) of each layer of an encoder."""
     yield from enumerate(reversed(backbone.transformer_layers), start=1)
     bottom = len(backbone.transformer_layers) + 1
-    yield bottom, backbone.embeddings
-    if backbone.embeddings_projection is not None:
-        yield bottom, backbone.embeddings_projection
+    yield from ((bottom, layer) for layer in backbone.input_layers())

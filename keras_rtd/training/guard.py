@@ -1,6 +1,62 @@
 """Stops a training whose loss is no longer a number."""
 
+import math
+
 import keras
+
+from keras_rtd.keras_internals import optimizer_variables
+from keras_rtd.training.step_interface import sync_state
+
+
+def check_trainable(model):
+    """Raise `ValueError` where layers were frozen since `compile()`.
+
+    On JAX the step's state is the optimizer's and the model's variables, which
+    must be the same ones.
+    """
+    optimizer = model.optimizer
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+    if not optimizer.built:
+        return
+    before = {id(v) for v in optimizer_variables(optimizer)}
+    if before != {id(v) for v in model.trainable_variables}:
+        raise ValueError(
+            "Layers were frozen or unfrozen after compile(). On JAX call "
+            "compile() again before training."
+        )
+
+
+class LossGuard(keras.callbacks.Callback):
+    """Raises when the loss of a task with labels is NaN or infinite.
+
+    Looks at the mean of the epoch, which stays NaN, every few batches.
+
+    Args:
+        every: int. Batches between looks. Defaults to 20.
+    """
+
+    def __init__(self, every=20):
+        super().__init__()
+        self.every = every
+
+    def on_train_batch_end(self, batch, logs=None):
+        if (batch + 1) % self.every == 0:
+            self.check(logs)
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.check(logs)
+
+    def check(self, logs):
+        loss = (logs or {}).get("loss")
+        if loss is None or math.isfinite(float(loss)):
+            return
+        step = int(self.model.optimizer.iterations)
+        raise FloatingPointError(
+            "The loss is not finite (NaN or infinite), seen at step "
+            f"{step}. Training stopped. Lower the learning rate, use "
+            "mixed_bfloat16 or float32 instead of mixed_float16, and look for "
+            "labels that are no class."
+        )
 
 
 class NonFiniteGuard(keras.callbacks.Callback):
@@ -35,8 +91,7 @@ class NonFiniteGuard(keras.callbacks.Callback):
 
     def check(self):
         metric = self.model.pretraining_metrics
-        if keras.config.backend() == "jax":
-            self.model.jax_state_sync()
+        sync_state(self.model)
         bad = int(keras.ops.convert_to_numpy(metric.bad_steps))
         policy = self.model.dtype_policy.compute_dtype
         patience = self.PATIENCE_FLOAT16 if policy == "float16" else 1

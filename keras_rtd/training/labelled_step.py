@@ -6,6 +6,7 @@ import keras
 
 from keras_rtd.keras_internals import loss_of
 from keras_rtd.keras_internals import track_loss
+from keras_rtd.training.guard import check_trainable
 from keras_rtd.utils.hardware import keep_freed_memory
 
 # A mixin of a `keras.Model`, whose attributes it uses.
@@ -44,3 +45,9 @@ class LabelledStep(_Mixin):
             return self.compute_metrics(
                 x, y, y_pred, sample_weight=sample_weight
             )
+
+    if keras.config.backend() == "jax":
+
+        def make_train_function(self, force: bool = False) -> Any:
+            check_trainable(self)
+            return super().make_train_function(force)

@@ -43,7 +43,8 @@ def make_optimizer(
             their own if `phase2_learning_rate` is given. Defaults to 0.
         phase2_learning_rate: float or `None`. Peak rate of these steps; the
             generator's changes in proportion, and so does the warmup.
-        **kwargs: for `AdamW`, `Lamb` or `Muon`.
+        **kwargs: for `AdamW`, `Lamb` or `Muon`, such as
+            `decoupled_training`.
 
     Returns:
         `AdamW`, `Lamb` or `Muon`.

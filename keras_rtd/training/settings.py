@@ -7,7 +7,8 @@ from keras_rtd.training.optimizers import OPTIMIZERS
 from keras_rtd.training.schedules import SCHEDULES
 from keras_rtd.training.strategy import STRATEGIES
 from keras_rtd.utils.hardware import fast_dtype
-from keras_rtd.utils.setting import check_settings
+from keras_rtd.utils.setting import ConfigError
+from keras_rtd.utils.setting import Settings
 from keras_rtd.utils.setting import setting
 
 AUTO = "auto"
@@ -15,12 +16,8 @@ DTYPES = (AUTO, "float32", "mixed_bfloat16", "mixed_float16")
 
 
 @dataclasses.dataclass(frozen=True)
-class OptimizerSettings:
-    """Arguments of `keras_rtd.training.make_optimizer`.
-
-    Raises:
-        SettingError: a value out of range.
-    """
+class OptimizerSettings(Settings):
+    """Arguments of `keras_rtd.training.make_optimizer`."""
 
     optimizer: str = setting(
         "adamw",
@@ -62,6 +59,13 @@ class OptimizerSettings:
         preset=True,
         at_least=0,
     )
+    decoupled_training: bool = setting(
+        False,
+        "Update the generator first, and train the discriminator on its new "
+        "embeddings; each has a gradient clip of its own. Shared embeddings "
+        "then learn from the generator's loss alone.",
+        preset=True,
+    )
     ema_momentum: float | None = setting(
         None,
         "Momentum of the exponential moving averages of the weights, e.g. "
@@ -80,9 +84,6 @@ class OptimizerSettings:
     # Of the preset alone: what no flag sets, such as `bias_correction`.
     optimizer_options: dict[str, Any] = dataclasses.field(default_factory=dict)
 
-    def __post_init__(self):
-        check_settings(self)
-
     def arguments(self, dtype):
         """Arguments of `make_optimizer`, without the numbers of steps.
 
@@ -99,12 +100,8 @@ class OptimizerSettings:
 
 
 @dataclasses.dataclass(frozen=True)
-class DtypeSettings:
-    """In which numbers a model computes.
-
-    Raises:
-        SettingError: a value that is none of the choices.
-    """
+class DtypeSettings(Settings):
+    """In which numbers a model computes."""
 
     dtype: str = setting(
         AUTO,
@@ -112,9 +109,6 @@ class DtypeSettings:
         "float32 elsewhere; a continued run keeps its own.",
         choices=DTYPES,
     )
-
-    def __post_init__(self):
-        check_settings(self)
 
     def resolved(self, stored=None, strategy=None):
         """These settings with a dtype in place of `"auto"`.
@@ -132,11 +126,7 @@ class DtypeSettings:
 
 @dataclasses.dataclass(frozen=True)
 class DeviceSettings(DtypeSettings):
-    """Devices, their memory, and how they share the work.
-
-    Raises:
-        SettingError: a value out of range.
-    """
+    """Devices, their memory, and how they share the work."""
 
     strategy: str = setting(
         AUTO,
@@ -175,3 +165,18 @@ class DeviceSettings(DtypeSettings):
         "Activation checkpointing: compute the encoders' layers again in the "
         "backward pass to save memory.",
     )
+
+    def check_rows(self, strategy, batch_sizes):
+        """Refuse batches that devices and micro-batches cannot share.
+
+        Raises:
+            StrategyError, ConfigError: says which.
+        """
+        for batch_size in batch_sizes:
+            rows = strategy.per_replica(batch_size)
+            if rows % self.accumulate_steps:
+                raise ConfigError(
+                    f"--accumulate_steps must divide the {rows} rows of a "
+                    f"device ({batch_size} per step, {strategy.replicas} "
+                    f"devices). Received: {self.accumulate_steps}"
+                )

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -11,6 +12,12 @@ from keras_rtd import kernels
 from keras_rtd.utils import replicas
 from keras_rtd.utils.types import Batch
 from keras_rtd.utils.types import Tensor
+
+
+def sync_state(model):
+    """Bring into a model's variables what JAX's `fit` keeps beside them."""
+    if keras.config.backend() == "jax":
+        model.jax_state_sync()
 
 
 def check_accumulate_steps(number):
@@ -46,15 +53,51 @@ def check_steps_per_execution(number):
         )
 
 
+class Passes:
+    """Which pass of decoupled training has the gradients of which variables.
+
+    Attributes:
+        first: list of the generator's trainable variables.
+        second: list of all other trainable ones.
+        read: list of those of the first that the second pass computes with.
+
+    Args:
+        first: see above.
+        trainable: list of all trainable variables.
+        read: see above.
+    """
+
+    def __init__(self, first, trainable, read):
+        ids = {id(v) for v in first}
+        self.first, self.read = list(first), list(read)
+        self.second = [v for v in trainable if id(v) not in ids]
+        self._order = [id(v) for v in trainable]
+
+    def in_order(self, of_first, of_second):
+        """Gradients of both passes in the order of all variables, a list."""
+        ids = map(id, [*self.first, *self.second])
+        by_id = dict(zip(ids, [*of_first, *of_second], strict=True))
+        return [by_id[i] for i in self._order]
+
+
 class StepInterface:
-    """Declares; a `keras.Model` and its subclass define."""
+    """Declares; a `keras.Model` and its subclass define.
+
+    In *decoupled* training the gradients of a step are made in two passes: the
+    generator's; and the encoder's, with the values that the generator's
+    variables will have after this step's update. One update applies both, so
+    that a step is skipped, counted and saved as a whole.
+    """
 
     # Micro-batches of a step, one after the other.
     accumulate_steps = 1
+    # `None` in joint training.
+    passes: Any = None
     # Steps of one call of `fit`.
     steps_per_execution: int
     step: Any
     objective: Any
+    sampling_seed: Any
     optimizer: Any
     pretraining_metrics: Any
     trainable_variables: Any
@@ -64,6 +107,8 @@ class StepInterface:
     jit_compile: Any
     train_function: Any
     _get_state_sharding_spec: Any
+    trained_by_generator: Any
+    read_by_encoder: Any
     call: Callable[..., dict[str, Any]]
     run_objective: Callable[..., dict[str, Any]]
 
@@ -106,8 +151,105 @@ class StepInterface:
             (loss, measured): a float32 scalar, and what the metrics add.
         """
         outputs = self.run_objective(batch, training=training)
+        return self._measured(batch, outputs, counts)
+
+    def _measured(self, batch, outputs, counts):
         loss, terms = self.objective.loss(batch, outputs, counts)
         return loss, self.pretraining_metrics.measure(batch, outputs, terms)
+
+    # === Decoupled training ===
+
+    @property
+    def decoupled(self) -> bool:
+        """Whether the encoder reads what the generator's update leaves."""
+        return self.passes is not None
+
+    def decouple(self, optimizer: Any) -> None:
+        """Set `passes`, as the optimizer wants it.
+
+        Raises:
+            ValueError: an objective whose forward pass is not in two parts, or
+                an optimizer that does not update at every step.
+        """
+        self.passes = None
+        first = self.trained_by_generator
+        if not (first and getattr(optimizer, "decoupled_training", False)):
+            return
+        if not hasattr(self.objective, "encode_corrupted"):
+            raise ValueError(
+                f"The objective {self.objective.name!r} cannot be trained with "
+                "decoupled_training=True: it has no `corrupt` and "
+                "`encode_corrupted`."
+            )
+        if optimizer.gradient_accumulation_steps:
+            raise ValueError(
+                "decoupled_training=True needs an update at every step: use "
+                "`compile(accumulate_steps=…)` in place of the optimizer's "
+                "gradient_accumulation_steps="
+                f"{optimizer.gradient_accumulation_steps}."
+            )
+        self.passes = Passes(
+            first, self.trainable_variables, self.read_by_encoder
+        )
+
+    def generator_loss(
+        self, batch: Batch, counts: list[Tensor] | None = None
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """The generator's pass over a batch, or a micro-batch of it.
+
+        Returns:
+            (loss, outputs): a float32 scalar, and what `encoder_loss` needs,
+            without gradient.
+        """
+        outputs = self.objective.corrupt(
+            self, batch, self.sampling_seed, self.step, training=True
+        )
+        loss = self.objective.generator_loss(batch, outputs, counts)
+        # The vectors are for logits, which no training step returns.
+        outputs.pop("generator_features", None)
+        return loss, {k: ops.stop_gradient(v) for k, v in outputs.items()}
+
+    def encoder_loss(
+        self,
+        batch: Batch,
+        outputs: dict[str, Tensor],
+        counts: list[Tensor] | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """The encoder's pass. The loss is that of both passes, without
+        gradient to the generator; see `measured_loss`."""
+        found = self.objective.encode_corrupted(
+            self, batch, outputs, training=True
+        )
+        return self._measured(batch, {**outputs, **found}, counts)
+
+    def after_generator(self, gradients: list[Tensor]) -> list[Tensor]:
+        """Values of `passes.read` after the generator's update.
+
+        Args:
+            gradients: list of tensors, those of the generator's pass, of the
+                scaled loss of the whole batch.
+        """
+        scale = self.optimizer.scale_loss(ops.ones(()))
+        inner = getattr(self.optimizer, "inner_optimizer", self.optimizer)
+        return inner.preview(
+            [ops.cast(g, "float32") / scale for g in gradients],
+            self.passes.first,
+            self.passes.read,
+        )
+
+    @contextlib.contextmanager
+    def with_values(self, values: list[Tensor]) -> Iterator[None]:
+        """A context in which `passes.read` have these values. What is assigned
+        to other variables holds afterwards."""
+        mapping = list(zip(self.passes.read, values))
+        with keras.StatelessScope(state_mapping=mapping) as scope:
+            yield
+        for variable in self.non_trainable_variables:
+            value = scope.get_current_value(variable)
+            if value is not None:
+                variable.assign(value)
+
+    # === Micro-batches ===
 
     def micro_batches(self, batch: Batch) -> Batch:
         """The batch as dict of (rows / accumulate_steps, accumulate_steps, …).
@@ -119,7 +261,7 @@ class StepInterface:
             ValueError: rows that the micro-batches cannot share.
         """
         number = self.accumulate_steps
-        rows = batch["token_ids"].shape[0]
+        rows = next(iter(batch.values())).shape[0]
         if rows is not None and rows % number:
             raise ValueError(
                 f"A batch's rows must be a multiple of accumulate_steps="

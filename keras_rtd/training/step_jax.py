@@ -10,6 +10,7 @@ from jax import numpy as jnp
 
 from keras_rtd.keras_internals import state_shardings
 from keras_rtd.training.batch import unpack
+from keras_rtd.training.guard import check_trainable
 from keras_rtd.training.step_interface import StepInterface
 from keras_rtd.utils.types import Batch
 from keras_rtd.utils.types import Tensor
@@ -22,6 +23,7 @@ class TrainStep(StepInterface):
         return True
 
     def make_train_function(self, force: bool = False) -> Any:
+        check_trainable(self)
         if self.steps_per_execution == 1 or not self.jit_compile:
             return keras.Model.make_train_function(self, force)
         if self.train_function is None or force:
@@ -68,15 +70,15 @@ class TrainStep(StepInterface):
     def _forward_backward(self, trainable, non_trainable, optimizer, batch):
         """(gradients, loss, what the metrics add, non-trainable values) of the
         whole batch."""
+        if self.decoupled:
+            return self._two_passes(trainable, non_trainable, optimizer, batch)
 
         def micro_batch(non_trainable, batch, counts):
             def scaled_loss(trainable):
                 loss, measured, new = self._stateless_loss(
                     trainable, non_trainable, batch, counts, training=True
                 )
-                mapping = list(zip(self.optimizer.variables, optimizer))
-                with keras.StatelessScope(state_mapping=mapping):
-                    scaled = self.optimizer.scale_loss(loss)
+                scaled = self._scaled(loss, optimizer)
                 return scaled, (loss, measured, new)
 
             gradients, aux = jax.grad(scaled_loss, has_aux=True)(trainable)
@@ -97,13 +99,79 @@ class TrainStep(StepInterface):
             jnp.zeros(()),
             self.pretraining_metrics.nothing(),
         )
-        rows = jax.tree.map(
-            lambda value: jnp.moveaxis(value, 1, 0), self.micro_batches(batch)
-        )
         (total, non_trainable), _ = jax.lax.scan(
-            add, (nothing, non_trainable), rows
+            add, (nothing, non_trainable), self._rows(batch)
         )
         return *total, non_trainable
+
+    def _rows(self, batch):
+        """The batch as dict of (accumulate_steps, rows of each, …)."""
+        return jax.tree.map(
+            lambda value: jnp.moveaxis(value, 1, 0), self.micro_batches(batch)
+        )
+
+    def _scaled(self, loss, optimizer):
+        mapping = list(zip(self.optimizer.variables, optimizer))
+        with keras.StatelessScope(state_mapping=mapping):
+            return self.optimizer.scale_loss(loss)
+
+    def _two_passes(self, trainable, non_trainable, optimizer, batch):
+        """As `_forward_backward`, for decoupled training."""
+        counts = self.objective.counts(batch)
+        passes = self.passes.first, self.passes.second
+        value_of = dict(zip(map(id, self.trainable_variables), trainable))
+        first, second = ([value_of[id(v)] for v in part] for part in passes)
+
+        def one_pass(number, others, function):
+            """`function` of a micro-batch as the body of a scan: it carries
+            gradients and non-trainable values."""
+
+            def body(carry, inputs):
+                total, non_trainable = carry
+
+                def scaled_loss(values):
+                    mapping = [*zip(passes[number], values), *others]
+                    mapping += zip(self.non_trainable_variables, non_trainable)
+                    with keras.StatelessScope(state_mapping=mapping) as scope:
+                        loss, result = function(*inputs, counts)
+                    new = self._non_trainable_in(scope)
+                    return self._scaled(loss, optimizer), (loss, result, new)
+
+                values = (first, second)[number]
+                gradients, (loss, result, new) = jax.grad(
+                    scaled_loss, has_aux=True
+                )(values)
+                total = jax.tree.map(jnp.add, total, gradients)
+                return (total, new), (loss, result)
+
+            return body
+
+        def run(body, values, non_trainable, inputs):
+            carry = jax.tree.map(jnp.zeros_like, values), non_trainable
+            return jax.lax.scan(body, carry, inputs)
+
+        rows = self._rows(batch)
+        seen = list(zip(passes[1], second))
+        (of_generator, non_trainable), (_, outputs) = run(
+            one_pass(0, seen, self.generator_loss),
+            first,
+            non_trainable,
+            (rows,),
+        )
+        mapping = list(zip(self.trainable_variables, trainable))
+        mapping += zip(self.optimizer.variables, optimizer)
+        with keras.StatelessScope(state_mapping=mapping):
+            values = self.after_generator(of_generator)
+        # The later of two values of a variable counts.
+        seen = [*zip(passes[0], first), *zip(self.passes.read, values)]
+        (of_encoder, non_trainable), (losses, measured) = run(
+            one_pass(1, seen, self.encoder_loss),
+            second,
+            non_trainable,
+            (rows, outputs),
+        )
+        gradients = self.passes.in_order(of_generator, of_encoder)
+        return gradients, losses.sum(0), measured.sum(0), non_trainable
 
     def train_step(self, state: Any, data: Any) -> Any:
         trainable, non_trainable, optimizer, metrics = state

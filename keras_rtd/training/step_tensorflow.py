@@ -46,43 +46,113 @@ class TrainStep(StepInterface):
         """(gradients, loss, what the metrics add) of the whole batch."""
         # Apart, because XLA compiles nothing that replicas exchange.
         counts = self.objective.counts(batch)
-        of_replica = self._micro_batch
-        if self.accumulate_steps > 1:
-            of_replica = self._accumulated
-        if self._compiles_replicas:
-            of_replica = tf.function(of_replica, jit_compile=True)
-        gradients, loss, measured = of_replica(batch, counts)
+        if self.decoupled:
+            return self._two_passes(batch, counts)
+        joint = self._of_replica(self._joint_pass)
+        gradients, loss, measured = joint(batch, counts)
         return replicas.total(gradients), loss, measured
 
-    def _accumulated(self, batch, counts):
+    def _of_replica(self, function):
+        if self._compiles_replicas:
+            return tf.function(function, jit_compile=True)
+        return function
+
+    def _two_passes(self, batch, counts):
+        """As `_forward_backward`, for decoupled training."""
+        generate = self._of_replica(self._generator_pass)
+        encode = self._of_replica(self._encoder_pass)
+        of_generator, outputs = generate(batch, counts)
+        of_generator = replicas.total(of_generator)
+        values = self.after_generator(of_generator)
+        of_encoder, loss, measured = encode(batch, outputs, values, counts)
+        of_encoder = replicas.total(of_encoder)
+        return self.passes.in_order(of_generator, of_encoder), loss, measured
+
+    def _joint_pass(self, batch, counts):
+        variables = self.trainable_variables
+
+        def one(part):
+            return self._differentiated(
+                lambda: self.measured_loss(part, counts, training=True),
+                variables,
+            )
+
+        return self._summed(one, variables, batch)
+
+    def _encoder_pass(self, batch, outputs, values, counts):
+        variables = self.passes.second
+
+        def one(part, corrupted):
+            with self.with_values(values):
+                return self._differentiated(
+                    lambda: self.encoder_loss(part, corrupted, counts),
+                    variables,
+                )
+
+        return self._summed(one, variables, batch, outputs)
+
+    def _generator_pass(self, batch, counts):
+        """(gradients, what the encoder's pass needs of the whole batch)."""
+        variables = self.passes.first
+
+        def one(part):
+            gradients, _, outputs = self._differentiated(
+                lambda: self.generator_loss(part, counts), variables
+            )
+            return gradients, outputs
+
+        if self.accumulate_steps == 1:
+            return one(batch)
         rows = self.micro_batches(batch)
+        gradients, outputs = one(_part(rows, 0))
+        arrays = {
+            name: tf.TensorArray(
+                value.dtype, self.accumulate_steps, element_shape=value.shape
+            ).write(0, value)
+            for name, value in outputs.items()
+        }
+
+        def add(i, total, arrays):
+            new, outputs = one(_part(rows, i))
+            arrays = {k: a.write(i, outputs[k]) for k, a in arrays.items()}
+            return i + 1, tf.nest.map_structure(tf.add, total, new), arrays
+
+        _, gradients, arrays = self._loop(add, (1, gradients, arrays))
+        return gradients, {k: _unstacked(a) for k, a in arrays.items()}
+
+    def _summed(self, one, variables, *nests):
+        """`one(*nests)`, its results summed over the micro-batches."""
+        if self.accumulate_steps == 1:
+            return one(*nests)
+        rows = [self.micro_batches(nest) for nest in nests]
 
         def add(i, total):
-            one = {k: tf.gather(v, i, axis=1) for k, v in rows.items()}
-            new = self._micro_batch(one, counts)
+            new = one(*(_part(nest, i) for nest in rows))
             return i + 1, tf.nest.map_structure(tf.add, total, new)
 
         nothing = (
-            [tf.zeros(v.shape, v.dtype) for v in self.trainable_variables],
+            [tf.zeros(v.shape, v.dtype) for v in variables],
             tf.zeros(()),
             self.pretraining_metrics.nothing(),
         )
+        return self._loop(add, (0, nothing))[1]
+
+    def _loop(self, add, start):
         # One after the other, or nothing would be gained.
-        _, total = tf.while_loop(
-            lambda i, _: i < self.accumulate_steps,
+        return tf.while_loop(
+            lambda i, *_: i < self.accumulate_steps,
             add,
-            (0, nothing),
+            start,
             parallel_iterations=1,
             maximum_iterations=self.accumulate_steps,
         )
-        return total
 
-    def _micro_batch(self, batch, counts):
+    def _differentiated(self, function, variables):
+        """(gradients of the scaled loss, loss, the other result)."""
         with tf.GradientTape() as tape, self.training_scope():
-            loss, measured = self.measured_loss(batch, counts, training=True)
+            loss, result = function()
             scaled = self.optimizer.scale_loss(loss)
-        gradients = tape.gradient(scaled, self.trainable_variables)
-        return gradients, loss, measured
+        return tape.gradient(scaled, variables), loss, result
 
     def train_step(self, data: Any) -> Any:
         gradients, loss, measured = self._forward_backward(unpack(data))
@@ -114,3 +184,14 @@ class TrainStep(StepInterface):
 def _several_workers():
     strategy = tf.distribute.get_strategy()
     return isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
+
+
+def _part(rows, i):
+    """Micro-batch i of what `micro_batches` made."""
+    return {name: tf.gather(value, i, axis=1) for name, value in rows.items()}
+
+
+def _unstacked(array):
+    """A TensorArray of micro-batches as the whole batch, see `_part`."""
+    rows = tf.experimental.numpy.moveaxis(array.stack(), 0, 1)
+    return tf.reshape(rows, (-1, *rows.shape[2:]))

@@ -28,37 +28,54 @@ class TrainStep(StepInterface):
     def _forward_backward(self, batch):
         """(gradients, loss, what the metrics add) of the whole batch."""
         self._keep_memory()
-        if self.accumulate_steps == 1:
-            result = self._micro_batch(batch, None)
-        else:
-            result = self._accumulated(batch)
-        gradients, loss, measured = result
+        counts, parts = None, [batch]
+        if self.accumulate_steps > 1:
+            counts = self.objective.counts(batch)
+            rows = self.micro_batches(batch)
+            parts = [
+                {name: value[:, i] for name, value in rows.items()}
+                for i in range(self.accumulate_steps)
+            ]
+        if self.decoupled:
+            return self._two_passes(parts, counts)
+
+        def one(part):
+            loss, measured = self.measured_loss(part, counts, training=True)
+            gradients = self._gradients(loss, self.trainable_variables)
+            return [*gradients, loss.detach(), measured]
+
+        *gradients, loss, measured = _sum(map(one, parts))
         return replicas.total(gradients), loss, measured
 
-    def _accumulated(self, batch):
-        counts = self.objective.counts(batch)
-        rows = self.micro_batches(batch)
+    def _two_passes(self, parts, counts):
+        first, second = self.passes.first, self.passes.second
+        outputs = []
 
-        def sums(i):
-            one = {name: value[:, i] for name, value in rows.items()}
-            gradients, loss, measured = self._micro_batch(one, counts)
-            return [*gradients, loss, measured]
+        def generate(part):
+            loss, corrupted = self.generator_loss(part, counts)
+            outputs.append(corrupted)
+            return list(self._gradients(loss, first))
 
-        total = sums(0)
-        for i in range(1, self.accumulate_steps):
-            torch._foreach_add_(total, sums(i))
-        *gradients, loss, measured = total
-        return gradients, loss, measured
+        of_generator = replicas.total(_sum(map(generate, parts)))
 
-    def _micro_batch(self, batch, counts):
-        loss, measured = self.measured_loss(batch, counts, training=True)
+        def encode(part, corrupted):
+            with self.with_values(values):
+                loss, measured = self.encoder_loss(part, corrupted, counts)
+            gradients = self._gradients(loss, second)
+            return [*gradients, loss.detach(), measured]
+
+        with torch.no_grad():
+            values = self.after_generator(of_generator)
+        *of_encoder, loss, measured = _sum(map(encode, parts, outputs))
+        of_encoder = replicas.total(of_encoder)
+        return self.passes.in_order(of_generator, of_encoder), loss, measured
+
+    def _gradients(self, loss, variables):
         # Not `backward()`, whose gradients stay and add up: `zero_grad()` does
         # not reach the weights of a Task, which torch does not track.
-        gradients = torch.autograd.grad(
-            self.optimizer.scale_loss(loss),
-            [v.value for v in self.trainable_variables],
+        return torch.autograd.grad(
+            self.optimizer.scale_loss(loss), [v.value for v in variables]
         )
-        return gradients, loss.detach(), measured
 
     def train_step(self, data: Any) -> Any:
         gradients, loss, measured = self._forward_backward(unpack(data))
@@ -74,3 +91,11 @@ class TrainStep(StepInterface):
     def _update_metrics(self, measured, loss):
         self.pretraining_metrics.update_state(measured, loss)
         return self.pretraining_metrics.result()
+
+
+def _sum(lists):
+    """Sums over an iterator of lists of tensors, which are overwritten."""
+    total = next(lists)
+    for new in lists:
+        torch._foreach_add_(total, new)
+    return total

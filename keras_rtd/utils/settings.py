@@ -167,19 +167,6 @@ def as_json(value):
     return dict(value) if isinstance(value, Mapping) else value
 
 
-def flatten(values):
-    """The settings of a nested dict, as `config.json` holds it."""
-    flat: dict = {}
-    for name, value in values.items():
-        if name == ENVIRONMENT:
-            continue
-        if isinstance(value, Mapping):
-            flat |= value
-        else:
-            flat[name] = value
-    return flat
-
-
 def typed(values, flags, old=None, path=None):
     """Values in their types, under today's names.
 

@@ -161,6 +161,7 @@ SAVED_MODEL = folder_of(
         "fingerprint.pb",
         "variables/variables.*",
         "assets/*",
+        "tokenizer.json",
     ),
     lambda folder: (folder / "saved_model.pb").is_file(),
 )

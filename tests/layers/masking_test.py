@@ -17,6 +17,7 @@ OPTIONS = [
     MaskingOptions(whole_words=True),
     MaskingOptions(max_ngram=3),
     MaskingOptions(whole_words=True, max_ngram=3),
+    MaskingOptions(windows=True),
 ]
 
 
@@ -66,7 +67,7 @@ def chosen_positions(result):
 def test_the_rules_of_every_option(options):
     ids, real, word_start = rows()
     result = mask(options, ids, real, word_start)
-    slots = int((options.mask_rate + 0.005) * 64)
+    slots = 10 if options.windows else int((options.mask_rate + 0.005) * 64)
     assert result["mask_positions"].shape == (len(ids), slots)
     assert {name: str(value.dtype) for name, value in result.items()} == {
         "mask_positions": "int32",
@@ -164,6 +165,54 @@ def test_with_replacement_samples_like_the_reference():
     for row, positions in enumerate(sampled):
         masked = np.flatnonzero(result["masked_token_ids"][row] == MASK)
         assert set(masked) == set(positions)
+
+
+def microsofts(ids, real, mask_rate, noise):
+    """Positions of a row as NGramMaskGenerator chooses them, max_gram 1; its
+    random integers are made of `noise`."""
+    special = {PAD, UNK, CLS, SEP, MASK}
+    indices = [i for i in np.flatnonzero(real) if ids[i] not in special]
+    cap = int(np.ceil(len(ids) * mask_rate / 10) * 10)
+    wanted = min(cap, max(1, round(int(real.sum()) * mask_rate)))
+    size, offset, chosen = int(1 / mask_rate), 0, []
+    for number in noise:
+        window = indices[offset : offset + size]
+        if window:
+            chosen.append(window[int(number * np.float32(len(window)))])
+        offset += size
+    return chosen[:wanted]
+
+
+@pytest.mark.parametrize("mask_rate", [0.15, 0.25, 0.4])
+def test_windows_are_those_of_deberta(mask_rate):
+    options = MaskingOptions(mask_rate, keep_rate=0.0, windows=True)
+    ids, real, word_start = rows(300, length=128)
+    noise = np.random.default_rng(0).random((2, *ids.shape), dtype="float32")
+    result = mask_tokens(
+        np,
+        ids,
+        real,
+        noise,
+        options=options,
+        mask_token_id=MASK,
+        excluded_ids=options.excluded_ids(EXCLUDED, UNK),
+    )
+    for row, positions in enumerate(chosen_positions(result)):
+        expected = microsofts(ids[row], real[row], mask_rate, noise[0, row])
+        assert positions == expected
+        masked = np.flatnonzero(result["masked_token_ids"][row] == MASK)
+        assert masked.tolist() == expected
+
+
+def test_windows_never_reach_the_end_of_a_long_row():
+    # As was measured of the reference: 77 masks, none past 462; 19, past 114.
+    options = MaskingOptions(windows=True)
+    for length, count, last in ((512, 77, 462), (128, 19, 114)):
+        ids = np.full((1000, length), 9, "int32")
+        ids[:, [0, -1]] = CLS, SEP
+        result = mask(options, ids, ids > 0, ids > 0)
+        assert result["mask_weights"].sum(1).tolist() == [count] * 1000
+        assert result["mask_positions"].max() == last
 
 
 def units(ids, real, word_start, row):
@@ -275,3 +324,9 @@ def test_bad_values_are_named(arguments):
 def test_with_replacement_goes_with_single_tokens():
     with pytest.raises(ValueError, match="with_replacement"):
         MaskingOptions(with_replacement=True, whole_words=True)
+
+
+@pytest.mark.parametrize("other", ["whole_words", "with_replacement"])
+def test_windows_go_with_single_tokens(other):
+    with pytest.raises(ValueError, match="windows.*cannot be combined"):
+        MaskingOptions(windows=True, **{other: True})

@@ -2,15 +2,17 @@
 
 import json
 
+import numpy as np
 import pytest
 import tiny
 import yaml
 
 from keras_rtd import objectives
+from keras_rtd.interop import huggingface
+from keras_rtd.interop import weights
 from keras_rtd.models import ElectraPretrainer
 from keras_rtd.pretraining import main
 from keras_rtd.pretraining import resolve
-from keras_rtd.pretraining.ingredients import build_pretrainer
 from keras_rtd.pretraining.run_directory import RunDirectory
 from keras_rtd.pretraining.settings import flags
 from keras_rtd.training import make_optimizer
@@ -20,7 +22,6 @@ from keras_rtd.utils.command_line import parse
 from keras_rtd.utils.hardware import fast_dtype
 from keras_rtd.utils.setting import ConfigError
 from keras_rtd.utils.setting import setting
-from keras_rtd.utils.settings import flatten
 from keras_rtd.utils.settings import read_file
 
 TINY = "electra_tiny_uncased_en"
@@ -51,6 +52,7 @@ def preset(tmp_path_factory):
             "schedule": "cosine",
             "warmup_steps": 7,
             "bias_correction": True,
+            "decoupled_training": True,
             "train_steps": 99,
         },
         compile=False,
@@ -155,7 +157,7 @@ def test_a_preset_is_trained_as_it_says(preset):
     made = resolve({"run_dir": "r", "train_steps": 50}, None, {
         "preset": preset, "data": "x", "dtype": "float32"
     })  # fmt: skip
-    model = build_pretrainer(made)
+    model = tiny.built(made)
     options = model.objective.get_config()
     assert {name: options[name] for name in OPTIONS} == OPTIONS
     assert model.embedding_sharing == "gradient_disentangled"
@@ -170,6 +172,22 @@ def test_a_preset_is_trained_as_it_says(preset):
         "train_steps": 50,
     }
     assert optimizer["bias_correction"] is True
+    assert optimizer["decoupled_training"] and model.decoupled
+
+
+def test_joint_and_decoupled_training_by_flag(preset):
+    given = {"preset": preset, "data": "x", "dtype": "float32"}
+    flag = parse(flags(), "", None, ["--no_decoupled_training"])
+    assert not build_pretrainer(resolve(given={**given, **flag})).decoupled
+    flag = parse(flags(), "", None, ["--decoupled_training"])
+    assert build_pretrainer(settings(dtype="float32", **flag)).decoupled
+    assert not settings().optimizer.decoupled_training
+
+
+def test_masks_by_windows():
+    flag = parse(flags(), "", None, ["--mask_windows"])
+    assert settings(**flag).data.mask_windows
+    assert not settings().data.mask_windows
 
 
 def test_preset_then_file_then_flags(preset, tmp_path):
@@ -339,7 +357,7 @@ def test_auto_is_resolved_late_and_kept():
     assert made.devices.dtype == made.devices.strategy == "auto"
     assert made.on_devices().devices.dtype == fast_dtype()
     for dtype in ("float32", "mixed_bfloat16"):
-        stored = flatten(settings(dtype=dtype).to_dict())
+        stored = settings(dtype=dtype).binding()
         assert made.on_devices(stored).devices.dtype == dtype
     # What is asked for is not the stored one, and is refused later.
     asked = settings(dtype="float32").on_devices({"dtype": "mixed_bfloat16"})
@@ -448,3 +466,15 @@ def test_help_shows_a_recipes_own_defaults(capsys):
         main("A recipe.", {"batch_size": 2048}, ["--help", "batch_size"])
     assert stop.value.code == 0
     assert "Default: 2048." in capsys.readouterr().out
+
+
+def test_training_goes_on_from_another_librarys_weights(tmp_path):
+    model = tiny.pretrainer(with_tokenizer=True)
+    huggingface.save(model, tmp_path)
+    made = resolve(
+        given={"init_from": f"hf:{tmp_path}", "data": "x", "dtype": "float32"}
+    )
+    again = tiny.built(made)
+    found = weights.read(again)
+    for name, value in weights.read(model).items():
+        np.testing.assert_allclose(found[name], value, rtol=1e-6)

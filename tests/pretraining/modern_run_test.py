@@ -7,10 +7,11 @@ import sys
 
 import numpy as np
 import pytest
+import tiny
 
 from keras_rtd.models import ElectraPretrainer
+from keras_rtd.pretraining import pretrain
 from keras_rtd.pretraining import resolve
-from keras_rtd.pretraining.ingredients import build_pretrainer
 from keras_rtd.training.adamw import AdamW
 from keras_rtd.training.muon import Muon
 
@@ -71,17 +72,18 @@ def test_a_run_of_modern_layers_on_shared_rows(world):
         ({"block": "modern", "init_from": True}, "Pass load_weights=False"),
     ],
 )
-def test_what_does_not_fit_is_named(world, settings, message):
+def test_what_does_not_fit_is_named(world, tmp_path, settings, message):
     settings = {
         "preset": str(world / "preset"),
         "data": "x",
         "dtype": "float32",
+        "run_dir": str(tmp_path / "run"),
         **settings,
     }
     if "init_from" in settings:
         settings["init_from"] = settings["preset"]
     with pytest.raises(ValueError, match=message):
-        build_pretrainer(resolve(given=settings))
+        pretrain(resolve(given=settings))
 
 
 def test_the_optimizer_is_the_presets_unless_another_is_named():
@@ -96,7 +98,7 @@ def test_the_optimizer_is_the_presets_unless_another_is_named():
 
 
 def kind_and_rate(given):
-    optimizer = build_pretrainer(resolve(given=given)).optimizer
+    optimizer = tiny.built(resolve(given=given)).optimizer
     schedule = optimizer.get_config()["learning_rate"]["config"]
     return type(optimizer), schedule["learning_rate"]
 
@@ -112,4 +114,4 @@ def test_muons_products_have_the_runs_type(dtype, products):
             "dtype": dtype,
         }
     )
-    assert build_pretrainer(config).optimizer.product_dtype == products
+    assert tiny.built(config).optimizer.product_dtype == products

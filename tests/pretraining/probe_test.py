@@ -3,8 +3,8 @@ import pytest
 import scipy.stats
 import tiny
 
-from keras_rtd.pretraining.probe import count_tokens
 from keras_rtd.pretraining.probe import probe_batches
+from keras_rtd.pretraining.probe import token_counts
 from keras_rtd.pretraining.probe import unigram_distribution
 
 SPECIAL = [0, 2, 3, 4]
@@ -23,7 +23,7 @@ def test_distribution_leaves_out_special_tokens():
 
 def test_counts_are_of_real_tokens():
     data = batches(3)
-    counts = count_tokens(data, 2, len(tiny.VOCABULARY))
+    counts = token_counts(data, len(tiny.VOCABULARY), 2)
     ids = np.concatenate([b["token_ids"][b["padding_mask"]] for b in data[:2]])
     np.testing.assert_array_equal(
         counts, np.bincount(ids, minlength=len(tiny.VOCABULARY))

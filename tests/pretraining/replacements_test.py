@@ -9,6 +9,7 @@ from keras import ops
 
 from keras_rtd import export
 from keras_rtd.data import pretraining_dataset
+from keras_rtd.data.dataset import iterate
 from keras_rtd.data.replacements import Replacements
 from keras_rtd.data.replacements import uniform_of
 from keras_rtd.models import ElectraMaskedLM
@@ -17,8 +18,6 @@ from keras_rtd.pretraining import main
 from keras_rtd.pretraining import pretrain
 from keras_rtd.pretraining import resolve
 from keras_rtd.pretraining.draw_replacements import main as sample
-from keras_rtd.pretraining.ingredients import iterate
-from keras_rtd.pretraining.samples import as_numpy
 from keras_rtd.training import Checkpoint
 
 
@@ -87,15 +86,13 @@ def test_samples_are_the_generators(world, tmp_path, temperature, segments):
     more = [f"--temperature={temperature}", f"--segments={segments}"]
     assert not sample(flags(world, tmp_path, *more))
     found = Replacements(tmp_path)
-    batch = as_numpy(
-        next(
-            iterate(
-                pretraining_dataset(
-                    str(world / "prepared"),
-                    sequence_length=16,
-                    batch_size=64,
-                    segments=segments,
-                )
+    batch = next(
+        iterate(
+            pretraining_dataset(
+                str(world / "prepared"),
+                sequence_length=16,
+                batch_size=64,
+                segments=segments,
             )
         )
     )
@@ -139,17 +136,15 @@ def test_a_run_reads_them_and_gets_what_a_live_one_does(
             str(world / "prepared"), sequence_length=16, batch_size=4
         )
     )
-    plain = as_numpy(next(batches))
+    plain = next(batches)
     samples = Replacements(path).rows(np.arange(4))
-    given = as_numpy(
-        next(
-            iterate(
-                pretraining_dataset(
-                    str(world / "prepared"),
-                    sequence_length=16,
-                    batch_size=4,
-                    replacements=path,
-                )
+    given = next(
+        iterate(
+            pretraining_dataset(
+                str(world / "prepared"),
+                sequence_length=16,
+                batch_size=4,
+                replacements=path,
             )
         )
     )

@@ -90,6 +90,7 @@ SEEDS = "torch_seed_generator"
         (1, {"family": "modernbert"}),
         (1, {"optimizer_config": {"optimizer": "muon"}}),
         (1, {"optimizer_config": {"ema_momentum": 0.9}}),
+        (1, {"optimizer_config": {"decoupled_training": True}}),
         (1, {"objective": "electric"}),
         (1, {"objective": "all_tokens_mlm"}),
         (0, {"objective": "mlm"}),

@@ -27,12 +27,14 @@ def graphs(function):
 
 
 @pytest.mark.slow
-def test_the_step_compiles_whole_with_static_shapes_and_no_host():
+@pytest.mark.parametrize("decoupled", [False, True])
+def test_the_step_compiles_whole_with_static_shapes_and_no_host(decoupled):
     import tensorflow as tf
 
     def trained(accumulate_steps, jit_compile):
         keras.utils.set_random_seed(0)
-        model = tiny.pretrainer()
+        options = {"learning_rate": 1e-2, "decoupled_training": decoupled}
+        model = tiny.pretrainer(optimizer_config=options | {"warmup_steps": 2})
         model.compile(
             accumulate_steps=accumulate_steps, jit_compile=jit_compile
         )

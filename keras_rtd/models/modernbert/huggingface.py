@@ -62,12 +62,13 @@ def task_arguments(config, kind):
     return found
 
 
-def tensors(kind, model):
+def tensors(kind, model, found=()):
     """The weights of a model as its file has them.
 
     Args:
         kind: a key of `ARCHITECTURES`.
         model: the encoder, or a task that has one.
+        found: the names of a file that is read; there is one spelling here.
 
     Returns:
         dict of names to `StoredTensor`, the encoder's with `PREFIX`.

@@ -1,0 +1,1 @@
+"""DeBERTaV3: disentangled attention, trained by RTD."""

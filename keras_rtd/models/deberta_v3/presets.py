@@ -1,0 +1,3 @@
+"""DeBERTaV3's bundled presets: name -> description."""
+
+PRESETS: dict[str, str] = {}
