@@ -52,7 +52,9 @@ def test_a_run_on_several_corpora(world, tmp_path):
     assert config["data"]["text_field"] == "body"
     assert "bad record(s)" in done.stderr
 
-    other = run_here([*command[:-2], "--text_field=text", "--run_dir", "x"])
+    other = run_here(
+        [*command[:-2], "--text_field=text", f"--run_dir={tmp_path}/x"]
+    )
     assert other.returncode == 2
     assert "no column 'text'" in other.stderr and "id, body" in other.stderr
     assert other.stderr.strip().count("\n") == 0
