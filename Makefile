@@ -28,7 +28,7 @@ help:
 
 install: $(STAMP)
 
-$(STAMP): EXTRAS := [jax,torch,huggingface,serve,onnx,gcs,dev]
+$(STAMP): EXTRAS := [jax,torch,huggingface,serve,onnx,gcs,warc,dev]
 $(VENV)/.installed .venv-quickstart/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14) \
 	and "Python 3.11, 3.12 or 3.13 is needed, $(PYTHON) is %d.%d: make PYTHON=..." \

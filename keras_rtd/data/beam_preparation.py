@@ -11,6 +11,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 from keras_rtd.data import corpus
 from keras_rtd.data import holdout
+from keras_rtd.data import readers
 from keras_rtd.data import storage
 from keras_rtd.data.encoding import encode_documents
 from keras_rtd.data.manifest import check_same
@@ -33,7 +34,7 @@ def prepare_corpus_with_beam(
             `://` path.
         beam_arguments: list of str, Beam's own: `--runner=DirectRunner`,
             `--project=…`. Defaults to none.
-        **arguments: `documents`, `text_field`, `errors`,
+        **arguments: `documents`, `text_field`, `errors`, `encoding`,
             `validation_fraction` and `shard_tokens` of `prepare_corpus`.
 
     Returns:
@@ -43,19 +44,35 @@ def prepare_corpus_with_beam(
         ValueError: See `prepare_corpus`.
     """
     output = os.fspath(output)
-    options, _ = preparation_options(patterns, tokenizer, **arguments)
-    paths = [source["path"] for source in options["sources"]]
+    others = {
+        name: arguments.pop(name)
+        for name in ("validation_fraction", "shard_tokens", "drop_duplicates")
+        if name in arguments
+    }
+    reading = readers.Reading(**arguments)
+    options, _, corpora = preparation_options(
+        patterns, tokenizer, reading, **others
+    )
+    paths = corpora[0].data
+    needs_order = {
+        "drop_duplicates": "drop_duplicates" in options,
+        "skip_bad": reading.skip_bad,
+        "corpora with weights": corpora[0].name is not None,
+        "data that is no path": not all(isinstance(p, str) for p in paths),
+    }
+    for name, asked in needs_order.items():
+        if asked:
+            raise ValueError(
+                f"With --runner there is no {name}: Beam's workers see only "
+                "their own part of the corpus. Prepare without --runner."
+            )
     storage.check_output(output, paths)
     manifest = storage.load_json(output, storage.MANIFEST)
     if manifest is not None:
         check_same(output, manifest["options"], options)
         return manifest
-    reading = {k: options[k] for k in ("documents", "text_field", "errors")}
     threshold = holdout.scan_corpus(
-        paths,
-        validation_fraction=options["validation_fraction"],
-        stop_early=True,
-        **reading,
+        paths, reading, options["validation_fraction"], enough=(1, 0)
     ).threshold
     # Workers may be other machines.
     pickled = pickle.dumps(tokenizer)
@@ -110,7 +127,7 @@ def shard_starts(sizes, shard_tokens):
 
 def _read(file, reading):
     number, path = file
-    for block in corpus.read_blocks([path], **reading):
+    for block in corpus.read_blocks([path], reading):
         yield (number, block.number), (block.documents, block.hashes)
 
 

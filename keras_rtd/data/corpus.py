@@ -6,10 +6,11 @@ from typing import NamedTuple
 import numpy as np
 
 from keras_rtd.data import readers
-from keras_rtd.data.files import resolve_files
+from keras_rtd.data.corpora import resolve
 
 DOCUMENTS = ("blank_line", "line")
 ERRORS = ("strict", "replace")
+READING = readers.Reading()
 
 # A longer line goes on as a further one: tokenizers take a line as a whole.
 _LONGEST_LINE = 1 << 20
@@ -25,6 +26,8 @@ class Block(NamedTuple):
         file: int, index of the file.
         number: int, number of the block in its file.
         position: int, bytes of the stored file consumed so far.
+        skipped: int, bad records that were skipped in it. Defaults to `0`.
+        duplicates: int, duplicates that were left out. Defaults to `0`.
     """
 
     documents: list
@@ -32,89 +35,101 @@ class Block(NamedTuple):
     file: int
     number: int
     position: int
+    skipped: int = 0
+    duplicates: int = 0
 
 
-def read_blocks(
-    files,
-    documents="blank_line",
-    text_field="text",
-    errors="strict",
-    start=(0, 0),
-):
+def read_blocks(files, reading=READING, start=(0, 0)):
     """Yields the blocks of a corpus, in order.
 
     Args:
         files: list of str, from `resolve_files`, each of a format and a
-            compression that `keras_rtd.data.readers` knows.
-        documents: `"blank_line"` (documents are separated by blank lines) or
-            `"line"` (every line is one). Defaults to `"blank_line"`.
-        text_field: str, the field of a JSON record with the text. Defaults
-            to `"text"`.
-        errors: `"strict"` or `"replace"` (what is not UTF-8 becomes U+FFFD).
-            Defaults to `"strict"`.
+            compression that `keras_rtd.data.readers` knows, and of
+            `keras_rtd.data.python_records.PythonRecords`.
+        reading: `keras_rtd.data.readers.Reading`, see there. Defaults to its
+            defaults.
         start: tuple of file index and block index, the first to be yielded.
 
     Yields:
-        `Block`s.
+        `Block`s; those without documents only if records were skipped.
 
     Raises:
         ValueError: A file is not UTF-8 (names file and byte offset), not
             JSON (names file and line), binary, or cannot be decompressed.
     """
-    reading = readers.Reading(documents, text_field, errors)
     for number in range(start[0], len(files)):
         first = start[1] if number == start[0] else 0
         cut_hash = None
-        with readers.Source(files[number]) as source:
-            read = readers.format_of(source).read
-            for index, piece in enumerate(read(source, reading, first)):
-                if piece is None:
-                    continue
-                hashes = [document_hash(text) for text in piece.texts]
-                if cut_hash is not None and hashes and not piece.begins:
-                    hashes[0] = cut_hash
-                if not piece.goes_on:
-                    cut_hash = None
-                elif hashes:
-                    cut_hash = hashes[-1]
-                if index >= first and hashes:
-                    yield Block(
-                        [_shorten_lines(text) for text in piece.texts],
-                        np.array(hashes, np.uint64),
-                        number,
-                        index,
-                        source.position(),
-                    )
+        pieces = _pieces(files[number], reading, first)
+        for index, (piece, position) in enumerate(pieces):
+            if piece is None:
+                continue
+            hashes = [document_hash(text) for text in piece.texts]
+            if cut_hash is not None and hashes and not piece.begins:
+                hashes[0] = cut_hash
+            if not piece.goes_on:
+                cut_hash = None
+            elif hashes:
+                cut_hash = hashes[-1]
+            if index >= first and (hashes or piece.skipped):
+                yield Block(
+                    [_shorten_lines(text) for text in piece.texts],
+                    np.array(hashes, np.uint64),
+                    number,
+                    index,
+                    position,
+                    piece.skipped,
+                )
 
 
-def check_reading(documents, text_field, errors):
-    """Raises ValueError for an argument of `read_blocks` that it cannot be."""
-    if documents not in DOCUMENTS:
+def _pieces(file, reading, first):
+    """Yields (piece, bytes of the stored file consumed)."""
+    if not isinstance(file, str):
+        for piece in file.pieces(reading, first):
+            yield piece, 0
+        return
+    with readers.Source(file) as source:
+        read = readers.format_of(source, reading.encoding).read
+        for piece in read(source, reading, first):
+            yield piece, source.position()
+
+
+def check_reading(reading):
+    """Raises ValueError for a value of a `Reading` that it cannot be."""
+    for name, known in (("documents", DOCUMENTS), ("errors", ERRORS)):
+        value = getattr(reading, name)
+        if value not in known:
+            raise ValueError(
+                f"`{name}` must be one of {known}. Received: {name}={value!r}"
+            )
+    if not isinstance(reading.text_field, str):
         raise ValueError(
-            f"`documents` must be one of {DOCUMENTS}. "
-            f"Received: documents={documents!r}"
+            f"`text_field` must be a string. Received: {reading.text_field!r}"
         )
-    if errors not in ERRORS:
+    if not isinstance(reading.skip_bad, bool):
         raise ValueError(
-            f"`errors` must be one of {ERRORS}. Received: errors={errors!r}"
+            "`skip_bad` must be True or False. "
+            f"Received: skip_bad={reading.skip_bad!r}"
         )
-    if not isinstance(text_field, str):
-        raise ValueError(
-            f"`text_field` must be a string. Received: {text_field!r}"
-        )
+    if reading.encoding is not None:
+        try:
+            "a".encode(reading.encoding)
+        except (LookupError, TypeError):
+            raise ValueError(
+                "`encoding` must be the name of a text encoding, such as "
+                f"latin-1. Received: encoding={reading.encoding!r}"
+            ) from None
 
 
-def read_documents(
-    patterns, documents="blank_line", text_field="text", errors="strict"
-):
-    """Yields the documents of a corpus as str.
+def read_documents(data, *reading, **options):
+    """Yields the documents of all corpora of data as str.
 
     Args:
-        patterns: see `resolve_files`.
-        documents, text_field, errors: see `read_blocks`.
+        data: see `keras_rtd.data.pretraining_dataset`.
+        *reading, **options: of `keras_rtd.data.readers.Reading`.
     """
-    files = resolve_files(patterns)
-    for block in read_blocks(files, documents, text_field, errors):
+    files = [file for corpus in resolve(data) for file in corpus.data]
+    for block in read_blocks(files, readers.Reading(*reading, **options)):
         yield from block.documents
 
 

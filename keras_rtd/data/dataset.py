@@ -5,22 +5,21 @@ import dataclasses
 import functools
 import importlib.util
 import itertools
-import os
 import sys
-from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
 
+from keras_rtd.data import corpora
 from keras_rtd.data import corpus
 from keras_rtd.data import holdout
 from keras_rtd.data import storage
 from keras_rtd.data import windows
-from keras_rtd.data.files import resolve_files
 from keras_rtd.data.interpreter_exit import stoppable
-from keras_rtd.data.prepared import PreparedBatches
-from keras_rtd.data.prepared import PreparedCorpus
-from keras_rtd.data.replacements import Replacements
+from keras_rtd.data.mixing import open_prepared
+from keras_rtd.data.mixing import prepared_batches
+from keras_rtd.data.readers import Reading
 from keras_rtd.layers.masking import MaskingOptions
 from keras_rtd.tokenizers.base import Tokenizer
 from keras_rtd.utils.hardware import keep_tensorflow_off_gpus
@@ -84,7 +83,7 @@ class BatchOptions:
 
 
 def pretraining_dataset(
-    data: Path | Sequence[Path],
+    data: Any,
     tokenizer: Tokenizer | None = None,
     sequence_length: int = 128,
     batch_size: int = 128,
@@ -108,19 +107,29 @@ def pretraining_dataset(
     shuffle_buffer: int = 16384,
     verify: bool = True,
     replacements: Path | None = None,
+    encoding: str | None = None,
+    skip_bad: bool = False,
 ) -> Dataset:
     """Returns masked batches of text, the input of `ElectraPretrainer`.
 
-    Text files are read, tokenized and shuffled on the fly, in a TensorFlow
-    graph. A directory made by `keras_rtd.data.prepare_corpus` is shuffled as
+    Text is read, tokenized and shuffled on the fly, in a TensorFlow graph. A
+    directory made by `keras_rtd.data.prepare_corpus` is shuffled as
     a whole, starts at any step at once, and needs no TensorFlow. All of the
     text is used: what does not fit into a window begins the next one.
 
     Args:
-        data: str, path or list of them: text files of any name, `.jsonl`,
-            or another of `keras_rtd.data.readers`, plain or compressed;
-            directories, globs, `gs://` paths; or one prepared directory,
-            `gs://` too.
+        data: one of
+            - a path or a list of paths: files in a format of
+              `keras_rtd.data.readers`, plain or compressed, directories,
+              globs, `gs://` and other `://` paths;
+            - one directory that `keras_rtd.data.prepare_corpus` made;
+            - a `datasets.Dataset` or `datasets.IterableDataset`, a
+              `tf.data.Dataset` of strings, or a function that returns an
+              iterator of str or of dicts with `text_field`;
+            - several of these with weights: a list of str
+              `"NAME=PATH:WEIGHT"`, or a dict `{name: (data, weight)}`. The
+              endless train split mixes them by weight; what is read once
+              has all of each.
         tokenizer: `keras_rtd.tokenizers.Tokenizer`; for a prepared
             directory it may be `None`, and is checked otherwise.
         sequence_length: int, L, at least 8. Defaults to `128`.
@@ -143,12 +152,17 @@ def pretraining_dataset(
         packing: bool. Several documents share a row, each `[CLS] A [SEP]`
             whatever `segments` says, so that hardly any padding is left;
             attention stays within a document. Defaults to `False`.
-        documents, text_field, errors, validation_fraction: see
-            `keras_rtd.data.prepare_corpus`; prepared data has its own.
+        documents, text_field, errors, encoding, skip_bad,
+            validation_fraction: see `keras_rtd.data.prepare_corpus`;
+            prepared data has its own.
         shuffle_buffer: int, windows among which on-the-fly data is shuffled.
             Defaults to `16384`.
         verify: bool, check the checksums of prepared data, once per process.
             Defaults to `True`.
+        encoding: str, of text files without a byte order mark. `None`, the
+            default, is UTF-8.
+        skip_bad: bool. Records without text are skipped and counted. Defaults
+            to `False`, they are an error.
         replacements: str or path, what `python -m
             keras_rtd.pretraining.draw_replacements` wrote for prepared data
             with these settings: the train split's batches then have
@@ -165,8 +179,11 @@ def pretraining_dataset(
         every row, 0 for padding.
 
     Raises:
-        ValueError: A bad argument, bad files, or a split without text.
-        ImportError: Text files, and TensorFlow is not installed.
+        ValueError: A bad argument, bad files, a split without text, an
+            iterator (which can be read only once), or text of which over half
+            of the tokens are unknown.
+        ImportError: Text, and TensorFlow is not installed, or the package
+            of a format is not.
 
     Example:
 
@@ -198,44 +215,42 @@ def pretraining_dataset(
         ),
     )
     check_int("start_step", start_step, 0)
-    directory = _prepared_directory(data)
-    if replacements is not None and (directory is None or split != "train"):
+    prepared = open_prepared(data, tokenizer, verify)
+    if replacements is not None and (len(prepared) != 1 or split != "train"):
         raise ValueError(
-            "`replacements` go with the train split of prepared data. "
-            f"Received: split={split!r} of "
-            f"{'text files' if directory is None else directory}"
+            "`replacements` go with the train split of prepared data, of one "
+            f"corpus. Received: split={split!r} of {len(prepared)} prepared "
+            "corpora"
         )
-    if directory is not None:
-        prepared = PreparedCorpus(directory, tokenizer, verify)
-        sampled = None if replacements is None else Replacements(replacements)
-        batches = PreparedBatches(prepared, options, sampled)
+    if prepared:
+        batches = prepared_batches(prepared, options, replacements)
         if _tensorflow_is_installed():
             rebuild = functools.partial(_graph_dataset, batches)
         else:
             rebuild = functools.partial(PreparedDataset, batches)
     else:
         check_int("shuffle_buffer", shuffle_buffer, 1)
-        corpus.check_reading(documents, text_field, errors)
+        reading = Reading(documents, text_field, errors, encoding, skip_bad)
+        corpus.check_reading(reading)
         holdout.check_validation_fraction(validation_fraction)
+        resolved = corpora.resolve(data)
         if not _tensorflow_is_installed():
             raise ImportError(
-                "Text files are tokenized on the fly with TensorFlow, which "
-                "is not installed. Install tensorflow and tensorflow-text, or "
+                "Text is tokenized on the fly with TensorFlow, which is not "
+                "installed. Install tensorflow and tensorflow-text, or "
                 "run `python -m keras_rtd.data.prepare` once and pass its "
                 "output directory."
             )
         if tokenizer is None:
-            raise ValueError("`tokenizer` is needed to read text files.")
+            raise ValueError("`tokenizer` is needed to read text.")
         from keras_rtd.data.streaming import streaming_dataset
 
         rebuild = functools.partial(
             streaming_dataset,
-            resolve_files(data),
+            resolved,
             tokenizer,
             options,
-            documents,
-            text_field,
-            errors,
+            reading,
             validation_fraction,
             shuffle_buffer,
         )
@@ -350,17 +365,6 @@ def at_step(rebuild, start_step):
     dataset = rebuild(start_step=start_step)
     setattr(dataset, _REBUILD, rebuild)
     return dataset
-
-
-def _prepared_directory(data):
-    paths = [data] if isinstance(data, (str, os.PathLike)) else list(data)
-    prepared = [path for path in paths if storage.is_prepared(path)]
-    if prepared and len(paths) > 1:
-        raise ValueError(
-            f"{os.fspath(prepared[0])} is prepared data, which is given alone "
-            f"and not with other paths. Received {len(paths)} paths."
-        )
-    return prepared[0] if prepared else None
 
 
 def _tensorflow_is_installed():

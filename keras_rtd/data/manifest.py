@@ -8,57 +8,83 @@ from keras_rtd.data import corpus
 from keras_rtd.data import holdout
 from keras_rtd.data import readers
 from keras_rtd.data import storage
+from keras_rtd.data.corpora import resolve
 from keras_rtd.data.files import file_facts
-from keras_rtd.data.files import resolve_files
 from keras_rtd.utils.remote import is_remote
 from keras_rtd.utils.setting import check_int
 
 
 def preparation_options(
-    patterns,
+    data,
     tokenizer,
-    documents="blank_line",
-    text_field="text",
-    errors="strict",
+    reading,
     validation_fraction=0.01,
     shard_tokens=1 << 25,
+    drop_duplicates=False,
 ):
     """What decides the files of prepared data; arguments of `prepare_corpus`.
 
     Returns:
-        tuple of dict, as the manifest holds it, and list of int, when each
-        file was modified.
+        tuple of dict, as the manifest holds it; list of int, when each file
+        was modified; and list of `keras_rtd.data.corpora.Corpus`, resolved.
 
     Raises:
         ValueError: A bad argument, no files, or a binary one.
     """
     check_int("shard_tokens", shard_tokens, 1)
-    corpus.check_reading(documents, text_field, errors)
+    corpus.check_reading(reading)
     holdout.check_validation_fraction(validation_fraction)
-    files = resolve_files(patterns)
+    if not isinstance(drop_duplicates, bool):
+        raise ValueError(
+            "`drop_duplicates` must be True or False. "
+            f"Received: drop_duplicates={drop_duplicates!r}"
+        )
+    resolved = resolve(data)
+    files = [file for each in resolved for file in each.data]
     for path in files:
         # Binary files are found now, not hours later.
-        if not is_remote(path):
+        if isinstance(path, str) and not is_remote(path):
             with readers.Source(path) as source:
-                readers.format_of(source)
-    facts = [file_facts(path) for path in files]
+                readers.format_of(source, reading.encoding)
+    facts = [_facts(file, reading) for file in files]
     options = {
         "format_version": storage.FORMAT_VERSION,
-        "documents": documents,
-        "errors": errors,
+        "documents": reading.documents,
+        "errors": reading.errors,
         "shard_tokens": shard_tokens,
-        "text_field": text_field,
+        "text_field": reading.text_field,
         "tokenizer": tokenizer.fingerprint(),
         "validation_fraction": validation_fraction,
-        "sources": [
-            {"path": path, "bytes": size}
-            for path, (size, _) in zip(files, facts)
+        "sources": [source for source, _ in facts],
+    }
+    # What earlier versions had not is there where it is used.
+    added = {
+        "encoding": reading.encoding,
+        "skip_bad": reading.skip_bad,
+        "drop_duplicates": drop_duplicates,
+        "corpora": [
+            {"name": each.name, "weight": each.weight, "files": len(each.data)}
+            for each in resolved
+            if each.name is not None
         ],
     }
-    return options, [modified for _, modified in facts]
+    options |= {name: value for name, value in added.items() if value}
+    return options, [modified for _, modified in facts], resolved
 
 
-def write_manifest(output, tokenizer, options, shards, unigrams):
+def _facts(file, reading):
+    """(what the manifest says of a file or of Python records, when it was
+    modified)"""
+    if isinstance(file, str):
+        size, modified = file_facts(file)
+        return {"path": file, "bytes": size}, modified
+    for _ in file.pieces(reading):
+        break
+    facts = {"path": file.name, "bytes": 0, "content": file.fingerprint()}
+    return facts, 0
+
+
+def write_manifest(output, tokenizer, options, shards, unigrams, left_out=None):
     """Writes what makes shards a prepared corpus.
 
     Args:
@@ -67,6 +93,7 @@ def write_manifest(output, tokenizer, options, shards, unigrams):
         options: dict, see `preparation_options`.
         shards: list of dict, what `ShardWriter.commit` returned, in order.
         unigrams: dict of (V,) int64 per split.
+        left_out: dict of int, or `None` where nothing may be left out.
 
     Returns:
         dict, the manifest.
@@ -109,6 +136,7 @@ def write_manifest(output, tokenizer, options, shards, unigrams):
             },
         },
         "counts": counts,
+        **({} if left_out is None else {"left_out": left_out}),
         "shards": shards,
         "files": {
             "unigram_counts": storage.save_array(
@@ -130,7 +158,8 @@ def write_manifest(output, tokenizer, options, shards, unigrams):
 
 def check_same(output, before, now):
     """Raises ValueError where prepared data has other options than `now`."""
-    differing = {name for name in now if before.get(name) != now[name]}
+    names = now.keys() | before.keys()
+    differing = {name for name in names if before.get(name) != now.get(name)}
     # Text that was read without complaint reads the same under "replace".
     if before.get("errors") == "strict":
         differing.discard("errors")
@@ -138,7 +167,7 @@ def check_same(output, before, now):
         details = "; ".join(
             "other input files or sizes"
             if name == "sources"
-            else f"{name} was {before.get(name)!r}, now {now[name]!r}"
+            else f"{name} was {before.get(name)!r}, now {now.get(name)!r}"
             for name in sorted(differing)
         )
         raise ValueError(

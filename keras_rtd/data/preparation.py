@@ -6,21 +6,18 @@ same, bit for bit, as those of an uninterrupted run.
 
 import fcntl
 import os
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import tqdm
 
-from keras_rtd.data import corpus
 from keras_rtd.data import holdout
 from keras_rtd.data import storage
-from keras_rtd.data.encoding import default_workers
-from keras_rtd.data.encoding import encode_blocks
+from keras_rtd.data.advice import check_unknown
+from keras_rtd.data.corpus_writing import CorpusWriter
 from keras_rtd.data.manifest import check_same
 from keras_rtd.data.manifest import preparation_options
 from keras_rtd.data.manifest import write_manifest
-from keras_rtd.data.shards import ShardWriter
+from keras_rtd.data.readers import Reading
 from keras_rtd.tokenizers.base import Tokenizer
 from keras_rtd.utils.remote import is_remote
 from keras_rtd.utils.setting import check_int
@@ -30,7 +27,7 @@ from keras_rtd.utils.writing import remove_leftovers
 
 
 def prepare_corpus(
-    patterns: Path | Sequence[Path],
+    patterns: Any,
     output: Path,
     tokenizer: Tokenizer,
     documents: str = "blank_line",
@@ -40,20 +37,26 @@ def prepare_corpus(
     shard_tokens: int = 1 << 25,
     num_workers: int | None = None,
     progress: bool = False,
+    encoding: str | None = None,
+    skip_bad: bool = False,
+    drop_duplicates: bool = False,
 ) -> dict[str, Any]:
     """Writes a corpus as token shards with a manifest.
 
     Needs no TensorFlow.
 
     Args:
-        patterns: str, path or list of them: files, directories or globs.
+        patterns: str, path or list of them: files, directories or globs; or
+            a dataset, a function, or several corpora with weights, as
+            `pretraining_dataset` takes them. Weights hold when the prepared
+            data is read: the files have all of each corpus.
         output: str or path, directory of the prepared data. If a run into it
             was interrupted, it is continued; if it is finished, nothing
             happens.
         tokenizer: `keras_rtd.tokenizers.Tokenizer`.
         documents: `"blank_line"` or `"line"`, what separates documents in
             text files. Defaults to `"blank_line"`.
-        text_field: str, field of JSON records. Defaults to `"text"`.
+        text_field: str, field or column of records. Defaults to `"text"`.
         errors: `"strict"` or `"replace"`, for bytes that are not UTF-8.
             Defaults to `"strict"`.
         validation_fraction: float in [0, 1), share of the documents that is
@@ -64,15 +67,24 @@ def prepare_corpus(
             one per core on Linux if there are at least 32 MB to read. The
             files do not depend on it.
         progress: bool, show a progress bar. Defaults to `False`.
+        encoding: str, of text files without a byte order mark. `None`, the
+            default, is UTF-8.
+        skip_bad: bool. Records without text are skipped and counted, in the
+            manifest's `left_out`. Defaults to `False`, they are an error.
+        drop_duplicates: bool. Of documents that are equal but for Unicode
+            normalisation, spaces and what the tokenizer does not see (case,
+            accents), the first stays; the others are counted in `left_out`.
+            Takes about 80 bytes of memory a document. Defaults to `False`.
 
     Returns:
         dict, the manifest.
 
     Raises:
         ValueError: A bad argument, a bad file (see
-            `keras_rtd.data.corpus.read_blocks`), an empty corpus, or an
-            output directory begun with other options, that is or contains
-            an input, or that holds files of others under our names.
+            `keras_rtd.data.corpus.read_blocks`), an empty corpus, text of
+            which over half of the tokens are unknown, or an output directory
+            begun with other options, that is or contains an input, or that
+            holds files of others under our names.
         OSError: The disk is full (finished shards are kept), or another
             process is preparing the same directory.
     """
@@ -84,17 +96,17 @@ def prepare_corpus(
             f"{output} is not a folder of this machine: prepare the corpus in "
             "one and copy that, or use --runner (Apache Beam)."
         )
-    options, modified = preparation_options(
+    reading = Reading(documents, text_field, errors, encoding, skip_bad)
+    options, modified, corpora = preparation_options(
         patterns,
         tokenizer,
-        documents,
-        text_field,
-        errors,
+        reading,
         validation_fraction,
         shard_tokens,
+        drop_duplicates,
     )
-    files = [source["path"] for source in options["sources"]]
-    storage.check_output(output, files)
+    files = [file for each in corpora for file in each.data]
+    storage.check_output(output, [f for f in files if isinstance(f, str)])
     os.makedirs(output, exist_ok=True)
     with _only_process(output):
         remove_leftovers(output)
@@ -105,18 +117,17 @@ def prepare_corpus(
             return manifest
         state = storage.load_json(output, storage.PROGRESS)
         if state is None:
-            scan = holdout.scan_corpus(
-                files,
-                documents,
-                text_field,
-                errors,
-                validation_fraction,
-                stop_early=True,
-            )
+            scans = [
+                holdout.scan_corpus(
+                    each.data, reading, validation_fraction, enough=(1, 0)
+                )
+                for each in corpora
+            ]
             state = {
                 "options": options,
                 "modified": modified,
-                "threshold": scan.threshold,
+                "thresholds": [scan.threshold for scan in scans],
+                "left_out": [0, 0],
                 "shards": [],
                 "numbers": 0,
                 "next": [0, 0],
@@ -125,49 +136,16 @@ def prepare_corpus(
             check_same(output, state["options"], options)
             _check_unchanged(output, files, modified, state["modified"])
             state["options"] = options
+            # As versions before weights wrote it.
+            if "threshold" in state:
+                state["thresholds"] = [state.pop("threshold")]
+                state["left_out"] = [0, 0]
         storage.save_json(output, storage.PROGRESS, state)
-        _write_shards(output, tokenizer, state, num_workers, progress)
+        writing = CorpusWriter(output, tokenizer, state, corpora)
+        writing.run(reading, num_workers, progress)
         manifest = _finish(output, tokenizer, state)
         _remove_progress(output)
     return manifest
-
-
-def _write_shards(output, tokenizer, state, num_workers, progress):
-    options = state["options"]
-    sizes = [source["bytes"] for source in options["sources"]]
-    done_before = np.cumsum([0, *sizes])
-    blocks = corpus.read_blocks(
-        [source["path"] for source in options["sources"]],
-        options["documents"],
-        options["text_field"],
-        options["errors"],
-        start=tuple(state["next"]),
-    )
-    if num_workers is None:
-        num_workers = default_workers(sum(sizes))
-    writer = ShardWriter(output, state["threshold"])
-
-    def commit(following):
-        state["shards"] += writer.commit(state["numbers"])
-        state["numbers"] += 1
-        state["next"] = following
-        storage.save_json(output, storage.PROGRESS, state)
-
-    bar = tqdm.tqdm(
-        total=sum(sizes),
-        unit="B",
-        unit_scale=True,
-        desc="Preparing",
-        disable=not progress,
-    )
-    with bar:
-        for block, encoded in encode_blocks(blocks, tokenizer, num_workers):
-            writer.add(block, encoded)
-            bar.update(done_before[block.file] + block.position - bar.n)
-            if writer.num_tokens >= options["shard_tokens"]:
-                commit([block.file, block.number + 1])
-        if writer.num_tokens:
-            commit([len(sizes), 0])
 
 
 def _finish(output, tokenizer, state):
@@ -179,8 +157,17 @@ def _finish(output, tokenizer, state):
         path = os.path.join(output, plain_name(name, storage.PROGRESS))
         tokens = np.load(path, mmap_mode="r")
         unigrams[shard["split"]] += np.bincount(tokens, minlength=size)
+    if tokenizer.unk_token_id is not None:
+        unknown = sum(int(u[tokenizer.unk_token_id]) for u in unigrams.values())
+        total = sum(int(u.sum()) for u in unigrams.values())
+        check_unknown(unknown, total, "the corpus")
+    options = state["options"]
+    left_out = None
+    if options.get("skip_bad") or options.get("drop_duplicates"):
+        names = ("bad_records", "duplicate_documents")
+        left_out = dict(zip(names, state["left_out"]))
     return write_manifest(
-        output, tokenizer, state["options"], state["shards"], unigrams
+        output, tokenizer, options, state["shards"], unigrams, left_out
     )
 
 

@@ -14,6 +14,7 @@ the same.
 
 import argparse
 import sys
+import warnings
 
 from keras_rtd import tokenizers
 from keras_rtd.data import corpus
@@ -32,7 +33,9 @@ def main(arguments=None):
     if others and options.runner is None:
         parser.error(f"unrecognized arguments: {' '.join(others)}")
     try:
-        manifest = _prepare(options, others)
+        with warnings.catch_warnings():
+            warnings.showwarning = _show
+            manifest = _prepare(options, others)
     except (ImportError, OSError, ValueError) as error:
         message = " ".join(str(error).split())
         print(f"keras_rtd.data.prepare: error: {message}", file=sys.stderr)
@@ -47,7 +50,13 @@ def main(arguments=None):
             f"({counts['unknown_tokens']:,} unknown) in "
             f"{counts['shards']} shards"
         )
+    for what, number in manifest.get("left_out", {}).items():
+        print(f"left out: {number:,} {what.replace('_', ' ')}")
     return 0
+
+
+def _show(message, *_, **__):
+    print(f"keras_rtd.data.prepare: warning: {message}", file=sys.stderr)
 
 
 def _prepare(options, others):
@@ -58,6 +67,9 @@ def _prepare(options, others):
         "errors": options.errors,
         "validation_fraction": options.validation_fraction,
         "shard_tokens": options.shard_tokens,
+        "encoding": options.encoding,
+        "skip_bad": options.skip_bad,
+        "drop_duplicates": options.drop_duplicates,
     }
     if options.runner is None:
         return prepare_corpus(
@@ -97,7 +109,9 @@ def _parser():
         "--input",
         nargs="+",
         required=True,
-        help="files, directories or globs (.txt, .jsonl, .gz, .xz)",
+        metavar="PATH",
+        help="files, directories or globs, local or ://; or several corpora "
+        "with weights, NAME=PATH:WEIGHT",
     )
     parser.add_argument("--output", required=True, help="directory")
     source = parser.add_mutually_exclusive_group(required=True)
@@ -117,13 +131,30 @@ def _parser():
         help="what separates documents in text files",
     )
     parser.add_argument(
-        "--text_field", default="text", help="field of JSON records"
+        "--text_field",
+        default="text",
+        help="field or column of records with the text",
     )
     parser.add_argument(
         "--errors",
         choices=corpus.ERRORS,
         default="strict",
         help="what to do with bytes that are not UTF-8",
+    )
+    parser.add_argument(
+        "--encoding",
+        help="encoding of text files without a byte order mark; UTF-8 by "
+        "default",
+    )
+    parser.add_argument(
+        "--skip_bad",
+        action="store_true",
+        help="skip and count records without text",
+    )
+    parser.add_argument(
+        "--drop_duplicates",
+        action="store_true",
+        help="leave out documents that are equal after normalisation",
     )
     parser.add_argument(
         "--validation_fraction",

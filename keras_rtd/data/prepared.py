@@ -1,5 +1,6 @@
 """Batches from a prepared corpus, each a function of (seed, step)."""
 
+import copy
 import os
 from typing import Any
 
@@ -10,6 +11,7 @@ from keras_rtd.data import manifest
 from keras_rtd.data import packing
 from keras_rtd.data import storage
 from keras_rtd.data import windows
+from keras_rtd.data.advice import warn_of_padding
 from keras_rtd.data.local_copy import local_copy
 from keras_rtd.data.replacements import data_settings
 from keras_rtd.data.shards import ARRAYS
@@ -33,10 +35,13 @@ class PreparedCorpus:
             and file. Sizes are always checked. Defaults to `True`.
 
     Attributes:
+        name: str, for messages.
         manifest: dict.
         vocabulary_size: int.
         word_start: (V,) bool, `False` for ids that continue a word.
         unigram_counts: (V,) int64, occurrences in the train split.
+        weights: dict of str to float, of the corpora that are mixed by
+            weight; empty where there is one.
 
     Raises:
         ValueError: The directory is unfinished, damaged, of another format
@@ -46,6 +51,12 @@ class PreparedCorpus:
     def __init__(self, directory, tokenizer=None, verify=True):
         self.directory = local_copy(os.fspath(directory))
         self.manifest = manifest.load_manifest(self.directory)
+        self.weights = {
+            corpus["name"]: corpus["weight"]
+            for corpus in self.manifest["options"].get("corpora", [])
+        }
+        self._only = None
+        self.name = self.directory
         facts = self.manifest["tokenizer"]
         self.vocabulary_size = facts["vocabulary_size"]
         self.token_ids = {
@@ -78,7 +89,15 @@ class PreparedCorpus:
             {kind: self._load(shard["files"][kind]) for kind in ARRAYS}
             for shard in self.manifest["shards"]
             if shard["split"] == split
+            if self._only in (None, shard.get("corpus"))
         ]
+
+    def part(self, name):
+        """`PreparedCorpus`, one of the corpora of `weights`."""
+        part = copy.copy(self)
+        part._only = name
+        part.name = f"{name} in {self.directory}"
+        return part
 
     def _load(self, entry):
         path = os.path.join(self.directory, entry["file"])
@@ -124,14 +143,14 @@ class PreparedBatches:
     def __init__(self, corpus, options, replacements=None):
         if replacements is not None:
             replacements.check(data_settings(corpus, options))
-        self._replacements = replacements
+        self._replacements: Any = replacements
         self._corpus = corpus
         self.unigram_counts = corpus.unigram_counts
         self._options = options
         self._shards = corpus.shards(options.split)
         if not self._shards:
             raise ValueError(
-                f"{corpus.directory} has no text for split={options.split!r}: "
+                f"{corpus.name} has no text for split={options.split!r}: "
                 "its corpus has too few documents, or was prepared with "
                 "validation_fraction="
                 f"{corpus.manifest['options']['validation_fraction']}."
@@ -165,6 +184,12 @@ class PreparedBatches:
             starts, lengths = windows.shorten_some(np, starts, lengths, noise)
         self._starts, self._lengths = starts, lengths.astype(np.int32)
         self.num_windows = len(starts)
+        if options.split == "train" and not options.packing:
+            special = options.sequence_length - self._capacity
+            warn_of_padding(
+                int(lengths.sum()) + len(lengths) * special,
+                len(lengths) * options.sequence_length,
+            )
         global_batch = options.batch_size * options.shard[1]
         self.num_batches = (
             None if options.repeat else -(-self.num_windows // global_batch)
@@ -192,6 +217,22 @@ class PreparedBatches:
         example = (step * options.batch_size + row) * workers + worker
         if self._replacements is not None:
             example = example % self._replacements.examples
+        batch = self.rows(example, example)
+        if self._replacements is not None:
+            batch["sampled_ids"] = self._replacements.rows(example)
+        return batch
+
+    def rows(self, example, noise_row):
+        """Returns examples as rows of a batch, without replacements.
+
+        Args:
+            example: (B,) int64, numbers in the endless list.
+            noise_row: (B,) int64, numbers that decide the masks.
+
+        Returns:
+            dict of arrays, see `keras_rtd.data.pretraining_dataset`.
+        """
+        options = self._options
         epoch, place = np.divmod(example, self.num_windows)
         window = counter_random.permute(
             place,
@@ -205,7 +246,7 @@ class PreparedBatches:
         length = options.sequence_length
         noise = counter_random.uniform(
             counter_random.stream_key(options.seed, _ROWS),
-            example,
+            noise_row,
             2 + planes * length,
         )
         ids = self._corpus.token_ids
@@ -230,10 +271,7 @@ class PreparedBatches:
             ),
             word_start=self._corpus.word_start[token_ids],
         )
-        batch = {**rows, **masked}
-        if self._replacements is not None:
-            batch["sampled_ids"] = self._replacements.rows(example)
-        return batch
+        return {**rows, **masked}
 
     def _rows(self, starts, lengths, noise, special):
         tokens, line_start = self._gather(starts)

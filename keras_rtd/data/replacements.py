@@ -124,7 +124,17 @@ def data_settings(corpus, options):
     Args:
         corpus: `keras_rtd.data.prepared.PreparedCorpus`.
         options: `keras_rtd.data.dataset.BatchOptions`.
+
+    Raises:
+        ValueError: Corpora that are mixed by weight, whose examples no
+            replacements are sampled for.
     """
+    if corpus.weights:
+        raise ValueError(
+            f"Replacements are sampled for one corpus, and {corpus.directory} "
+            f"mixes {', '.join(corpus.weights)} by weight. Prepare them "
+            "without weights."
+        )
     facts = [
         corpus.manifest["tokenizer"]["fingerprint"],
         [shard["files"] for shard in corpus.manifest["shards"]],

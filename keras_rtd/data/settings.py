@@ -13,7 +13,8 @@ class DataSettings(Settings):
 
     data: tuple[str, ...] = setting(
         (),
-        "Text files, globs, folders, or one prepared directory.",
+        "Text files, globs, folders, or one prepared directory; or several of "
+        "these with weights, NAME=PATH:WEIGHT.",
         nargs="+",
         none="none, it is needed",
     )
@@ -47,6 +48,17 @@ class DataSettings(Settings):
         "What separates documents in text files.",
         choices=("blank_line", "line"),
     )
+    text_field: str = setting(
+        "text", "Field or column of records with the text."
+    )
+    encoding: str | None = setting(
+        None,
+        "Encoding of text files without a byte order mark.",
+        none="UTF-8",
+    )
+    skip_bad: bool = setting(
+        False, "Skip and count records without text, instead of stopping."
+    )
     errors: str = setting(
         "strict",
         "Bytes that are not UTF-8: strict stops with an error, replace "
@@ -66,3 +78,14 @@ class DataSettings(Settings):
         "draw_replacements writes it for --frozen_generator.",
         none="none, tokens are sampled during training",
     )
+
+    def reading(self):
+        """How text is read: arguments of `pretraining_dataset`."""
+        return {
+            "documents": self.documents,
+            "text_field": self.text_field,
+            "errors": self.errors,
+            "encoding": self.encoding,
+            "skip_bad": self.skip_bad,
+            "validation_fraction": self.validation_fraction,
+        }

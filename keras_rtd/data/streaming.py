@@ -6,21 +6,26 @@ batches at a time.
 """
 
 import functools
+import itertools
 
 import numpy as np
 import tensorflow as tf
 
+from keras_rtd.data import advice
 from keras_rtd.data import counter_random
 from keras_rtd.data import holdout
 from keras_rtd.data import streaming_rows
 from keras_rtd.data import windows
-from keras_rtd.data.corpus import read_blocks
+from keras_rtd.data.document_order import blocks_of_documents
+from keras_rtd.data.encoding import encode_documents
 from keras_rtd.data.interpreter_exit import stoppable
 from keras_rtd.layers.masking import mask_tokens
 from keras_rtd.utils.hardware import keep_tensorflow_off_gpus
 
-# Numbers of the random streams that a seed has.
-_FILES, _DOCUMENTS, _WINDOWS, _MASKS, _SHUFFLE = range(5)
+# Numbers of the random streams that a seed has, after `document_order`'s.
+_WINDOWS, _MASKS, _SHUFFLE = range(2, 5)
+# So much text says how it suits the tokenizer and the rows.
+_SAMPLE_CHARACTERS = 1 << 17
 
 keep_tensorflow_off_gpus()
 
@@ -29,46 +34,62 @@ _PATIENCE = 2.0
 
 
 def streaming_dataset(
-    files,
+    corpora,
     tokenizer,
     options,
-    documents,
-    text_field,
-    errors,
+    reading,
     validation_fraction,
     shuffle_buffer,
     start_step=0,
 ):
-    """Returns the dataset of `pretraining_dataset` for text files.
+    """Returns the dataset of `pretraining_dataset` for text.
 
     Workers share documents when the split repeats, and otherwise the rows of
     each batch, so that all have the same number of batches.
 
     Args:
-        files: list of str.
+        corpora: list of `keras_rtd.data.corpora.Corpus`, resolved.
         tokenizer: has `tokenize` for graphs.
         options: `keras_rtd.data.dataset.BatchOptions`.
-        documents, text_field, errors, validation_fraction, shuffle_buffer,
-        start_step: see `pretraining_dataset`.
+        reading: `keras_rtd.data.readers.Reading`.
+        validation_fraction, shuffle_buffer, start_step: see
+            `pretraining_dataset`.
 
     Raises:
         ValueError: A bad file, or the split has no documents.
     """
-    scan = holdout.scan_corpus(
-        files, documents, text_field, errors, validation_fraction
-    )
     worker, workers = options.shard
     by_document = options.repeat and workers > 1
+    size = windows.capacity(options.sequence_length, options.segments)
+    scans = [
+        holdout.scan_corpus(
+            corpus.data,
+            reading,
+            validation_fraction,
+            # Datasets may be streams without an end.
+            None
+            if all(isinstance(file, str) for file in corpus.data)
+            else (workers, shuffle_buffer * size),
+        )
+        for corpus in corpora
+    ]
+    shard = (worker, workers) if by_document else (0, 1)
+    thresholds = [scan.threshold for scan in scans]
+    by_characters = []
+    for corpus, scan in zip(corpora, scans):
+        _check_split(corpus, scan, options, validation_fraction)
+        density = _check_tokens(
+            blocks_of_documents(
+                [corpus], options, reading, [scan.threshold], shard
+            ),
+            tokenizer,
+            options,
+            corpus.name or "the corpus",
+        )
+        by_characters.append(corpus._replace(weight=corpus.weight / density))
     blocks = functools.partial(
-        _blocks,
-        files,
-        options,
-        (documents, text_field, errors),
-        scan.threshold,
-        (worker, workers) if by_document else (0, 1),
+        blocks_of_documents, by_characters, options, reading, thresholds, shard
     )
-    _check_split(files, scan, options, validation_fraction)
-    _check_tokens(blocks(repeat=False), tokenizer, options)
 
     dataset = tf.data.Dataset.from_generator(
         stoppable(functools.partial(blocks, options.repeat), _PATIENCE),
@@ -85,9 +106,10 @@ def streaming_dataset(
         deterministic=True,
     )
     if options.split == "train":
-        size = windows.capacity(options.sequence_length, options.segments)
         # A small corpus does not have to be read often to fill the buffer.
-        most = scan.num_characters // size + scan.num_documents
+        most = sum(
+            scan.num_characters // size + scan.num_documents for scan in scans
+        )
         dataset = dataset.rebatch(min(shuffle_buffer, most))
         dataset = dataset.enumerate().map(_shuffle_rows(options)).prefetch(1)
     rows = options.batch_size * (1 if by_document else workers)
@@ -98,31 +120,6 @@ def streaming_dataset(
         num_parallel_calls=tf.data.AUTOTUNE,
         deterministic=True,
     ).prefetch(tf.data.AUTOTUNE)
-
-
-def _blocks(files, options, reading, threshold, shard, repeat):
-    """Yields (number of the block, its documents of this split and worker).
-
-    Files and the documents within a block come in a new order every epoch.
-    """
-    epoch, number, document = 0, 0, 0
-    while True:
-        order = _shuffled(len(files), options.seed, _FILES, epoch)
-        for block in read_blocks([files[i] for i in order], *reading):
-            held_out = block.hashes < threshold
-            chosen = held_out == (options.split == "validation")
-            index = np.flatnonzero(chosen)
-            mine = (document + np.arange(len(index))) % shard[1] == shard[0]
-            document += len(index)
-            index = index[mine]
-            place = _shuffled(len(index), options.seed, _DOCUMENTS, number)
-            texts = [block.documents[i] for i in index[place]]
-            if texts:
-                yield number, texts
-            number += 1
-        if not repeat:
-            return
-        epoch += 1
 
 
 def _shuffle_rows(options):
@@ -197,43 +194,71 @@ def _rows_to_batch(tokenizer, options, rows, by_document):
     return rows_to_batch
 
 
-def _check_split(files, scan, options, validation_fraction):
+def _check_split(corpus, scan, options, validation_fraction):
     held_out = scan.num_held_out
     in_split = {
         "train": scan.num_documents - held_out,
         "validation": held_out,
     }[options.split]
+    name = f"The corpus {corpus.name}" if corpus.name else "The corpus"
+    first = corpus.data[0]
+    first = first if isinstance(first, str) else first.name
     if not in_split:
         raise ValueError(
-            f"The corpus has no text for split={options.split!r}: of its "
+            f"{name} has no text for split={options.split!r}: of its "
             f"{scan.num_documents} document(s), {held_out} are held out "
-            f"(validation_fraction={validation_fraction}; {len(files)} "
-            f"file(s), first {files[0]})."
+            f"(validation_fraction={validation_fraction}; {len(corpus.data)} "
+            f"file(s), first {first}). {scan.advice}".rstrip()
         )
     workers = options.shard[1]
     if options.repeat and in_split < workers:
         raise ValueError(
-            f"The corpus has {in_split} document(s) for "
+            f"{name} has {in_split} document(s) for "
             f"split={options.split!r}, fewer than the {workers} workers of "
-            f"shard={options.shard}."
+            f"shard={options.shard}. {scan.advice}".rstrip()
         )
 
 
-def _check_tokens(blocks, tokenizer, options):
-    """Endless reading of text without tokens would never give a batch."""
-    for _, texts in blocks:
-        for text in texts:
-            if any(map(len, tokenizer.encode_arrays([text]))):
-                return
-    raise ValueError(
-        "The tokenizer finds no token in the text for "
-        f"split={options.split!r}, shard={options.shard}."
-    )
+def _check_tokens(blocks, tokenizer, options, name):
+    """Says how the beginning of the text suits the tokenizer and the rows.
 
+    Endless reading of text without tokens would never give a batch.
 
-def _shuffled(size, *parts):
-    key = counter_random.stream_key(*parts)
-    return counter_random.permute(np.arange(size), size, key) if size else []
+    Returns:
+        float, tokens per character.
+    """
+    room = windows.capacity(options.sequence_length, options.segments)
+    special = options.sequence_length - room
+    unknown = total = rows = characters = 0
+    for _, block in blocks:
+        texts = [
+            text
+            for text, end in zip(block, itertools.accumulate(map(len, block)))
+            if end < _SAMPLE_CHARACTERS
+        ]
+        texts = texts or block[:1]
+        tokens, lines, counts = encode_documents(tokenizer, texts)
+        first_lines = np.cumsum(counts) - counts
+        lengths = np.add.reduceat(lines, first_lines)
+        rows += int((-(-lengths // room)).sum())
+        total += len(tokens)
+        if tokenizer.unk_token_id is not None:
+            unknown += int((tokens == tokenizer.unk_token_id).sum())
+        characters += sum(map(len, texts))
+        if total and characters >= _SAMPLE_CHARACTERS // 2:
+            break
+    if not total:
+        raise ValueError(
+            "The tokenizer finds no token in the text for "
+            f"split={options.split!r}, shard={options.shard}."
+        )
+    if options.split == "train":
+        advice.check_unknown(unknown, total, f"the beginning of {name}")
+        if not options.packing:
+            advice.warn_of_padding(
+                total + rows * special, rows * options.sequence_length
+            )
+    return total / characters
 
 
 def _tf_seed(seed, purpose):

@@ -89,9 +89,7 @@ class Corpus:
             "mask_windows": data.mask_windows,
             "segments": data.segments,
             "packing": data.packing,
-            "documents": data.documents,
-            "errors": data.errors,
-            "validation_fraction": data.validation_fraction,
+            **data.reading(),
         }
 
     def check_replacements(self, pretrainer, phase):

@@ -1,22 +1,31 @@
+import bz2
 import gzip
 import json
 import lzma
+import sys
 
 import fsspec
 import pytest
+import zstandard
 
 from keras_rtd.data import corpus as reading
 from keras_rtd.data import holdout
 from keras_rtd.data.corpus import read_blocks
 from keras_rtd.data.corpus import read_documents
 from keras_rtd.data.files import resolve_files
+from keras_rtd.data.readers import Reading
 from keras_rtd.data.readers import text as text_reader
 
 TEXT = "\n\nOne a\nOne b\r\n\r\nTwo, é\n \t \n\n\nThree\n"
 DOCUMENTS = ["One a\nOne b", "Two, é", "Three"]
 
 
+def zstd(data):
+    return zstandard.ZstdCompressor(write_checksum=True).compress(data)
+
+
 def write(path, data):
+    path.parent.mkdir(exist_ok=True)
     path.write_bytes(data if isinstance(data, bytes) else data.encode())
     return str(path)
 
@@ -31,9 +40,20 @@ def test_formats(tmp_path, name, pack):
     assert list(read_documents(path)) == DOCUMENTS
 
 
-def test_a_byte_order_mark_is_no_text(tmp_path):
-    path = write(tmp_path / "a.txt", b"\xef\xbb\xbfOne")
-    assert list(read_documents(path)) == ["One"]
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"], ids=ascii)
+@pytest.mark.parametrize("size", [1, 7, 1 << 19])
+def test_universal_newlines(tmp_path, monkeypatch, newline, size):
+    monkeypatch.setattr(text_reader, "_BLOCK_BYTES", size)
+    text = TEXT.replace("\r\n", "\n").replace("\n", newline)
+    path = write(tmp_path / "a.txt", text)
+    assert list(read_documents(path)) == DOCUMENTS
+    lines = ["One a", "One b", "Two, é", "Three"]
+    assert list(read_documents(path, documents="line")) == lines
+
+
+def test_indentation_is_kept(tmp_path):
+    path = write(tmp_path / "a.txt", " \n  if a:\n    b\n\n    else\t\n")
+    assert list(read_documents(path)) == ["  if a:\n    b", "    else"]
 
 
 def test_every_line_a_document(tmp_path):
@@ -107,8 +127,9 @@ def test_ten_megabytes_on_one_line(tmp_path):
 def test_bad_utf8_names_file_and_byte(tmp_path, monkeypatch):
     monkeypatch.setattr(text_reader, "_BLOCK_BYTES", 16)
     path = write(tmp_path / "bad.txt", b"good text\n\n" * 10 + b"b\xffd")
-    with pytest.raises(ValueError, match=r"bad\.txt .*byte 111 .*replace"):
-        list(read_documents(path))
+    for skip in (False, True):
+        with pytest.raises(ValueError, match=r"bad\.txt .*byte 111 .*replace"):
+            list(read_documents(path, skip_bad=skip))
     assert list(read_documents(path, errors="replace"))[-1] == "b\ufffdd"
 
 
@@ -116,6 +137,7 @@ def test_bad_utf8_names_file_and_byte(tmp_path, monkeypatch):
     "line, reason",
     [
         ('{"text": 1}', "not a string"),
+        ('{"text": null}', "null; pass skip_bad=True"),
         ('{"other": "a"}', "no field 'text'"),
         ("{", "Expecting"),
         ("[]", "list"),
@@ -126,9 +148,15 @@ def test_bad_records_name_file_and_line(tmp_path, line, reason):
     path = write(tmp_path / "bad.jsonl", '{"text": "a"}\n\n' + line + "\n")
     with pytest.raises(ValueError, match=rf"bad\.jsonl, line 3: .*{reason}"):
         list(read_documents(path))
+    with open(path, "ab") as file:
+        file.write(b'{"text": "b", "other": "\xff"}\n{"text": "c"}\n')
+    (block,) = read_blocks([path], Reading(skip_bad=True))
+    assert (block.documents, block.skipped) == (["a", "b", "c"], 1)
 
 
-@pytest.mark.parametrize("pack", [gzip.compress, lzma.compress])
+@pytest.mark.parametrize(
+    "pack", [gzip.compress, lzma.compress, bz2.compress, zstd]
+)
 @pytest.mark.parametrize("damage", ["cut", "flip", "other"])
 def test_damaged_archives_name_the_file(tmp_path, pack, damage):
     data = bytearray(pack(("word " * 40_000).encode()))
@@ -138,7 +166,8 @@ def test_damaged_archives_name_the_file(tmp_path, pack, damage):
         data[len(data) // 2] ^= 0xFF
     else:
         data = b"this is no archive"
-    suffix = "gz" if pack is gzip.compress else "xz"
+    suffixes = {gzip: "gz", lzma: "xz", bz2: "bz2"}
+    suffix = suffixes.get(sys.modules.get(pack.__module__), "zst")
     path = write(tmp_path / f"bad.txt.{suffix}", bytes(data))
     with pytest.raises(ValueError, match=r"Cannot decompress .*bad\.txt"):
         list(read_documents(path))
@@ -147,13 +176,21 @@ def test_damaged_archives_name_the_file(tmp_path, pack, damage):
 def test_patterns(tmp_path):
     (tmp_path / "below").mkdir()
     (tmp_path / ".hidden").mkdir()
-    for name in ("b.txt", "a.txt", "below/c.txt", ".d", ".hidden/e", "[1].x"):
+    for name in ("b.txt", "a.txt", "below/c.md", ".d", ".hidden/e", "[1].x"):
         write(tmp_path / name, "text")
-    names = ["[1].x", "a.txt", "b.txt", "below/c.txt"]
+    names = ["[1].x", "a.txt", "b.txt", "below/c.md"]
     expected = [str(tmp_path / name) for name in names]
-    assert resolve_files(tmp_path) == expected
+    for folder in (tmp_path, f"{tmp_path}/*"):
+        with pytest.warns(
+            UserWarning, match=r"1 file.* left out.*: \[1\]\.x\."
+        ):
+            assert resolve_files(folder) == expected[1:]
     assert resolve_files([f"{tmp_path}/*.txt", expected[2]]) == expected[1:3]
+    assert resolve_files([tmp_path, expected[0]]) == expected
     assert resolve_files(expected[0]) == expected[:1]
+    write(tmp_path / "other" / "a.png", "text")
+    with pytest.raises(ValueError, match=r"no file of a known kind.*a\.png"):
+        resolve_files(tmp_path / "other")
     with pytest.raises(ValueError, match=r"No file matches '.*nope\*'"):
         resolve_files([str(tmp_path), f"{tmp_path}/nope*"])
     with pytest.raises(ValueError, match="empty"):
@@ -179,6 +216,8 @@ def test_held_out_documents_are_those_of_low_hash(tmp_path):
     low = sum(reading.document_hash(str(i)) < 0.1 * 2**64 for i in range(2000))
     assert scan.num_documents == 2000
     assert scan.num_held_out == low and 150 < low < 250
+    some = holdout.scan_corpus([path], Reading(), 0.1, enough=(1, 0))
+    assert some.threshold == scan.threshold
 
 
 def test_a_small_corpus_has_a_held_out_document(tmp_path):

@@ -5,10 +5,12 @@ import gzip
 import io
 import json
 import lzma
+import tarfile
 import zipfile
 
 import numpy as np
 import pytest
+import zstandard
 
 from keras_rtd.data import prepare_corpus
 from keras_rtd.data import pretraining_dataset
@@ -34,11 +36,26 @@ def zipped(data):
     return file.getvalue()
 
 
-@pytest.mark.parametrize("pack", [gzip.compress, lzma.compress])
-@pytest.mark.parametrize("name", ["a.txt", "a", "A.TXT.GZ", "b.xz", "b.gz"])
-def test_compression_is_told_by_content(tmp_path, name, pack):
+def zstd_frames(data):
+    """Two frames after one that is skipped, as pzstd writes them."""
+    pack = zstandard.ZstdCompressor().compress
+    skipped = b"\x50\x2a\x4d\x18\x04\0\0\0size"
+    return skipped + pack(data[:4]) + pack(data[4:])
+
+
+PACKS = {
+    "gz": gzip.compress,
+    "bz2": bz2.compress,
+    "xz": lzma.compress,
+    "zst": zstd_frames,
+}
+
+
+@pytest.mark.parametrize("kind", PACKS)
+@pytest.mark.parametrize("name", ["a.txt", "a", "A.TXT.GZ", "b.xz", "b.zst"])
+def test_compression_is_told_by_content(tmp_path, name, kind):
     path = tmp_path / name
-    path.write_bytes(pack(b"One\n\nTwo"))
+    path.write_bytes(PACKS[kind](b"One\n\nTwo"))
     assert list(read_documents(path)) == ["One", "Two"]
 
 
@@ -48,29 +65,84 @@ def test_json_lines_are_told_by_name_in_any_case(tmp_path):
     assert list(read_documents(path)) == ["One"]
 
 
-@pytest.mark.parametrize(
-    "data, what",
-    [
-        (b"PAR1\x15\x04PAR1", "a Parquet file"),
-        (b"\x28\xb5\x2f\xfd\x04\x00word", "compressed with Zstandard"),
-        (bz2.compress(b"word"), "compressed with bzip2"),
-        (zipped("word"), "a zip archive"),
-        (gzip.compress(zipped("word")), "a zip archive"),
-        ("word".encode("utf-16"), "text in UTF-16"),
-        (b"word\0word", r"binary data \(a zero at byte 4\)"),
-    ],
-    # The data of some is other at each run.
-    ids=lambda value: value if isinstance(value, str) else "",
-)
-@pytest.mark.parametrize("name", ["a.txt", "a.jsonl", "a"])
-def test_binary_content_is_refused_by_name(tmp_path, name, data, what):
+def tarred(data):
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT) as t:
+        info = tarfile.TarInfo("a.txt")
+        info.size = len(data)
+        t.addfile(info, io.BytesIO(data))
+    return file.getvalue()
+
+
+FOREIGN = {
+    "a zip archive": zipped("word"),
+    "a tar archive": tarred(b"word"),
+    "a PDF": b"%PDF-1.7\n%word",
+    "an RTF document": b"{\\rtf1\\ansi word}",
+    r"a picture \(PNG\)": b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR",
+    "an HDF5 file": b"\x89HDF\r\n\x1a\n\0",
+    "a NumPy array": b"\x93NUMPY\x01\0",
+    "an SQLite database": b"SQLite format 3\0",
+    "compressed with LZ4": b"\x04\x22\x4d\x18word",
+    "text in UTF-16 without.*=utf-16-le": "some words".encode("utf-16-le"),
+    "text in UTF-16 without.*=utf-16-be": ("我们\n" * 9).encode("utf-16-be"),
+    r"binary data \(a zero at byte 4\)": b"word\0word",
+    r"binary data \(control": bytes(range(1, 9)) * 9,
+}
+
+
+@pytest.mark.parametrize("what", FOREIGN)
+@pytest.mark.parametrize("name", ["a.txt", "a.jsonl", "a", "b.txt.gz"])
+def test_binary_content_is_refused_by_name(tmp_path, name, what):
+    data = FOREIGN[what]
     path = tmp_path / name
-    path.write_bytes(data)
-    message = rf"{path} is {what}\..* UTF-8 text or jsonl, plain or gz, xz: "
+    path.write_bytes(gzip.compress(data) if name.endswith("gz") else data)
+    what, _, advice = what.partition(".*")
+    message = rf"{path} is {what}.* is text, jsonl, .* plain or gz, .*{advice}"
     for errors in ("strict", "replace"):
         with pytest.raises(ValueError, match=message) as error:
             list(read_documents(path, errors=errors))
         assert "\n" not in str(error.value)
+        assert "errors=" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "name, text",
+    [
+        ("a.html", "word"),
+        ("a.xml.gz", "word"),
+        ("a", "<!DOCTYPE html><p>word"),
+        ("a.dump", "<mediawiki xml:lang='en'>"),
+    ],
+)
+def test_markup_is_refused_unless_its_name_says_text(tmp_path, name, text):
+    path = tmp_path / name
+    pack = gzip.compress if name.endswith("gz") else bytes
+    path.write_bytes(pack(text.encode()))
+    with pytest.raises(ValueError, match=r"is markup .* name the file \.txt"):
+        list(read_documents(path))
+    path = path.rename(tmp_path / "a.txt")
+    assert list(read_documents(path)) == [text]
+
+
+def test_a_zero_far_inside_is_named(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_bytes(b"word\n" * 2000 + b"\0word")
+    with pytest.raises(ValueError, match=r"zero at byte 10000 \(line 2001\)"):
+        list(read_documents(path))
+
+
+def test_noise_is_not_read_with_replace(tmp_path):
+    """Other encodings in which most bytes are no UTF-8."""
+    text = "Съешь ещё этих мягких французских булок. " * 20
+    path = tmp_path / "a.txt"
+    path.write_bytes(text.encode("koi8-r"))
+    for errors in ("strict", "replace"):
+        with pytest.raises(ValueError, match="encoding=NAME") as error:
+            list(read_documents(path, errors=errors))
+        assert "errors=" not in str(error.value)
+    found = list(read_documents(path, encoding="koi8-r"))
+    assert found == [text.strip()]
 
 
 def test_small_reads_lose_nothing(tmp_path):
@@ -109,14 +181,19 @@ def test_a_format_from_outside(tmp_path, registries):
 
 
 def test_a_compression_from_outside(tmp_path, registries):
+    def open_hex(raw):
+        return io.BytesIO(
+            bytes.fromhex(raw.read().decode().removeprefix("HEX"))
+        )
+
     readers.register_compression(
-        "bz2", bz2.BZ2File, (".bz2",), (b"BZh",), (OSError,)
+        "hex", open_hex, (".hex",), (b"HEX",), (ValueError,)
     )
-    path = tmp_path / "a.txt.bz2"
-    path.write_bytes(bz2.compress(b"One\n\nTwo"))
+    path = tmp_path / "a.txt.hex"
+    path.write_text("HEX" + b"One\n\nTwo".hex())
     assert list(read_documents(path)) == ["One", "Two"]
-    path.write_bytes(b"BZh91AY&SY but no more")
-    with pytest.raises(ValueError, match=r"Cannot decompress .*bz2"):
+    path.write_text("HEX no more")
+    with pytest.raises(ValueError, match=r"Cannot decompress .*hex"):
         list(read_documents(path))
 
 
@@ -150,7 +227,7 @@ def test_preparing_refuses_binary_files_at_once(tmp_path):
     folder = tmp_path / "corpus"
     folder.mkdir()
     (folder / "a.txt").write_text("the time")
-    (folder / "z.png").write_bytes(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR")
-    with pytest.raises(ValueError, match="z.png is binary data"):
+    (folder / "z.txt").write_bytes(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR")
+    with pytest.raises(ValueError, match="z.txt is a picture"):
         prepare_corpus(folder, tmp_path / "out", tiny.tokenizer())
     assert not (tmp_path / "out").exists()

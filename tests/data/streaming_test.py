@@ -146,8 +146,10 @@ def test_masks_and_order_are_new_every_epoch(corpus, tokenizer):
 
 @pytest.mark.parametrize("workers", [2, 3, 5])
 def test_workers_share_the_documents_of_an_epoch(corpus, tokenizer, workers):
+    from keras_rtd.data import corpora
     from keras_rtd.data import dataset as module
-    from keras_rtd.data import streaming
+    from keras_rtd.data.document_order import blocks_of_documents
+    from keras_rtd.data.readers import Reading
     from keras_rtd.layers.masking import MaskingOptions
 
     seen = []
@@ -155,14 +157,12 @@ def test_workers_share_the_documents_of_an_epoch(corpus, tokenizer, workers):
         options = module.BatchOptions(
             32, 8, 3, "train", True, (worker, workers), "pair", MaskingOptions()
         )
-        files = sorted(map(str, corpus.directory.iterdir()))
-        blocks = streaming._blocks(
-            files,
+        blocks = blocks_of_documents(
+            corpora.resolve(corpus.directory),
             options,
-            ("blank_line", "text", "strict"),
-            int(0.1 * 2**64),
+            Reading(),
+            [int(0.1 * 2**64)],
             (worker, workers),
-            repeat=False,
         )
         seen += [text for _, texts in blocks for text in texts]
     wanted = [t for t in corpus.texts if not held_out(t)]

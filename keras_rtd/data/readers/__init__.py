@@ -10,8 +10,14 @@ from collections.abc import Iterable
 from collections.abc import Iterator
 from typing import Any
 
+from keras_rtd.data.readers import arrow
 from keras_rtd.data.readers import jsonl
+from keras_rtd.data.readers import parquet
+from keras_rtd.data.readers import table
 from keras_rtd.data.readers import text
+from keras_rtd.data.readers import warc
+from keras_rtd.data.readers.foreign import refuse_foreign
+from keras_rtd.data.readers.foreign import refuse_markup
 from keras_rtd.data.readers.protocol import Format
 from keras_rtd.data.readers.protocol import Piece
 from keras_rtd.data.readers.protocol import Reading
@@ -29,30 +35,22 @@ __all__ = [
     "Reading",
     "Source",
     "format_of",
+    "is_known",
     "register",
     "register_compression",
 ]
 
 __dir__ = listed(__name__)
 
-TEXT = Format("text", text.read, (".txt", ".md"))
+TEXT = Format("text", text.read, (".txt", ".text", ".md", ".markdown"))
 # In this order; what no format knows by content or name is text.
 FORMATS = {
-    "jsonl": Format("jsonl", jsonl.read, (".jsonl",)),
+    "jsonl": Format("jsonl", jsonl.read, jsonl.SUFFIXES),
+    "csv": Format("csv", table.read, table.SUFFIXES),
+    "parquet": Format("parquet", parquet.read, parquet.SUFFIXES, parquet.MAGIC),
+    "arrow": Format("arrow", arrow.read, arrow.SUFFIXES, arrow.MAGIC),
+    "warc": Format("warc", warc.read, warc.SUFFIXES, warc.MAGIC),
     "text": TEXT,
-}
-
-# Content that is no text, as far as people are likely to have it.
-_FOREIGN = {
-    b"PAR1": "a Parquet file",
-    b"ARROW1": "an Arrow file",
-    b"\x28\xb5\x2f\xfd": "compressed with Zstandard",
-    b"BZh91AY&SY": "compressed with bzip2",
-    b"PK\x03\x04": "a zip archive",
-    b"7z\xbc\xaf\x27\x1c": "a 7z archive",
-    b"%PDF-": "a PDF",
-    b"\xff\xfe": "text in UTF-16",
-    b"\xfe\xff": "text in UTF-16",
 }
 
 
@@ -104,11 +102,13 @@ def register_compression(
     )
 
 
-def format_of(source: Source) -> Format:
+def format_of(source: Source, encoding: str | None = None) -> Format:
     """The `Format` of a file.
 
     Args:
         source: `Source`.
+        encoding: str, the encoding of text without a byte order mark. `None`,
+            the default, is UTF-8.
 
     Returns:
         `Format`; that of text where none is recognised.
@@ -119,23 +119,32 @@ def format_of(source: Source) -> Format:
     for kind in FORMATS.values():
         if kind.magic and source.head.startswith(kind.magic):
             return kind
-    _refuse_binary(source)
+    names = ", ".join(kind for kind in FORMATS if kind != "text")
+    readable = f"text, {names}, plain or {', '.join(COMPRESSIONS)}"
+    refuse_foreign(source, encoding, readable)
     for kind in FORMATS.values():
         if kind.suffixes and source.name.endswith(kind.suffixes):
             return kind
+    if jsonl.begins(source.head):
+        return FORMATS["jsonl"]
+    refuse_markup(source, readable)
     return TEXT
 
 
-def _refuse_binary(source):
-    what = next(
-        (w for begin, w in _FOREIGN.items() if source.head.startswith(begin)),
-        None,
-    )
-    if what is None and b"\0" in source.head:
-        what = f"binary data (a zero at byte {source.head.index(0)})"
-    if what is not None:
-        raise ValueError(
-            f"{source.path} is {what}. What is read is UTF-8 text or "
-            f"{', '.join(k for k in FORMATS if k != 'text')}, plain or "
-            f"{', '.join(COMPRESSIONS)}: convert the file or leave it out."
-        )
+def is_known(path: str) -> bool:
+    """Whether a folder's file is read, going by its name.
+
+    Args:
+        path: str.
+
+    Returns:
+        bool. The suffix is that of a format, before that of a compression; or
+        there is that of a compression only.
+    """
+    name = path.lower().replace("\\", "/").rpartition("/")[2]
+    suffixes = tuple(s for k in COMPRESSIONS.values() for s in k.suffixes)
+    packed = name.endswith(suffixes)
+    if packed:
+        name = name.rpartition(".")[0]
+    known = tuple(s for kind in FORMATS.values() for s in kind.suffixes)
+    return name.endswith(known) or (packed and "." not in name)

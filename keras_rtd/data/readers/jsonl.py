@@ -1,50 +1,129 @@
-"""JSON lines: a record is a document, one of its fields the text."""
+"""JSON: a record is a document, one of its fields the text.
+
+A record a line, as usual; or an array of records, or records of many lines.
+"""
 
 import json
+import re
 
 from keras_rtd.data.readers.protocol import Piece
-from keras_rtd.data.readers.text import BLANK_LINE
+from keras_rtd.data.readers.records import BadRecord
+from keras_rtd.data.readers.records import check_skipping
+from keras_rtd.data.readers.records import field_of
+from keras_rtd.data.readers.records import pieces
+from keras_rtd.data.readers.records import text_of
 from keras_rtd.data.readers.text import cut
-from keras_rtd.data.readers.text import decode
+from keras_rtd.data.readers.utf8 import TextStream
+from keras_rtd.data.readers.utf8 import encoding_of
+
+SUFFIXES = (".jsonl", ".ndjson", ".json", ".jsonlines", ".ldjson", ".jl")
+# How a file begins whose records are not one a line.
+_MANY_LINES = re.compile(r"\s*(\[|\{\s*\n)")
+_BRACKET = re.compile(r"\A\s*\[?")
+_WORD = re.compile(r"[^\s,]|\Z")
+_END = re.compile(r"[\]\s]*\Z")
+_CHUNK = 1 << 19
 
 
 def read(source, reading, first):
-    """Yields the blocks of a file of JSON lines; see `readers.Format`."""
-    line_number, offset = 1, 0
-    blocks = cut(source, "line", may_cut_documents=False)
+    """Yields the blocks of a file of JSON; see `readers.Format`."""
+    encoding, mark = encoding_of(source.head, reading.encoding)
+    head = source.head[len(mark) :].decode(encoding, "replace")
+    stream = TextStream(source, reading, reading.skip_bad)
+    if _MANY_LINES.match(head):
+        yield from pieces(_values(stream, reading), reading, source.path, first)
+        return
+    blocks = cut(stream, "line", may_cut_documents=False)
     for index, (raw, _) in enumerate(blocks):
+        line = stream.line
         if index < first:
+            stream.pass_over(raw)
             yield None
         else:
-            text = decode(raw, reading.errors, source.path, offset)
-            yield Piece(_texts(text, reading, source.path, line_number))
-        line_number += raw.count(b"\n")
-        offset += len(raw)
+            yield _piece(stream.decode(raw), reading, source.path, line)
 
 
-def _texts(text, reading, path, line_number):
-    texts = []
+def _piece(text, reading, path, line_number):
+    texts, skipped = [], 0
     for number, line in enumerate(text.split("\n"), line_number):
-        if not line.strip():
+        if not line or line.isspace():
             continue
         try:
-            value = json.loads(line)[reading.text_field]
-            if not isinstance(value, str):
-                raise TypeError(f"field {reading.text_field!r} is not a string")
-            if reading.errors == "strict":
-                value.encode()
-            else:
-                value = value.encode("utf-16", "surrogatepass")
-                value = value.decode("utf-16", "replace")
-        except KeyError:
-            reason = f"the record has no field {reading.text_field!r}"
-        except UnicodeEncodeError:
-            reason = 'half a surrogate pair (errors="replace" reads U+FFFD)'
-        except (ValueError, TypeError) as error:
-            reason = str(error)
+            value = text_of(_field(line, reading), reading.errors)
+        except BadRecord as error:
+            check_skipping(error, f"line {number}", reading, path)
+            skipped += 1
         else:
-            value = BLANK_LINE.sub("\n", value.replace("\r\n", "\n")).strip()
             texts += [value] if value else []
+    return Piece(texts, skipped=skipped)
+
+
+def _field(line, reading):
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise BadRecord(str(error)) from error
+    return field_of(record, reading.text_field)
+
+
+def _values(stream, reading):
+    """Yields (which record, its text) of values one after the other."""
+    decoder = json.JSONDecoder()
+    text, place, number, ended = "", 0, 0, False
+
+    def more():
+        nonlocal text, place, ended
+        chunk = stream.decode(_whole(stream))
+        ended = not chunk
+        text, place = text[place:] + chunk, 0
+
+    more()
+    # The brackets of an array are left out.
+    is_array = text.lstrip().startswith("[")
+    text = _BRACKET.sub("", text)
+    while True:
+        found = _WORD.search(text, place)
+        place = found.start() if found else len(text)
+        if place == len(text) and not ended:
+            more()
             continue
-        raise ValueError(f"{path}, line {number}: {reason}.")
-    return texts
+        if _END.match(text, place):
+            if not ended:
+                more()
+                continue
+            if is_array and "]" not in text[place:]:
+                raise ValueError(f"{stream.path} ends within its array.")
+            return
+        try:
+            value, place = decoder.raw_decode(text, place)
+        except (ValueError, RecursionError) as error:
+            if not ended:
+                more()
+                continue
+            raise ValueError(
+                f"{stream.path}, record {number + 1}: {error}"
+            ) from error
+        number += 1
+        yield f"record {number}", field_of(value, reading.text_field)
+
+
+def _whole(stream):
+    """The next bytes up to the end of a character."""
+    data = stream.read(_CHUNK)
+    while data and data[-1] >= 0x80:
+        byte = stream.read(1)
+        if not byte:
+            break
+        data += byte
+    return data
+
+
+def begins(head):
+    """Whether a file of any name begins with a record on its first line."""
+    line, newline, _ = head.partition(b"\n")
+    if not newline or not line.startswith(b"{"):
+        return False
+    try:
+        return isinstance(json.loads(line), dict)
+    except (ValueError, RecursionError):
+        return False

@@ -1,12 +1,17 @@
 """The bytes of a corpus file, decompressed."""
 
+import bz2
+import contextlib
 import gzip
 import lzma
+import shutil
+import tempfile
 import zlib
 from collections.abc import Callable
 from typing import Any
 from typing import NamedTuple
 
+from keras_rtd.data.readers.zstandard import ZstdFile
 from keras_rtd.utils.remote import file_system
 from keras_rtd.utils.remote import is_remote
 
@@ -28,6 +33,7 @@ def _open_gzip(raw):
     return gzip.GzipFile(fileobj=raw)
 
 
+# fsspec's table has them too, but reads only the first frame of a .zst file.
 COMPRESSIONS = {
     "gz": Compression(
         "gz",
@@ -36,8 +42,19 @@ COMPRESSIONS = {
         (b"\x1f\x8b",),
         (gzip.BadGzipFile, zlib.error),
     ),
+    "bz2": Compression(
+        "bz2", bz2.BZ2File, (".bz2",), (b"BZh",), (OSError, ValueError)
+    ),
     "xz": Compression(
         "xz", lzma.LZMAFile, (".xz",), (b"\xfd7zXZ\0",), (lzma.LZMAError,)
+    ),
+    "zst": Compression(
+        "zst",
+        ZstdFile,
+        (".zst", ".zstd"),
+        # The second begins a frame that is skipped; pzstd writes it.
+        (b"\x28\xb5\x2f\xfd", b"\x50\x2a\x4d\x18"),
+        (ValueError,),
     ),
 }
 
@@ -55,6 +72,7 @@ class Source:
 
     Raises:
         ValueError: The compressed data is damaged.
+        ImportError: The package of the compression is not installed.
     """
 
     def __init__(self, path: str) -> None:
@@ -67,7 +85,9 @@ class Source:
         try:
             kind, self.name = self._compression()
             self._errors = (EOFError, *kind.errors) if kind else ()
-            self._stream = kind.open(self._raw) if kind else self._raw
+            self._stream = self._raw
+            with self._decompressing():
+                self._stream = kind.open(self._raw) if kind else self._raw
             self._unread = b""
             self.head = self._unread = self.read(_HEAD)
         except BaseException:
@@ -92,19 +112,40 @@ class Source:
         Raises:
             ValueError: The compressed data is damaged or cut off.
         """
-        data = self._unread if size < 0 else self._unread[:size]
-        self._unread = self._unread[len(data) :]
-        if len(data) == size:
-            return data
+        parts = [self._unread if size < 0 else self._unread[:size]]
+        self._unread = self._unread[len(parts[0]) :]
+        missing = size - len(parts[0])
+        with self._decompressing():
+            while missing:
+                part = self._stream.read(-1 if size < 0 else missing)
+                if not part:
+                    break
+                parts.append(part)
+                missing -= len(part)
+        return b"".join(parts)
+
+    @contextlib.contextmanager
+    def _decompressing(self):
         try:
-            return data + self._stream.read(
-                -1 if size < 0 else size - len(data)
-            )
+            yield
         except self._errors as error:
             raise ValueError(
                 f"Cannot decompress {self.path}: {error}. The file is "
                 "damaged or incomplete; fetch or compress it again."
             ) from error
+
+    def random_access(self) -> Any:
+        """The whole content as a binary file that can seek.
+
+        What is compressed is written to a temporary file.
+        """
+        if self._stream is self._raw:
+            self._raw.seek(0)
+            return self._raw
+        file = tempfile.TemporaryFile()
+        shutil.copyfileobj(self, file)
+        file.seek(0)
+        return file
 
     def position(self) -> int:
         """Bytes consumed of the file as it is stored."""

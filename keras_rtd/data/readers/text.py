@@ -4,17 +4,18 @@ Work in Python is done per document only; cutting, decoding and searching are
 single calls on a whole block.
 """
 
-import codecs
 import re
 
 from keras_rtd.data.readers.protocol import Piece
+from keras_rtd.data.readers.utf8 import TextStream
 
 _BLOCK_BYTES = 1 << 19
 # A longer document goes on as a further one, so that memory stays bounded.
 _LONGEST_DOCUMENT = 1 << 24
 
-_BLANK_LINE_BYTES = re.compile(rb"\n[ \t\r\f\v]*\n")
+_BLANK_LINE_BYTES = re.compile(rb"\n[ \t\f\v]*\n")
 BLANK_LINE = re.compile(r"\n\s*\n")
+_LEADING_LINES = re.compile(r"\A\s*\n")
 # How text begins that does not go on with the document cut before it.
 _BEGINS_ANEW = {
     "blank_line": re.compile(r"\s*\n\s*\n"),
@@ -24,34 +25,35 @@ _BEGINS_ANEW = {
 
 def read(source, reading, first):
     """Yields the blocks of a text file; see `readers.Format`."""
-    documents, offset, goes_on = reading.documents, 0, False
-    for index, (raw, is_cut) in enumerate(cut(source, documents)):
+    documents, goes_on = reading.documents, False
+    stream = TextStream(source, reading)
+    for index, (raw, is_cut) in enumerate(cut(stream, documents)):
         # A block that a resumed caller has is not worth decoding, unless a
         # document goes on from it.
         if index < first and not is_cut and not goes_on:
+            stream.pass_over(raw)
             yield None
         else:
-            text = decode(raw, reading.errors, source.path, offset)
+            text = stream.decode(raw)
             begins = bool(_BEGINS_ANEW[documents].match(text))
             yield Piece(_split(text, documents), begins, is_cut)
         goes_on = is_cut
-        offset += len(raw)
 
 
-def cut(source, documents, may_cut_documents=True):
-    """Yields a file's bytes in blocks that end where documents end.
+def cut(stream, documents, may_cut_documents=True):
+    """Yields a file's text in blocks that end where documents end.
 
     Args:
-        source: `Source`.
+        stream: `TextStream`.
         documents: `"blank_line"` or `"line"`.
         may_cut_documents: bool. A document that is very long is cut. Defaults
             to `True`.
 
     Yields:
-        (bytes, whether a document goes on in the next bytes).
+        (UTF-8 bytes, whether a document goes on in the next bytes).
     """
     buffer, searched = b"", 0
-    while chunk := source.read(_BLOCK_BYTES):
+    while chunk := stream.read(_BLOCK_BYTES):
         buffer += chunk
         if documents == "line":
             end = buffer.rfind(b"\n", searched) + 1
@@ -84,33 +86,16 @@ def _cut_inside(buffer):
     return end
 
 
-def decode(raw, errors, path, offset):
-    """Bytes to str, with newlines as newlines.
+def trimmed(text):
+    """A text without the blank lines and spaces around it.
 
-    Args:
-        raw: bytes.
-        errors: `"strict"` or `"replace"`.
-        path: str, for messages.
-        offset: int, where in the file the bytes begin.
-
-    Raises:
-        ValueError: bytes that are not UTF-8.
+    The first line keeps its indentation, which code needs.
     """
-    if not offset and raw.startswith(codecs.BOM_UTF8):
-        raw = raw[len(codecs.BOM_UTF8) :]
-        offset = len(codecs.BOM_UTF8)
-    try:
-        text = raw.decode("utf-8", errors)
-    except UnicodeDecodeError as error:
-        raise ValueError(
-            f"{path} is not UTF-8 at byte {offset + error.start} "
-            f"({raw[error.start : error.start + 4]!r}). Convert the file, or "
-            'pass errors="replace" (--errors=replace) to read such bytes as '
-            "U+FFFD."
-        ) from error
-    return text.replace("\r\n", "\n")
+    if text[:1].isspace():
+        text = _LEADING_LINES.sub("", text)
+    return text.rstrip()
 
 
 def _split(text, documents):
     parts = text.split("\n") if documents == "line" else BLANK_LINE.split(text)
-    return [part for part in map(str.strip, parts) if part]
+    return [part for part in map(trimmed, parts) if part]
