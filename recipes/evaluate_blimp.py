@@ -8,7 +8,7 @@
 them. Prints a table of phenomena and files, and writes it as JSON.
 
 Nothing is trained. Chance is 50. Time for all 67 files with the tiny preset,
-and what it reaches: docs/experiments.md.
+and what it reaches: docs/experiments/2026/weights.md.
 """
 
 import dataclasses

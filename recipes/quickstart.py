@@ -7,7 +7,7 @@ the standard library. Some minutes of training on two cores, then held-out
 sentences as the model sees them, and a SavedModel scored in a fresh process.
 The words that replace others come from word frequencies at first and from the
 generator more and more (`--unigram_warmup_steps`). What it reaches is in
-docs/experiments.md.
+docs/experiments/2026/quickstart.md.
 """
 
 import dataclasses
