@@ -122,7 +122,8 @@ def _settings():
                 if rows:
                     where = path.relative_to(ROOT).as_posix()
                     about = (ast.get_docstring(cls) or "").split("\n\n")[0]
-                    lines += ["", f"## {cls.name}", "", f"`{where}`. {about}"]
+                    name = cls.name.lstrip("_")
+                    lines += ["", f"## {name}", "", f"`{where}`. {about}"]
                     lines += ["", "| Flag | Type | Default | Meaning |"]
                     lines += ["|---|---|---|---|", *rows]
     return "\n".join(lines) + "\n"
@@ -140,16 +141,16 @@ def _setting(node):
     default, help = [*node.value.args, None, None][:2]
     default = options.get("default", default)
     help = options.get("help", help)
-    shown = ast.unparse(default) if default is not None else ""
-    if "none" in options and shown == "None":
+    shown = f"`{ast.unparse(default)}`" if default is not None else ""
+    if "none" in options and shown == "`None`":
         shown = _text(options["none"])
     elif "preset" in options:
         shown = f"the preset's, or {shown}"
     meaning = _text(help)
     if "choices" in options:
         meaning += f" One of {_text(options['choices'])}."
-    cells = [f"`--{node.target.id}`", f"`{ast.unparse(node.annotation)}`"]
-    cells += [shown, meaning]
+    kind = ast.unparse(node.annotation).replace(" | ", " or ")
+    cells = [f"`--{node.target.id}`", f"`{kind}`", shown, meaning]
     return "| " + " | ".join(c.replace("|", "\\|") for c in cells) + " |"
 
 
