@@ -1,4 +1,4 @@
-"""Objectives, or other settings, beside each other with the same compute.
+"""Compare objectives, or other settings, with the same compute.
 
     python recipes/compare_objectives.py --data=corpus/prepared \\
         --objectives electra mlm all_tokens_mlm electra_15 --seeds 0 1 \\
@@ -8,28 +8,28 @@
         --variants "adamw:" "muon: --optimizer=muon" \\
         "separate: --embedding_sharing=separate" --flops=1e14
 
-A variant is a name and flags of the pre-training recipes; flags beside them are
-for all. Every run trains for as many steps as the budget allows: FLOPs are
-those of the matrix products of its forward and backward pass, backward counted
-as twice forward, so an objective without a generator takes more steps. What an
-optimizer computes, and what a frozen generator's training took, is not counted.
+A variant is a name and flags of the pre-training recipes; other flags apply to
+all variants. Every run trains for as many steps as the budget allows. FLOPs are
+those of the matrix products of the forward and backward pass, with backward
+counted as twice forward, so an objective without a generator takes more steps.
+The optimiser's FLOPs and the training of a frozen generator are not counted.
 
-Several budgets (--flops 3e13 1e14) train each entry once with each, in folders
-of their own, since a rate that falls to zero belongs to one budget. Then the
-picture has the ends of the runs against FLOPs, and below the table stands with
-how much less one reaches what another has in the end.
+Several budgets (--flops 3e13 1e14) train each entry once per budget, in separate
+folders, because a learning rate that falls to zero belongs to one budget. The
+picture then shows the final scores against FLOPs, and a text below the table
+says how much less compute one entry needs to reach the final score of another.
 
-With --against=temperature the picture has the ends of the runs against that
-setting, which every variant must give as a number. --report_only trains
-nothing and writes table and picture of the runs that are finished.
+With --against=temperature the picture shows the final scores against that
+setting; every variant must give it as a number. --report_only trains nothing and
+writes the table and the picture of the finished runs.
 
---workers=2 trains two runs at a time, each in a process with one thread, which
-on CPUs is more than one after the other with two threads. The same command
-again skips what is finished and continues what was killed. Written are
-`NAME-SEED/` (a run directory each), `comparison.md`, `comparison.json` and
-`comparison.svg`. --blimp adds the scores of detectors (sum of
-log-probabilities of "original") and of mlm (pseudo-log-likelihood); --glue and
---tagging fine-tune every encoder on the tasks whose files are there.
+--workers=2 trains two runs at a time, each in a process with one thread. On CPUs
+this is faster than one run after the other with two threads. The same command
+again skips finished runs and continues interrupted ones. It writes `NAME-SEED/`
+(a run directory each), `comparison.md`, `comparison.json` and `comparison.svg`.
+--blimp adds BLiMP scores of detectors (sum of log-probabilities of "original")
+and of masked LM (pseudo-log-likelihood). --glue and --tagging fine-tune every
+encoder on the tasks whose files they find.
 """
 
 import gc

@@ -1,14 +1,14 @@
-"""BLiMP: which of two sentences does a pre-trained model find more probable?
+"""Score a pre-trained model on BLiMP: which of two sentences is more probable?
 
     python recipes/evaluate_blimp.py --model=runs/mine/preset --data=blimp/
 
-`--model` is a preset directory, or as elsewhere `hf:DIR`, `keras_hub:DIR`,
-`google:PREFIX` or `preset:DIR`. `--data` is the folder of BLiMP's 67 files
-(https://github.com/alexwarstadt/blimp, `.jsonl` or `.jsonl.gz`) or one of
-them. Prints a table of phenomena and files, and writes it as JSON.
+`--model` is a preset directory, `hf:DIR`, `keras_hub:DIR`, `google:PREFIX` or
+`preset:DIR`. `--data` is the folder of BLiMP's 67 files
+(https://github.com/alexwarstadt/blimp, `.jsonl` or `.jsonl.gz`) or one of them.
+It prints a table of phenomena and files, and writes it as JSON.
 
-Nothing is trained. Chance is 50. Time for all 67 files with the tiny preset,
-and what it reaches: docs/experiments/2026/weights.md.
+Nothing is trained. Chance is 50. docs/experiments/2026/weights.md has the time
+for all 67 files with the tiny preset, and its scores.
 """
 
 import dataclasses

@@ -3,10 +3,10 @@
     python recipes/finetune_glue.py --task=sst2 --data=GLUE \\
         --init_from=runs/mine --run_dir=runs/mine-sst2 --seeds=3
 
-`--data` is the folder with the tasks' own folders (SST-2, CoLA, …) or one of
-them, files as GLUE distributes them, plain or gzip. Three epochs, ten for
-RTE and STS-B, as the paper has it (appendix B).
-`--fresh` starts from random weights: what pre-training is worth.
+`--data` is the folder that contains the tasks' folders (SST-2, CoLA, …), or one
+of them, with GLUE's original files, plain or gzip. It trains for three epochs,
+ten for RTE and STS-B, as in the paper (appendix B). `--fresh` starts from
+random weights, to measure the benefit of pre-training.
 """
 
 import dataclasses

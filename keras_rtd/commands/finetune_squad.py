@@ -3,9 +3,9 @@
     python recipes/finetune_squad.py --data=SQuAD --init_from=runs/mine \\
         --train=train-v1.1.json --held_out=dev-v1.1.json --run_dir=runs/squad
 
-Files are SQuAD's JSON, plain or gzip, in the folder `--data`. Where some
-questions have no answer, the model learns to say so. Scores are those of the
-official script.
+It reads SQuAD's JSON files, plain or gzip, from the folder `--data`. If some
+questions have no answer, the model learns to say so. The scores equal those of
+the official script.
 """
 
 import dataclasses

@@ -3,9 +3,9 @@
     python recipes/finetune_tagging.py --data=conll2000 --train=train.txt \\
         --held_out=test.txt --init_from=runs/mine --run_dir=runs/mine-chunk
 
-Files are CoNLL's: a word a line, its tag last, an empty line after each
-sentence, plain or gzip, in the folder `--data`. Tags are learned as BIOES and
-scored as conlleval scores them.
+It reads CoNLL files from the folder `--data`, plain or gzip: one word per line,
+its tag last, an empty line after each sentence. Tags are learned as BIOES. The
+scores equal those of conlleval.
 """
 
 import dataclasses
