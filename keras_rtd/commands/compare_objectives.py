@@ -14,19 +14,21 @@ those of the matrix products of the forward and backward pass, with backward
 counted as twice forward, so an objective without a generator takes more steps.
 The optimiser's FLOPs and the training of a frozen generator are not counted.
 
-Several budgets (--flops 3e13 1e14) train each entry once per budget, in separate
-folders, because a learning rate that falls to zero belongs to one budget. The
-picture then shows the final scores against FLOPs, and a text below the table
-says how much less compute one entry needs to reach the final score of another.
+Several budgets (--flops 3e13 1e14) train each entry once per budget, in
+separate folders, because a learning rate that falls to zero belongs to one
+budget. The picture then shows the final scores against FLOPs, and a text below
+the table says how much less compute one entry needs to reach the final score of
+another.
 
 With --against=temperature the picture shows the final scores against that
-setting; every variant must give it as a number. --report_only trains nothing and
-writes the table and the picture of the finished runs.
+setting; every variant must give it as a number. --report_only trains nothing
+and writes the table and the picture of the finished runs.
 
---workers=2 trains two runs at a time, each in a process with one thread. On CPUs
-this is faster than one run after the other with two threads. The same command
-again skips finished runs and continues interrupted ones. It writes `NAME-SEED/`
-(a run directory each), `comparison.md`, `comparison.json` and `comparison.svg`.
+--workers=2 trains two runs at a time, each in a process with one thread. On
+CPUs this is faster than one run after the other with two threads. The same
+command again skips finished runs and continues interrupted ones. It writes
+`NAME-SEED/` (a run directory each), `comparison.md`, `comparison.json` and
+`comparison.svg`.
 --blimp adds BLiMP scores of detectors (sum of log-probabilities of "original")
 and of masked LM (pseudo-log-likelihood). --glue and --tagging fine-tune every
 encoder on the tasks whose files they find.
