@@ -222,4 +222,6 @@ def _notebook(path):
         source = "".join(cell["source"]).strip("\n")
         code = cell["cell_type"] == "code"
         blocks.append(f"```python\n{source}\n```" if code else source)
-    return "\n\n".join(blocks) + "\n"
+    title, _, rest = blocks[0].partition("\n")
+    link = f"[Download this notebook]({path.name})"
+    return "\n\n".join([title, link, rest, *blocks[1:]]) + "\n"
