@@ -232,7 +232,7 @@ def _quantize(exact, path):
     quantize_dynamic(exact, path, weight_type=QuantType.QInt8, per_channel=True)
 
 
-def main():
+def main(argv=None):
     parser = argparse.ArgumentParser(
         prog=f"python -m {MODULE}",
         description=__doc__.splitlines()[0],
@@ -240,7 +240,7 @@ def main():
     parser.add_argument("preset", help="a preset directory with weights")
     parser.add_argument("path", help="the ONNX file to write")
     parser.add_argument("--quantize", choices=QUANTIZE)
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(argv)
     try:
         onnx(arguments.preset, arguments.path, arguments.quantize)
     except (ImportError, OSError, RuntimeError, ValueError) as e:
