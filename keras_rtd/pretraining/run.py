@@ -1,6 +1,7 @@
 """A pre-training run from settings to preset, SavedModel and report."""
 
 import contextlib
+import functools
 import io
 import os
 import sys
@@ -14,6 +15,9 @@ from keras_rtd.data.dataset import iterate
 from keras_rtd.models import ElectraPretrainer
 from keras_rtd.pretraining.callbacks import Evaluation
 from keras_rtd.pretraining.callbacks import ProgressLine
+from keras_rtd.pretraining.continuation import DATA
+from keras_rtd.pretraining.continuation import check_data
+from keras_rtd.pretraining.continuation import check_length
 from keras_rtd.pretraining.description import description
 from keras_rtd.pretraining.description import facts
 from keras_rtd.pretraining.ingredients import Corpus
@@ -152,11 +156,14 @@ def pretrain(settings: PretrainSettings) -> ElectraPretrainer | None:
         if stored is not None:
             # Settings of a later keras_rtd had their defaults.
             younger = {name: flag.default for name, flag in flags().items()}
-            directory.check_same(binding, {**younger, **stored})
+            stored = {**younger, **stored}
+            directory.check_same(binding, stored)
         if directory.finished:
             print(f"{directory.location} is finished: nothing to do")
             return None
+        identity = None
         if strategy.is_chief:
+            identity = check_data(settings, stored)
             directory.acquire()
             directory.clean()
         print(
@@ -206,6 +213,9 @@ def pretrain(settings: PretrainSettings) -> ElectraPretrainer | None:
                     "without their config.json, perhaps of an earlier version "
                     "of keras_rtd: use another --run_dir"
                 )
+            if stored is not None:
+                done = checkpoint.restore(pretrainer)
+                check_length(settings, stored, done)
             evaluation = Evaluation(
                 strategy,
                 directory,
@@ -215,7 +225,12 @@ def pretrain(settings: PretrainSettings) -> ElectraPretrainer | None:
                 every=settings.run.eval_every,
                 batches=settings.run.eval_batches,
             )
-            _train(pretrainer, corpus, phases, evaluation, settings.to_dict())
+            remember = functools.partial(
+                directory.write_settings,
+                settings.to_dict(),
+                {**facts(), DATA: identity},
+            )
+            _train(pretrainer, corpus, phases, evaluation, remember)
         if checkpoint.step == settings.run.train_steps:
             # Averages change places in every process: weights are global.
             with pretrainer.averaged_weights(), strategy.alone():
@@ -224,7 +239,7 @@ def pretrain(settings: PretrainSettings) -> ElectraPretrainer | None:
         return pretrainer
 
 
-def _train(pretrainer, corpus, phases, evaluation, config):
+def _train(pretrainer, corpus, phases, evaluation, remember):
     """Go on from the newest checkpoint to the end, or to a signal.
 
     Args:
@@ -232,7 +247,7 @@ def _train(pretrainer, corpus, phases, evaluation, config):
         corpus: `Corpus`.
         phases: list of `Phase`.
         evaluation: `Evaluation`, which knows where all is written.
-        config: nested dict, for `config.json`.
+        remember: function that writes `config.json`.
     """
     strategy, checkpoint = evaluation.strategy, evaluation.checkpoint
     checkpoint.restore(pretrainer)
@@ -245,7 +260,7 @@ def _train(pretrainer, corpus, phases, evaluation, config):
             held_out = corpus.held_out(phase, evaluation.batches)
             if strategy.is_chief:
                 # Only now that the data was found good: it binds later runs.
-                evaluation.directory.write_settings(config, facts())
+                remember()
             flops = pretrainer.objective.flops_per_token(
                 pretrainer,
                 phase.sequence_length,

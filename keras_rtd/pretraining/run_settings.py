@@ -6,6 +6,15 @@ from keras_rtd.utils.setting import SettingError
 from keras_rtd.utils.setting import Settings
 from keras_rtd.utils.setting import setting
 
+# How long a run is; bound by what its steps so far were.
+LENGTH = (
+    "train_steps",
+    "phase2_steps",
+    "phase2_sequence_length",
+    "phase2_batch_size",
+    "phase2_learning_rate",
+)
+
 
 @dataclasses.dataclass(frozen=True)
 class RunSettings(Settings):
@@ -22,7 +31,11 @@ class RunSettings(Settings):
         free=True,
     )
     train_steps: int = setting(
-        1_000_000, "Optimiser steps of the whole run.", at_least=1
+        1_000_000,
+        "Optimiser steps of the whole run. A continued run may have another "
+        "number while its learning rate so far is the same, as on the plateau "
+        "of --schedule=stable.",
+        at_least=1,
     )
     batch_size: int = setting(128, "Rows per step, of all devices.", at_least=1)
     seed: int = setting(
@@ -44,6 +57,12 @@ class RunSettings(Settings):
         "Rows per step in phase 2.",
         none="as many tokens per step as before",
         at_least=1,
+    )
+    allow_changed_data: bool = setting(
+        False,
+        "Continue a run although its data changed since it began; the order "
+        "of the rows is another from there on.",
+        free=True,
     )
     checkpoint_every: int = setting(
         1000, "Steps between checkpoints.", free=True, at_least=1

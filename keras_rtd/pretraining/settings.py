@@ -10,6 +10,7 @@ from keras_rtd.data.settings import DataSettings
 from keras_rtd.models.settings import GeneratorSettings
 from keras_rtd.models.settings import ModelSettings
 from keras_rtd.objectives.base import Objective
+from keras_rtd.pretraining.run_settings import LENGTH
 from keras_rtd.pretraining.run_settings import Phase
 from keras_rtd.pretraining.run_settings import RunSettings
 from keras_rtd.training.settings import DeviceSettings
@@ -91,7 +92,7 @@ class PretrainSettings:
             name: value
             for part in self.to_dict().values()
             for name, value in part.items()
-            if not known[name].about.get("free")
+            if not known[name].about.get("free") and name not in LENGTH
         }
 
     def summary(self) -> str:
