@@ -48,7 +48,7 @@ for _suite in ("glue", "tagging", "squad"):
     evaluation.suites.register(_suite, _functools.partial(_fine_tune, _suite))
 
 __dir__ = listed(__name__)
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "data",

@@ -1,18 +1,18 @@
-"""Go on pre-training a released ELECTRA or ModernBERT on text of your own.
+"""Continue the pre-training of a released ELECTRA or ModernBERT on your text.
 
     python recipes/adapt_domain.py --source=hf:DIR --data="corpus/*.txt" \\
         --vocabulary=vocabulary.txt --run_dir=runs/mine
 
-`--source`, or `--init_from`, is `hf:DIR` (Hugging Face; with discriminator/
-and generator/ in it, both are taken), `keras_hub:DIR`, `google:PREFIX` or
-`preset:DIR`;
-`--generator` names the generator where it has a place of its own. Heads and
-generator that no place has start afresh.
+`--source` (or `--init_from`) is `hf:DIR` (Hugging Face; if DIR contains
+discriminator/ and generator/, both are loaded), `keras_hub:DIR`,
+`google:PREFIX` or `preset:DIR`. `--generator` names the generator if it is
+stored elsewhere. Missing heads and a missing generator are initialised
+randomly.
 
-With `--vocabulary` (see `python -m keras_rtd.data.vocabulary`) tokens of both
-vocabularies keep their vectors, and new ones start from the mean of their old
-pieces. Time and memory are those of the recipe for the model's size; a tenth
-of its steps is usually enough.
+With `--vocabulary` (see `python -m keras_rtd.data.vocabulary`), tokens of both
+vocabularies keep their vectors, and a new token starts from the mean of its old
+pieces. Time and memory are those of the recipe for the model's size. A tenth of
+that recipe's steps is usually enough.
 """
 
 import dataclasses

@@ -2,47 +2,11 @@
 
     python recipes/finetune_glue.py --task=sst2 --data=GLUE \\
         --init_from=runs/mine --run_dir=runs/mine-sst2 --seeds=3
-
-`--data` is the folder with the tasks' own folders (SST-2, CoLA, …) or one of
-them, files as GLUE distributes them, plain or gzip. Three epochs, ten for
-RTE and STS-B, as the paper has it (appendix B).
-`--fresh` starts from random weights: what pre-training is worth.
 """
 
-import dataclasses
 import sys
 
-from keras_rtd.evaluation.glue import TASKS
-from keras_rtd.finetuning import main
-from keras_rtd.finetuning.problems import Glue
-from keras_rtd.models.text_classifier import POOLINGS
-from keras_rtd.utils.setting import check_settings
-from keras_rtd.utils.setting import setting
-
-
-@dataclasses.dataclass(frozen=True)
-class GlueSettings:
-    task: str = setting("sst2", "Task of GLUE.", choices=tuple(TASKS))
-    pooling: str = setting(
-        "cls",
-        "Vector that the head reads. cls: that of [CLS]. mean: the mean over "
-        "tokens.",
-        choices=POOLINGS,
-    )
-
-    def __post_init__(self):
-        check_settings(self)
-
-
-def defaults(given):
-    task = TASKS.get(given.get("task", "sst2"))
-    return {"run_dir": "runs/glue", "epochs": task.epochs if task else 3}
-
-
-def problem(settings):
-    task, data = settings.task, settings.data
-    return Glue(task.task, data.data, data.limit, task.pooling)
-
+from keras_rtd.commands.finetune_glue import main
 
 if __name__ == "__main__":
-    sys.exit(main(__doc__, problem, GlueSettings, defaults))
+    sys.exit(main())

@@ -2,50 +2,11 @@
 
     python recipes/finetune_squad.py --data=SQuAD --init_from=runs/mine \\
         --train=train-v1.1.json --held_out=dev-v1.1.json --run_dir=runs/squad
-
-Files are SQuAD's JSON, plain or gzip, in the folder `--data`. Where some
-questions have no answer, the model learns to say so. Scores are those of the
-official script.
 """
 
-import dataclasses
-import pathlib
 import sys
 
-from keras_rtd.finetuning import main
-from keras_rtd.finetuning.problems import Squad
-from keras_rtd.utils.setting import check_settings
-from keras_rtd.utils.setting import setting
-
-
-@dataclasses.dataclass(frozen=True)
-class SquadSettings:
-    train: str = setting("train-v1.1.json", "File of the training questions.")
-    held_out: str = setting(
-        "dev-v1.1.json", "File of the questions that are scored."
-    )
-    held_out_limit: int | None = setting(
-        None,
-        "Questions that are scored, the first ones of the file.",
-        none="all",
-        at_least=1,
-    )
-
-    def __post_init__(self):
-        check_settings(self)
-
-
-def problem(settings):
-    task, data = settings.task, settings.data
-    folder = pathlib.Path(data.data)
-    return Squad(
-        folder / task.train,
-        folder / task.held_out,
-        data.limit,
-        task.held_out_limit,
-    )
-
+from keras_rtd.commands.finetune_squad import main
 
 if __name__ == "__main__":
-    defaults = {"epochs": 2, "run_dir": "runs/squad"}
-    sys.exit(main(__doc__, problem, SquadSettings, defaults))
+    sys.exit(main())

@@ -1,8 +1,8 @@
-"""Pre-train ELECTRA-Tiny (4 x 128, ours): an encoder a CPU can train.
+"""Pre-train ELECTRA-Tiny (4 x 128, ours): small enough to train on a CPU.
 
     python recipes/pretrain_tiny.py --data="corpus/*.txt" --run_dir=runs/tiny
 
-For text of your own and machines without an accelerator.
+Use it for your own text on a machine without an accelerator.
 """
 
 import sys

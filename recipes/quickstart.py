@@ -1,13 +1,13 @@
-"""First run: train a tiny ELECTRA on the text every Python carries.
+"""Train a first model on the text that every Python installation contains.
 
     make quickstart
 
-No download: the corpus is the help topics of `pydoc` and the docstrings of
-the standard library. Some minutes of training on two cores, then held-out
-sentences as the model sees them, and a SavedModel scored in a fresh process.
-The words that replace others come from word frequencies at first and from the
-generator more and more (`--unigram_warmup_steps`). What it reaches is in
-docs/experiments.md.
+No download: the corpus is the help topics of `pydoc` and the docstrings of the
+standard library. It trains for a few minutes on two cores, then prints held-out
+sentences with the model's probabilities and scores a sentence with the
+SavedModel in a new process. In the first steps, replacements are sampled from
+word frequencies, and step by step more of them from the generator
+(`--unigram_warmup_steps`). docs/experiments/2026/quickstart.md has its scores.
 """
 
 import dataclasses

@@ -40,9 +40,11 @@ SHARED_DATA = TESTS.parent.parent / "shared" / "data"
 # Tests of what never looks at the backend: `make test` runs them once.
 RUN_ONCE = (
     "benchmarks_test.py",
+    "cli_test.py",
     "imports_test.py",
     "package_test.py",
     "public_api_test.py",
+    "tutorials_test.py",
     "data/*",
     "evaluation/glue_test.py",
     "evaluation/squad_test.py",

@@ -30,6 +30,8 @@ ROOMS = {
     "pretraining": "whole runs: settings, run directory, evaluation, report",
     "finetuning": "the same for fine-tuning: tasks, seeds, resume, suites",
     "serve": "models over HTTP, and a page",
+    "commands": "command lines of whole jobs, which recipes/ call",
+    "cli": "the console script `keras-rtd`",
 }
 
 PACKAGE = ROOT / "keras_rtd"

@@ -147,6 +147,10 @@ def test_wheel_runs_outside_the_clone(wheel, tmp_path):
     sentence = "The cat sat on the mat, and then it looked at the moon. "
     (corpus / "a.txt").write_text((sentence * 20 + "\n\n") * 40)
 
+    command = subprocess.run(
+        [home / "bin" / "keras-rtd", "--help"], capture_output=True, text=True
+    )
+    assert "keras-rtd COMMAND" in command.stdout, command.stderr
     printed = run(python, FIVE_LINES, tmp_path)
 
     imported = pathlib.Path(printed.splitlines()[-1])

@@ -172,7 +172,7 @@ def test_methods_are_documented():
 def test_names_in_the_docs_can_be_had():
     root = ROOT.parent
     pages = [root / "README.md", root / "CONTRIBUTING.md"]
-    for page in [*pages, *root.glob("docs/*.md")]:
+    for page in [*pages, *root.glob("docs/**/*.md")]:
         text = page.read_text("utf-8")
         found = re.findall(r"(?<!-m )\bkeras_rtd((?:\.\w+)+)", text)
         for path in found:
@@ -184,7 +184,7 @@ def test_names_in_the_docs_can_be_had():
 
 def test_code_in_the_docs_imports_what_it_uses():
     root = ROOT.parent
-    for page in root.glob("docs/*.md"):
+    for page in root.glob("docs/**/*.md"):
         text = page.read_text("utf-8")
         for code in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
             tree = ast.parse(code)

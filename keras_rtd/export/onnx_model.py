@@ -208,7 +208,8 @@ def _compare(function, path, backbone):
     real = np.arange(shape[1]) < np.array([[shape[1]], [shape[1] // 2], [2]])
     batch = {
         "token_ids": rng.integers(0, backbone.vocabulary_size, shape) * real,
-        "segment_ids": rng.integers(0, backbone.num_segments, shape) * real,
+        "segment_ids": rng.integers(0, max(1, backbone.num_segments), shape)
+        * real,
         "padding_mask": real,
     }
     batch = {name: value.astype(np.int32) for name, value in batch.items()}
@@ -231,7 +232,7 @@ def _quantize(exact, path):
     quantize_dynamic(exact, path, weight_type=QuantType.QInt8, per_channel=True)
 
 
-def main():
+def main(argv=None):
     parser = argparse.ArgumentParser(
         prog=f"python -m {MODULE}",
         description=__doc__.splitlines()[0],
@@ -239,7 +240,7 @@ def main():
     parser.add_argument("preset", help="a preset directory with weights")
     parser.add_argument("path", help="the ONNX file to write")
     parser.add_argument("--quantize", choices=QUANTIZE)
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(argv)
     try:
         onnx(arguments.preset, arguments.path, arguments.quantize)
     except (ImportError, OSError, RuntimeError, ValueError) as e:

@@ -118,14 +118,14 @@ def _export(preset, path):
             tokenizer.save(os.path.join(temporary, TOKENIZER))
 
 
-def main():
+def main(argv=None):
     parser = argparse.ArgumentParser(
         prog="python -m keras_rtd.export.tensorflow_saved_model",
         description=__doc__.splitlines()[0],
     )
     parser.add_argument("preset", help="a preset directory with weights")
     parser.add_argument("path", help="the SavedModel directory to write")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(argv)
     try:
         saved_model(arguments.preset, arguments.path)
     except (ImportError, OSError, RuntimeError, ValueError) as e:

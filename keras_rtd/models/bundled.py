@@ -15,8 +15,8 @@ from keras_rtd.models.modernbert.backbone import ModernBertBackbone
 # The registry's lines.
 BUNDLED = (
     families.register(ElectraBackbone),
-    families.register(DebertaV3Backbone),
     families.register(ModernBertBackbone),
+    families.register(DebertaV3Backbone),
 )
 
 DIRECTORY = pathlib.Path(__file__).parent / "presets"

@@ -13,16 +13,13 @@ import numpy as np
 
 from keras_rtd.keras_internals import PlainTokenizer
 from keras_rtd.tokenizers import string_inputs
+from keras_rtd.tokenizers.pieces import texts_in_row
 from keras_rtd.tokenizers.vocabulary_file import check_special_tokens
 from keras_rtd.tokenizers.vocabulary_file import check_tokens
 from keras_rtd.tokenizers.vocabulary_file import file_kind
 from keras_rtd.utils.types import Path
 from keras_rtd.utils.writing import SavesPreset
 from keras_rtd.utils.writing import write_text
-
-# What is no whole character decodes to this.
-_PART = "\ufffd"
-_MOST_PARTS = 64
 
 LAYER_ARGUMENTS = frozenset(("name", "dtype", "trainable", "config_file"))
 
@@ -237,27 +234,7 @@ class Tokenizer(SavesPreset, PlainTokenizer):
             list of str, empty for special tokens. Where several ids make one
             character, the first has it, and the others U+200B.
         """
-        ids = [int(i) for i in ids]
-        texts = [self.piece_texts[i] for i in ids]
-        start = 0
-        while start < len(ids):
-            end = start + 1
-            if _PART in texts[start]:
-                most = min(len(ids), start + _MOST_PARTS)
-                while end < most and _PART in texts[end]:
-                    end += 1
-                # The shortest run of pieces that is whole characters.
-                for whole in range(start + 1, end + 1):
-                    text = self.decode(ids[start:whole])
-                    if _PART not in text:
-                        rest = whole - start - 1
-                        texts[start:whole] = [text, *["\u200b"] * rest]
-                        end = whole
-                        break
-                else:
-                    end = start + 1
-            start = end
-        return texts
+        return texts_in_row(self, ids)
 
     @property
     def is_word_start(self) -> np.ndarray:

@@ -148,8 +148,8 @@ def _sequences(
             kmers.update(run.findall(text))
     report.end()
     training.check_words(characters)
-    # Text may have one where this has none, and boundaries become one.
-    characters.update(" ")
+    # Text may have them where this has none, and boundaries become spaces.
+    characters.update(" \n")
     room = size - len(special)
     chosen = training.alphabet(characters, coverage, room, room // 2)
     known = set(chosen)

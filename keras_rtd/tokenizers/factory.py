@@ -98,8 +98,6 @@ def load(
         )
     if os.path.isdir(path):
         return _of_directory(path, arguments)
-    if path.endswith(".model"):
-        return _of_model(path, arguments)
     if is_json:
         return _of_json(path, arguments)
     return _ours(
@@ -132,8 +130,8 @@ def _of_directory(path, arguments):
     vocabulary = os.path.join(path, _VOCABULARY)
     if not os.path.isfile(vocabulary):
         raise ValueError(
-            f"There is no tokenizer in {path}: neither {_JSON}, {_MODEL} nor "
-            f"{_VOCABULARY}."
+            f"There is no tokenizer in {path}: neither {_JSON}, "
+            f"{sentencepiece_file.NAMES[0]} nor {_VOCABULARY}."
         )
     options = read_json(os.path.join(path, _OPTIONS))
     return ElectraTokenizer.from_tokenizer_json(

@@ -125,13 +125,13 @@ def _pattern(pieces):
         apart.append("<0x[0-9A-F]{2}>")
     such = "|".join(apart) or "(?!)"
     return (
-        rf"{_SPACE}+(?={_SPACE})|(?={such})[^{_SPACE}]|"
+        rf"{_SPACE}+(?={_SPACE})|{_SPACE}?(?={such})[^{_SPACE}]|"
         rf"{_SPACE}?(?:(?!{such})[^{_SPACE}])+|{_SPACE}+"
     )
 
 
 def _normalizer(charsmap, prefix, strip):
-    steps = []
+    steps: list[dict] = []
     if charsmap:
         text = base64.b64encode(charsmap).decode()
         steps.append({"type": "Precompiled", "precompiled_charsmap": text})

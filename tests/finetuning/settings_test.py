@@ -2,11 +2,11 @@
 
 import json
 import pathlib
-import runpy
 
 import pytest
 from recipe import run_here
 
+from keras_rtd.commands import finetune_glue
 from keras_rtd.finetuning.run import main
 from keras_rtd.finetuning.settings import flags
 from keras_rtd.finetuning.settings import resolve
@@ -54,12 +54,11 @@ def test_a_continued_run_keeps_its_dtype():
 
 
 def test_a_recipes_own_settings(capsys):
-    recipe = runpy.run_path(GLUE)
-    task, defaults = recipe["GlueSettings"], recipe["defaults"]
+    task, defaults = finetune_glue.GlueSettings, finetune_glue.defaults
     made = resolve({**GIVEN, "task": "rte"}, None, defaults, task)
     assert (made.task.task, made.run.epochs) == ("rte", 10)
     argv = ["--task=nothing", "--init_from=x", "--data=d"]
-    assert main("A recipe.", recipe["problem"], task, defaults, argv) == 2
+    assert main("A recipe.", finetune_glue.problem, task, defaults, argv) == 2
     assert "--task must be one of sst2" in capsys.readouterr().err
 
 

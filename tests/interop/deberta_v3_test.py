@@ -14,6 +14,7 @@ from keras_rtd.models import ElectraPretrainer
 from keras_rtd.models import ElectraReplacedTokenDetector
 from keras_rtd.models import ElectraTextClassifier
 from keras_rtd.models import ElectraTokenClassifier
+from keras_rtd.tokenizers.unigram import UnigramTokenizer
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
@@ -293,3 +294,21 @@ def test_tasks_are_stored_with_their_heads(tmp_path):
         again = type(task).from_preset(path)
         expected = output(task, inputs)
         np.testing.assert_allclose(output(again, inputs), expected, atol=1e-6)
+
+
+def test_auto_tokenizer_gives_our_ids(tmp_path):
+    # transformers' own class for the model type switches bytes off and
+    # normalises in another way.
+    texts = ["they said it, now", "Über naïve ☃ Häuser", "  two  spaces "]
+    ours = UnigramTokenizer.from_texts(tiny.text(80).split("\n"), 340)
+    sizes = {**ENCODER, "vocabulary_size": ours.vocabulary_size()}
+    huggingface.save(DebertaV3Backbone(**sizes), tmp_path, tokenizer=ours)
+    theirs = transformers.AutoTokenizer.from_pretrained(tmp_path)
+    cls, sep = ours.cls_token_id, ours.sep_token_id
+    expected = [[cls, *ids, sep] for ids in ours.encode_batch(texts)]
+    assert theirs(texts)["input_ids"] == expected
+    assert theirs.mask_token_id == ours.mask_token_id
+    assert set(theirs("now")) == {"input_ids", "attention_mask"}
+    assert huggingface.load_tokenizer(tmp_path).encode_batch(texts) == [
+        ids[1:-1] for ids in expected
+    ]

@@ -13,6 +13,7 @@ KINDS = {
     "electra": {"family": "electra"},
     "modernbert": {"family": "modernbert", "local_attention_window": None},
     "local": {"family": "modernbert", "local_attention_window": 4},
+    "deberta_v3": {"family": "deberta_v3", "enhanced_mask_decoder": True},
     "one direction": {"family": "electra", "direction": "right_to_left"},
 }
 LENGTHS = (9, 5, 11)
@@ -84,7 +85,11 @@ def shared_batch(seed=0, length=16):
 
 @pytest.mark.parametrize(
     "family",
-    [pytest.param("electra", marks=pytest.mark.run_once), "modernbert"],
+    [
+        pytest.param("electra", marks=pytest.mark.run_once),
+        "modernbert",
+        "deberta_v3",
+    ],
 )
 def test_training_a_shared_row_is_training_its_documents(family):
     """Same loss, and same weights after a step, as a row each."""

@@ -53,7 +53,8 @@ def test_a_word_becomes_more_suspicious_where_it_does_not_belong(name):
         ranks.append((logits[1, place] > others).mean())
     assert np.mean(rises) > 0.8
     # More suspicious than most other tokens too. The modern weights rank these
-    # eight at .75, and 1,777 of the next test better (docs/experiments.md).
+    # eight at .75, and 1,777 of the next test better
+    # (docs/experiments/2026/weights.md).
     if name == "electra_tiny_uncased_en":
         assert np.mean(ranks) > 0.8
 

@@ -3,7 +3,6 @@
 import json
 import os
 import pathlib
-import runpy
 import signal
 import subprocess
 import sys
@@ -11,6 +10,7 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
+from keras_rtd.commands import compare_objectives
 from keras_rtd.pretraining import comparison
 from keras_rtd.pretraining import comparison_picture
 from keras_rtd.pretraining.comparison_plan import Comparison
@@ -207,7 +207,7 @@ def test_a_report_trains_nothing(world, tmp_path, capsys):
         variants=("plain:",),
         report_only=True,
     )
-    runpy.run_path(str(RECIPE))["compare"](config, [])
+    compare_objectives.compare(config, [])
     assert "1 of 1 runs are not finished" in capsys.readouterr().out
     assert not list(tmp_path.iterdir())
 

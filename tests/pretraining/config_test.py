@@ -178,9 +178,9 @@ def test_a_preset_is_trained_as_it_says(preset):
 def test_joint_and_decoupled_training_by_flag(preset):
     given = {"preset": preset, "data": "x", "dtype": "float32"}
     flag = parse(flags(), "", None, ["--no_decoupled_training"])
-    assert not build_pretrainer(resolve(given={**given, **flag})).decoupled
+    assert not tiny.built(resolve(given={**given, **flag})).decoupled
     flag = parse(flags(), "", None, ["--decoupled_training"])
-    assert build_pretrainer(settings(dtype="float32", **flag)).decoupled
+    assert tiny.built(settings(dtype="float32", **flag)).decoupled
     assert not settings().optimizer.decoupled_training
 
 

@@ -8,8 +8,9 @@ from keras_rtd.pretraining.health import Health
 
 # Four words of one frequency: 1.386 nats.
 UNIGRAM = np.array([0.25, 0.25, 0.25, 0.25, 0.0])
-# Of electra_tiny on 10 M words, docs/experiments.md: step, generator loss, AUC,
-# always "original", probe AUC. Detection's loss was not written down there.
+# Of electra_tiny on 10 M words, docs/experiments/2026/weights.md: step,
+# generator loss, AUC, always "original", probe AUC. Detection's loss was not
+# written down there.
 HEALTHY = (
     (600, 6.25, 0.540, 0.864, 0.513),
     (1200, 5.96, 0.559, 0.870, 0.555),

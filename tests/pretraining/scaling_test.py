@@ -14,6 +14,8 @@ from keras_rtd.pretraining import scaling
         ("electra", {}),
         ("modernbert", {}),
         ("modernbert", families.OLD_MODERN),
+        ("deberta_v3", {}),
+        ("deberta_v3", {"share_attention_key": False}),
     ],
 )
 def test_parameters_are_those_of_a_real_model(family, options):

@@ -176,7 +176,10 @@ def test_presets_of_both_packages(tmp_path):
 @pytest.mark.parametrize(
     "files, message",
     [
-        ({}, "There is no tokenizer in .*neither tokenizer.json nor vocab.txt"),
+        (
+            {},
+            "There is no tokenizer in .*neither tokenizer.json, spm.model nor",
+        ),
         ({"tokenizer.json": "{"}, "is not JSON"),
         ({"tokenizer.json": "[]"}, "does not hold an object"),
         (

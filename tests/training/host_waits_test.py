@@ -88,6 +88,7 @@ SEEDS = "torch_seed_generator"
         (15, {"dropout": 0.1}),
         (1, {"dtype": "mixed_bfloat16"}),
         (1, {"family": "modernbert"}),
+        (1, {"family": "deberta_v3"}),
         (1, {"optimizer_config": {"optimizer": "muon"}}),
         (1, {"optimizer_config": {"ema_momentum": 0.9}}),
         (1, {"optimizer_config": {"decoupled_training": True}}),

@@ -1,0 +1,1 @@
+"""Command lines, each a module with a `main(argv=None)`."""
