@@ -39,7 +39,6 @@ from keras_rtd.pretraining.run import run_safely
 from keras_rtd.training.settings import DtypeSettings
 from keras_rtd.utils.command_line import parse_group
 from keras_rtd.utils.setting import SettingError
-from keras_rtd.utils.setting import Settings
 from keras_rtd.utils.setting import setting
 from keras_rtd.utils.targets import check_inputs
 
