@@ -21,7 +21,7 @@ from typing import Any
 
 from keras_rtd.data import corpus
 from keras_rtd.data import vocabulary_report
-from keras_rtd.data.files import resolve_files
+from keras_rtd.data.corpora import resolve
 from keras_rtd.tokenizers import TOKENIZERS
 from keras_rtd.tokenizers.fast_parts import PRE_TOKENIZERS
 from keras_rtd.tokenizers.normalizer import NORMALIZATIONS
@@ -57,26 +57,30 @@ def train_tokenizer(
     errors="strict",
     progress=False,
     held_out=None,
+    encoding=None,
+    skip_bad=False,
     **options,
 ):
     """Trains a tokenizer.
 
     Args:
-        patterns: str or list of str. Files, globs and directories, as
-            `keras_rtd.data.corpus.read_documents` takes them.
+        patterns: files, globs and directories, or a dataset or function, as
+            `keras_rtd.data.pretraining_dataset` takes them; weights are not
+            looked at.
         size: int. Number of tokens, special ones included; a corpus that
             gives fewer gives a smaller vocabulary. Defaults to 30522.
         kind: str, one of `keras_rtd.tokenizers.TOKENIZERS`. Defaults to
             `"wordpiece"`.
         documents: `"blank_line"` or `"line"`, what separates documents.
             Defaults to `"blank_line"`.
-        text_field: str, the field of a JSON record with the text. Defaults
-            to `"text"`.
+        text_field: str, the field or column of a record with the text.
+            Defaults to `"text"`.
         errors: `"strict"` or `"replace"`, for bytes that are not UTF-8.
             Defaults to `"strict"`.
         progress: bool. Report on stderr. Defaults to `False`.
         held_out: `vocabulary_report.HeldOut`, or `None` for all lines, the
             default.
+        encoding, skip_bad: see `keras_rtd.data.prepare_corpus`.
         **options: of the kind's `from_texts`.
 
     Returns:
@@ -98,7 +102,9 @@ def train_tokenizer(
     wrong = [name for name in options if name not in taken]
     if wrong and not any(p.kind is p.VAR_KEYWORD for p in taken.values()):
         raise ValueError(f"{wrong[0]}: the kind {kind} does not take it.")
-    texts = corpus.read_documents(patterns, documents, text_field, errors)
+    texts = corpus.read_documents(
+        patterns, documents, text_field, errors, encoding, skip_bad
+    )
     if held_out is not None:
         texts = held_out.take(texts)
     return train(texts, size, progress=progress, **options)
@@ -122,8 +128,9 @@ def _parser():
         "--input",
         nargs="+",
         required=True,
-        metavar="GLOB",
-        help="Text files: .txt, .jsonl, also with .gz or .xz; or directories.",
+        metavar="PATH",
+        help="Files, directories or globs, local or ://, in any format of "
+        "docs/data.md.",
     )
     add(
         "--output",
@@ -200,7 +207,9 @@ def _parser():
         help="At most so many characters become tokens.",
     )
     add("--documents", choices=corpus.DOCUMENTS, default="blank_line")
-    add("--text_field", default="text", help="Field of a JSON line.")
+    add("--text_field", default="text", help="Field or column of records.")
+    add("--encoding", help="Encoding of text files, by default UTF-8.")
+    add("--skip_bad", action="store_true", help="Skip records without text.")
     add("--errors", choices=corpus.ERRORS, default="strict")
     return parser
 
@@ -246,11 +255,11 @@ def main(arguments=None):
     options = parser.parse_args(arguments)
     given = _kind_options(options, parser)
     try:
-        files = resolve_files(options.input)
+        resolved = resolve(options.input)
     except ValueError as error:
         parser.error(f"--input: {error}")
     try:
-        _check_writable(options.output, files)
+        _check_writable(options.output, [f for c in resolved for f in c.data])
     except (OSError, ValueError) as error:
         parser.error(f"--output: cannot write {options.output!r}: {error}")
     start = time.monotonic()
@@ -265,10 +274,12 @@ def main(arguments=None):
             errors=options.errors,
             progress=True,
             held_out=held_out,
+            encoding=options.encoding,
+            skip_bad=options.skip_bad,
             **given,
         )
         tokenizer.save(options.output)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ImportError) as error:
         parser.error(str(error))
     size = tokenizer.vocabulary_size()
     print(
