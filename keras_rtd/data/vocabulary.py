@@ -55,6 +55,8 @@ def train_tokenizer(
     documents="blank_line",
     text_field="text",
     errors="strict",
+    encoding=None,
+    skip_bad=False,
     progress=False,
     held_out=None,
     **options,
@@ -72,8 +74,9 @@ def train_tokenizer(
             Defaults to `"blank_line"`.
         text_field: str, the field of a JSON record with the text. Defaults
             to `"text"`.
-        errors: `"strict"` or `"replace"`, for bytes that are not UTF-8.
-            Defaults to `"strict"`.
+        errors: `"strict"` or `"replace"`, for bytes that are not in the
+            encoding. Defaults to `"strict"`.
+        encoding, skip_bad: see `keras_rtd.data.readers.Reading`.
         progress: bool. Report on stderr. Defaults to `False`.
         held_out: `vocabulary_report.HeldOut`, or `None` for all lines, the
             default.
@@ -98,7 +101,9 @@ def train_tokenizer(
     wrong = [name for name in options if name not in taken]
     if wrong and not any(p.kind is p.VAR_KEYWORD for p in taken.values()):
         raise ValueError(f"{wrong[0]}: the kind {kind} does not take it.")
-    texts = corpus.read_documents(patterns, documents, text_field, errors)
+    texts = corpus.read_documents(
+        patterns, documents, text_field, errors, encoding, skip_bad
+    )
     if held_out is not None:
         texts = held_out.take(texts)
     return train(texts, size, progress=progress, **options)
@@ -123,7 +128,8 @@ def _parser():
         nargs="+",
         required=True,
         metavar="GLOB",
-        help="Text files: .txt, .jsonl, also with .gz or .xz; or directories.",
+        help="Text files, plain or compressed, or directories; docs/data.md has "
+        "the formats.",
     )
     add(
         "--output",
@@ -202,6 +208,15 @@ def _parser():
     add("--documents", choices=corpus.DOCUMENTS, default="blank_line")
     add("--text_field", default="text", help="Field of a JSON line.")
     add("--errors", choices=corpus.ERRORS, default="strict")
+    add(
+        "--encoding",
+        help="Encoding of files without a byte order mark. Default: UTF-8.",
+    )
+    add(
+        "--skip_bad",
+        action="store_true",
+        help="Skip records without text, and count them.",
+    )
     return parser
 
 
@@ -263,6 +278,8 @@ def main(arguments=None):
             documents=options.documents,
             text_field=options.text_field,
             errors=options.errors,
+            encoding=options.encoding,
+            skip_bad=options.skip_bad,
             progress=True,
             held_out=held_out,
             **given,
