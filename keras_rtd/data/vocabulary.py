@@ -128,8 +128,8 @@ def _parser():
         nargs="+",
         required=True,
         metavar="GLOB",
-        help="Text files, plain or compressed, or directories; docs/data.md has "
-        "the formats.",
+        help="Text files, plain or compressed, or directories; docs/data.md "
+        "has the formats.",
     )
     add(
         "--output",
