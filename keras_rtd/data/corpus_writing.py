@@ -63,7 +63,7 @@ class CorpusWriter:
             desc="Preparing",
             disable=not progress,
         )
-        writer, current = None, None
+        writer, current, following = None, None, list(start)
         unknown = total = 0
         with bar:
             for block, encoded in encode_blocks(
@@ -72,12 +72,13 @@ class CorpusWriter:
                 of_block = self._corpus_of_file[block.file]
                 if writer is None or of_block != current:
                     if writer is not None and writer.num_tokens:
-                        self._commit(writer, current, [block.file, 0])
+                        self._commit(writer, current, following)
                     current = of_block
                     writer = ShardWriter(
                         self._output, state["thresholds"][current]
                     )
                 writer.add(block, encoded)
+                following = [block.file, block.number + 1]
                 self._left_out += (block.skipped, block.duplicates)
                 if total < _CHECKED_TOKENS:
                     total += len(encoded[0])
@@ -89,9 +90,7 @@ class CorpusWriter:
                 done = done_before[block.file] + block.position
                 bar.update(max(0, done - bar.n))
                 if writer.num_tokens >= options["shard_tokens"]:
-                    self._commit(
-                        writer, current, [block.file, block.number + 1]
-                    )
+                    self._commit(writer, current, following)
             self._left_out += sieve.rest
             if writer is not None and writer.num_tokens:
                 self._commit(writer, current, [len(sizes), 0])

@@ -21,7 +21,7 @@ from typing import Any
 
 from keras_rtd.data import corpus
 from keras_rtd.data import vocabulary_report
-from keras_rtd.data.files import resolve_files
+from keras_rtd.data.corpora import resolve
 from keras_rtd.tokenizers import TOKENIZERS
 from keras_rtd.tokenizers.fast_parts import PRE_TOKENIZERS
 from keras_rtd.tokenizers.normalizer import NORMALIZATIONS
@@ -55,31 +55,32 @@ def train_tokenizer(
     documents="blank_line",
     text_field="text",
     errors="strict",
-    encoding=None,
-    skip_bad=False,
     progress=False,
     held_out=None,
+    encoding=None,
+    skip_bad=False,
     **options,
 ):
     """Trains a tokenizer.
 
     Args:
-        patterns: str or list of str. Files, globs and directories, as
-            `keras_rtd.data.corpus.read_documents` takes them.
+        patterns: files, globs and directories, or a dataset or function, as
+            `keras_rtd.data.pretraining_dataset` takes them; weights are not
+            looked at.
         size: int. Number of tokens, special ones included; a corpus that
             gives fewer gives a smaller vocabulary. Defaults to 30522.
         kind: str, one of `keras_rtd.tokenizers.TOKENIZERS`. Defaults to
             `"wordpiece"`.
         documents: `"blank_line"` or `"line"`, what separates documents.
             Defaults to `"blank_line"`.
-        text_field: str, the field of a JSON record with the text. Defaults
-            to `"text"`.
-        errors: `"strict"` or `"replace"`, for bytes that are not in the
-            encoding. Defaults to `"strict"`.
-        encoding, skip_bad: see `keras_rtd.data.readers.Reading`.
+        text_field: str, the field or column of a record with the text.
+            Defaults to `"text"`.
+        errors: `"strict"` or `"replace"`, for bytes that are not UTF-8.
+            Defaults to `"strict"`.
         progress: bool. Report on stderr. Defaults to `False`.
         held_out: `vocabulary_report.HeldOut`, or `None` for all lines, the
             default.
+        encoding, skip_bad: see `keras_rtd.data.prepare_corpus`.
         **options: of the kind's `from_texts`.
 
     Returns:
@@ -127,9 +128,9 @@ def _parser():
         "--input",
         nargs="+",
         required=True,
-        metavar="GLOB",
-        help="Text files, plain or compressed, or directories; docs/data.md "
-        "has the formats.",
+        metavar="PATH",
+        help="Files, directories or globs, local or ://, in any format of "
+        "docs/data.md.",
     )
     add(
         "--output",
@@ -206,17 +207,10 @@ def _parser():
         help="At most so many characters become tokens.",
     )
     add("--documents", choices=corpus.DOCUMENTS, default="blank_line")
-    add("--text_field", default="text", help="Field of a JSON line.")
+    add("--text_field", default="text", help="Field or column of records.")
+    add("--encoding", help="Encoding of text files, by default UTF-8.")
+    add("--skip_bad", action="store_true", help="Skip records without text.")
     add("--errors", choices=corpus.ERRORS, default="strict")
-    add(
-        "--encoding",
-        help="Encoding of files without a byte order mark. Default: UTF-8.",
-    )
-    add(
-        "--skip_bad",
-        action="store_true",
-        help="Skip records without text, and count them.",
-    )
     return parser
 
 
@@ -261,11 +255,11 @@ def main(arguments=None):
     options = parser.parse_args(arguments)
     given = _kind_options(options, parser)
     try:
-        files = resolve_files(options.input)
+        resolved = resolve(options.input)
     except ValueError as error:
         parser.error(f"--input: {error}")
     try:
-        _check_writable(options.output, files)
+        _check_writable(options.output, [f for c in resolved for f in c.data])
     except (OSError, ValueError) as error:
         parser.error(f"--output: cannot write {options.output!r}: {error}")
     start = time.monotonic()
@@ -278,14 +272,14 @@ def main(arguments=None):
             documents=options.documents,
             text_field=options.text_field,
             errors=options.errors,
-            encoding=options.encoding,
-            skip_bad=options.skip_bad,
             progress=True,
             held_out=held_out,
+            encoding=options.encoding,
+            skip_bad=options.skip_bad,
             **given,
         )
         tokenizer.save(options.output)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ImportError) as error:
         parser.error(str(error))
     size = tokenizer.vocabulary_size()
     print(

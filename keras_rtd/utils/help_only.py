@@ -32,6 +32,8 @@ RECIPES = pathlib.Path(__file__).parents[2] / "recipes"
 def is_asked():
     """Whether this process is a command of this package with `--help`."""
     words = sys.argv[1:]
+    if not words and pathlib.Path(sys.argv[0]).stem == "keras-rtd":
+        return True  # It lists its commands.
     if not any(w in ("-h", "--help") or w[:7] == "--help=" for w in words):
         return False
     if sys.argv[0] == "-m":

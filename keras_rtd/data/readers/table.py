@@ -5,6 +5,7 @@ The first line names the columns.
 
 import csv
 import io
+import itertools
 
 from keras_rtd.data.readers.records import BadRecord
 from keras_rtd.data.readers.records import check_field
@@ -69,6 +70,8 @@ def _columns(stream, header, field):
 
 
 def _lines(stream):
-    """Yields lines with their newlines; other separators are no ends."""
-    for raw, _ in cut(stream, "line", may_cut_documents=False):
-        yield from io.StringIO(stream.decode(raw), newline="\n")
+    """Iterator of lines with their newlines; other separators are no ends."""
+    blocks = cut(stream, "line", may_cut_documents=False)
+    return itertools.chain.from_iterable(
+        io.StringIO(stream.decode(raw), newline="\n") for raw, _ in blocks
+    )
