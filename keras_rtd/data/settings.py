@@ -3,17 +3,13 @@
 import dataclasses
 
 from keras_rtd.data.windows import SEGMENTS
-from keras_rtd.utils.setting import check_settings
+from keras_rtd.utils.setting import Settings
 from keras_rtd.utils.setting import setting
 
 
 @dataclasses.dataclass(frozen=True)
-class DataSettings:
-    """The corpus, and how its text becomes rows with masks.
-
-    Raises:
-        SettingError: a value out of range.
-    """
+class DataSettings(Settings):
+    """The corpus, and how its text becomes rows with masks."""
 
     data: tuple[str, ...] = setting(
         (),
@@ -65,6 +61,3 @@ class DataSettings:
         "draw_replacements writes it for --frozen_generator.",
         none="none, tokens are sampled during training",
     )
-
-    def __post_init__(self):
-        check_settings(self)

@@ -7,7 +7,7 @@ from keras_rtd.training.optimizers import OPTIMIZERS
 from keras_rtd.training.schedules import SCHEDULES
 from keras_rtd.training.strategy import STRATEGIES
 from keras_rtd.utils.hardware import fast_dtype
-from keras_rtd.utils.setting import check_settings
+from keras_rtd.utils.setting import Settings
 from keras_rtd.utils.setting import setting
 
 AUTO = "auto"
@@ -15,12 +15,8 @@ DTYPES = (AUTO, "float32", "mixed_bfloat16", "mixed_float16")
 
 
 @dataclasses.dataclass(frozen=True)
-class OptimizerSettings:
-    """Arguments of `keras_rtd.training.make_optimizer`.
-
-    Raises:
-        SettingError: a value out of range.
-    """
+class OptimizerSettings(Settings):
+    """Arguments of `keras_rtd.training.make_optimizer`."""
 
     optimizer: str = setting(
         "adamw",
@@ -80,9 +76,6 @@ class OptimizerSettings:
     # Of the preset alone: what no flag sets, such as `bias_correction`.
     optimizer_options: dict[str, Any] = dataclasses.field(default_factory=dict)
 
-    def __post_init__(self):
-        check_settings(self)
-
     def arguments(self, dtype):
         """Arguments of `make_optimizer`, without the numbers of steps.
 
@@ -99,12 +92,8 @@ class OptimizerSettings:
 
 
 @dataclasses.dataclass(frozen=True)
-class DtypeSettings:
-    """In which numbers a model computes.
-
-    Raises:
-        SettingError: a value that is none of the choices.
-    """
+class DtypeSettings(Settings):
+    """In which numbers a model computes."""
 
     dtype: str = setting(
         AUTO,
@@ -112,9 +101,6 @@ class DtypeSettings:
         "float32 elsewhere; a continued run keeps its own.",
         choices=DTYPES,
     )
-
-    def __post_init__(self):
-        check_settings(self)
 
     def resolved(self, stored=None, strategy=None):
         """These settings with a dtype in place of `"auto"`.
@@ -132,11 +118,7 @@ class DtypeSettings:
 
 @dataclasses.dataclass(frozen=True)
 class DeviceSettings(DtypeSettings):
-    """Devices, their memory, and how they share the work.
-
-    Raises:
-        SettingError: a value out of range.
-    """
+    """Devices, their memory, and how they share the work."""
 
     strategy: str = setting(
         AUTO,
