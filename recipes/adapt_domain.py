@@ -30,7 +30,6 @@ from keras_rtd.pretraining.run_directory import local_folder
 from keras_rtd.pretraining.settings import flags
 from keras_rtd.utils.command_line import parse
 from keras_rtd.utils.setting import ConfigError
-from keras_rtd.utils.setting import Settings
 from keras_rtd.utils.setting import setting
 from keras_rtd.utils.settings import flags_of
 from keras_rtd.utils.targets import PRESET
@@ -38,7 +37,7 @@ from keras_rtd.utils.writing import new_path
 
 
 @dataclasses.dataclass(frozen=True)
-class SourceSettings(Settings):
+class SourceSettings:
     """Which released model training goes on from."""
 
     source: str | None = setting(

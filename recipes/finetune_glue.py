@@ -16,12 +16,12 @@ from keras_rtd.evaluation.glue import TASKS
 from keras_rtd.finetuning import main
 from keras_rtd.finetuning.problems import Glue
 from keras_rtd.models.text_classifier import POOLINGS
-from keras_rtd.utils.setting import Settings
+from keras_rtd.utils.setting import check_settings
 from keras_rtd.utils.setting import setting
 
 
 @dataclasses.dataclass(frozen=True)
-class GlueSettings(Settings):
+class GlueSettings:
     task: str = setting("sst2", "Task of GLUE.", choices=tuple(TASKS))
     pooling: str = setting(
         "cls",
@@ -29,6 +29,9 @@ class GlueSettings(Settings):
         "tokens.",
         choices=POOLINGS,
     )
+
+    def __post_init__(self):
+        check_settings(self)
 
 
 def defaults(given):

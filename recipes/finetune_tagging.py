@@ -14,12 +14,11 @@ import sys
 
 from keras_rtd.finetuning import main
 from keras_rtd.finetuning.problems import Tagging
-from keras_rtd.utils.setting import Settings
 from keras_rtd.utils.setting import setting
 
 
 @dataclasses.dataclass(frozen=True)
-class TaggingSettings(Settings):
+class TaggingSettings:
     train: str = setting("train.txt", "File of the training sentences.")
     held_out: str = setting(
         "test.txt", "File of the sentences that are scored."

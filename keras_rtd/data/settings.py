@@ -3,13 +3,17 @@
 import dataclasses
 
 from keras_rtd.data.windows import SEGMENTS
-from keras_rtd.utils.setting import Settings
+from keras_rtd.utils.setting import check_settings
 from keras_rtd.utils.setting import setting
 
 
 @dataclasses.dataclass(frozen=True)
-class DataSettings(Settings):
-    """The corpus, and how its text becomes rows with masks."""
+class DataSettings:
+    """The corpus, and how its text becomes rows with masks.
+
+    Raises:
+        SettingError: a value out of range.
+    """
 
     data: tuple[str, ...] = setting(
         (),
@@ -61,3 +65,6 @@ class DataSettings(Settings):
         "draw_replacements writes it for --frozen_generator.",
         none="none, tokens are sampled during training",
     )
+
+    def __post_init__(self):
+        check_settings(self)

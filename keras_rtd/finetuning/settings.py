@@ -8,7 +8,7 @@ from typing import Self
 from keras_rtd.training.settings import DtypeSettings
 from keras_rtd.utils.setting import ConfigError
 from keras_rtd.utils.setting import SettingError
-from keras_rtd.utils.setting import Settings
+from keras_rtd.utils.setting import check_settings
 from keras_rtd.utils.setting import setting
 from keras_rtd.utils.settings import NONE
 from keras_rtd.utils.settings import as_flags
@@ -21,7 +21,7 @@ from keras_rtd.utils.types import Path
 
 
 @dataclasses.dataclass(frozen=True)
-class ModelSettings(Settings):
+class ModelSettings:
     """What is fine-tuned."""
 
     init_from: str | None = setting(
@@ -42,13 +42,13 @@ class ModelSettings(Settings):
     )
 
     def __post_init__(self):
-        super().__post_init__()
+        check_settings(self)
         if not self.init_from:
             raise SettingError("init_from", "given: a preset", self.init_from)
 
 
 @dataclasses.dataclass(frozen=True)
-class DataSettings(Settings):
+class DataSettings:
     """What it learns from."""
 
     data: str | None = setting(
@@ -65,13 +65,13 @@ class DataSettings(Settings):
     )
 
     def __post_init__(self):
-        super().__post_init__()
+        check_settings(self)
         if not self.data:
             raise SettingError("data", "given: the task's folder", self.data)
 
 
 @dataclasses.dataclass(frozen=True)
-class OptimizerSettings(Settings):
+class OptimizerSettings:
     """Arguments of `make_fine_tuning_optimizer`."""
 
     learning_rate: float | None = setting(
@@ -102,9 +102,12 @@ class OptimizerSettings(Settings):
         0.1, "Share of the steps with linear warmup.", at_least=0, below=1
     )
 
+    def __post_init__(self):
+        check_settings(self)
+
 
 @dataclasses.dataclass(frozen=True)
-class RunSettings(Settings):
+class RunSettings:
     """How long it trains, and what it writes."""
 
     run_dir: str = setting(
@@ -124,6 +127,9 @@ class RunSettings(Settings):
         "Measure the time of each part of a step, write a trace, and stop.",
         free=True,
     )
+
+    def __post_init__(self):
+        check_settings(self)
 
 
 GROUPS = {

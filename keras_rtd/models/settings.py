@@ -10,13 +10,17 @@ from keras_rtd.models.presets import read_task
 from keras_rtd.models.presets import stored_objective
 from keras_rtd.models.pretrainer import ElectraPretrainer
 from keras_rtd.utils.setting import SettingError
-from keras_rtd.utils.setting import Settings
+from keras_rtd.utils.setting import check_settings
 from keras_rtd.utils.setting import setting
 
 
 @dataclasses.dataclass(frozen=True)
-class ModelSettings(Settings):
-    """Which encoder is trained, from which weights and vocabulary."""
+class ModelSettings:
+    """Which encoder is trained, from which weights and vocabulary.
+
+    Raises:
+        SettingError: a value out of range.
+    """
 
     preset: str = setting(
         "electra_small_uncased_en",
@@ -70,6 +74,9 @@ class ModelSettings(Settings):
         preset=True,
     )
 
+    def __post_init__(self):
+        check_settings(self)
+
     def load_tokenizer(self):
         """The tokenizer in place of the preset's, or `None`.
 
@@ -90,8 +97,12 @@ class ModelSettings(Settings):
 
 
 @dataclasses.dataclass(frozen=True)
-class GeneratorSettings(Settings):
-    """The generator, where it differs from the preset's."""
+class GeneratorSettings:
+    """The generator, where it differs from the preset's.
+
+    Raises:
+        SettingError: a value out of range.
+    """
 
     frozen_generator: str | None = setting(
         None,
@@ -117,6 +128,9 @@ class GeneratorSettings(Settings):
         at_least=0,
         below=1,
     )
+
+    def __post_init__(self):
+        check_settings(self)
 
 
 def preset_settings(preset):

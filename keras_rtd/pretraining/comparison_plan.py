@@ -17,7 +17,7 @@ from keras_rtd.pretraining.settings import flags as run_flags
 from keras_rtd.utils.command_line import parse_text
 from keras_rtd.utils.setting import ConfigError
 from keras_rtd.utils.setting import SettingError
-from keras_rtd.utils.setting import Settings
+from keras_rtd.utils.setting import check_settings
 from keras_rtd.utils.setting import setting
 from keras_rtd.utils.settings import NONE
 from keras_rtd.utils.settings import as_flags
@@ -47,8 +47,12 @@ DEFAULT_OBJECTIVES = ("electra", "mlm", "all_tokens_mlm", "electra_15")
 
 
 @dataclasses.dataclass(frozen=True)
-class ComparisonSettings(Settings):
-    """What is compared, and by what."""
+class ComparisonSettings:
+    """What is compared, and by what.
+
+    Raises:
+        SettingError: a value that cannot be used.
+    """
 
     objectives: tuple[str, ...] = setting(
         (),
@@ -123,7 +127,7 @@ class ComparisonSettings(Settings):
     )
 
     def __post_init__(self):
-        super().__post_init__()
+        check_settings(self)
         if not self.objectives and not self.variants:
             object.__setattr__(self, "objectives", DEFAULT_OBJECTIVES)
         known = objectives.OBJECTIVES

@@ -39,7 +39,7 @@ from keras_rtd.pretraining.run import run_safely
 from keras_rtd.training.settings import DtypeSettings
 from keras_rtd.utils.command_line import parse_group
 from keras_rtd.utils.setting import SettingError
-from keras_rtd.utils.setting import Settings
+from keras_rtd.utils.setting import check_settings
 from keras_rtd.utils.setting import setting
 from keras_rtd.utils.targets import check_inputs
 
@@ -49,7 +49,11 @@ ROWS = 64
 
 @dataclasses.dataclass(frozen=True)
 class ReplacementsSettings(DtypeSettings):
-    """What is sampled."""
+    """What is sampled.
+
+    Raises:
+        SettingError: a value out of range.
+    """
 
     data: tuple[str, ...] = setting(
         (), "Prepared directory.", nargs="+", none="none, it is needed"
@@ -93,7 +97,7 @@ class ReplacementsSettings(DtypeSettings):
     )
 
     def __post_init__(self):
-        super().__post_init__()
+        check_settings(self)
         for name in ("data", "generator", "output"):
             if not getattr(self, name):
                 raise SettingError(name, "given", getattr(self, name))

@@ -3,17 +3,20 @@
 import dataclasses
 
 from keras_rtd.utils.setting import SettingError
-from keras_rtd.utils.setting import Settings
+from keras_rtd.utils.setting import check_settings
 from keras_rtd.utils.setting import setting
 
 
 @dataclasses.dataclass(frozen=True)
-class RunSettings(Settings):
+class RunSettings:
     """How long a run trains, and what it writes how often.
 
     Attention's cost grows with the square of the length, and only the far
     positions need long rows to learn (BERT, appendix A.2): the last steps may
     have longer rows than the first.
+
+    Raises:
+        SettingError: a value out of range.
     """
 
     run_dir: str = setting(
@@ -64,7 +67,7 @@ class RunSettings(Settings):
     )
 
     def __post_init__(self):
-        super().__post_init__()
+        check_settings(self)
         if not self.phase2_steps < self.train_steps:
             raise SettingError(
                 "phase2_steps",

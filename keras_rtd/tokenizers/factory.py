@@ -132,8 +132,8 @@ def _of_directory(path, arguments):
     vocabulary = os.path.join(path, _VOCABULARY)
     if not os.path.isfile(vocabulary):
         raise ValueError(
-            f"There is no tokenizer in {path}: neither {_JSON}, {_MODEL} nor "
-            f"{_VOCABULARY}."
+            f"There is no tokenizer in {path}: neither {_JSON} nor "
+            f"{_VOCABULARY} nor {_MODEL}."
         )
     options = read_json(os.path.join(path, _OPTIONS))
     return ElectraTokenizer.from_tokenizer_json(

@@ -7,7 +7,7 @@ from keras_rtd.training.optimizers import OPTIMIZERS
 from keras_rtd.training.schedules import SCHEDULES
 from keras_rtd.training.strategy import STRATEGIES
 from keras_rtd.utils.hardware import fast_dtype
-from keras_rtd.utils.setting import Settings
+from keras_rtd.utils.setting import check_settings
 from keras_rtd.utils.setting import setting
 
 AUTO = "auto"
@@ -15,8 +15,12 @@ DTYPES = (AUTO, "float32", "mixed_bfloat16", "mixed_float16")
 
 
 @dataclasses.dataclass(frozen=True)
-class OptimizerSettings(Settings):
-    """Arguments of `keras_rtd.training.make_optimizer`."""
+class OptimizerSettings:
+    """Arguments of `keras_rtd.training.make_optimizer`.
+
+    Raises:
+        SettingError: a value out of range.
+    """
 
     optimizer: str = setting(
         "adamw",
@@ -76,6 +80,9 @@ class OptimizerSettings(Settings):
     # Of the preset alone: what no flag sets, such as `bias_correction`.
     optimizer_options: dict[str, Any] = dataclasses.field(default_factory=dict)
 
+    def __post_init__(self):
+        check_settings(self)
+
     def arguments(self, dtype):
         """Arguments of `make_optimizer`, without the numbers of steps.
 
@@ -92,8 +99,12 @@ class OptimizerSettings(Settings):
 
 
 @dataclasses.dataclass(frozen=True)
-class DtypeSettings(Settings):
-    """In which numbers a model computes."""
+class DtypeSettings:
+    """In which numbers a model computes.
+
+    Raises:
+        SettingError: a value that is none of the choices.
+    """
 
     dtype: str = setting(
         AUTO,
@@ -101,6 +112,9 @@ class DtypeSettings(Settings):
         "float32 elsewhere; a continued run keeps its own.",
         choices=DTYPES,
     )
+
+    def __post_init__(self):
+        check_settings(self)
 
     def resolved(self, stored=None, strategy=None):
         """These settings with a dtype in place of `"auto"`.
@@ -118,7 +132,11 @@ class DtypeSettings(Settings):
 
 @dataclasses.dataclass(frozen=True)
 class DeviceSettings(DtypeSettings):
-    """Devices, their memory, and how they share the work."""
+    """Devices, their memory, and how they share the work.
+
+    Raises:
+        SettingError: a value out of range.
+    """
 
     strategy: str = setting(
         AUTO,

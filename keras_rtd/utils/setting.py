@@ -102,17 +102,6 @@ def check_settings(settings):
                 raise SettingError(field.name, words.format(limit), value)
 
 
-class Settings:
-    """Base of a group of settings, a frozen dataclass, which it checks.
-
-    Raises:
-        SettingError: a value out of range, or none of the choices.
-    """
-
-    def __post_init__(self):
-        check_settings(self)
-
-
 def is_int(value):
     """Whether a value is an integer, of Python or NumPy, and no bool."""
     return isinstance(value, numbers.Integral) and not isinstance(value, bool)
