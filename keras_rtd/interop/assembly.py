@@ -132,13 +132,16 @@ def rebuild(pretrainer, preprocessor, **sizes):
         preprocessor: `ElectraPreprocessor` or `None`.
         **sizes: arguments of the backbone.
     """
-    stored = [
-        part and keras.layers.serialize(part)
-        for part in (pretrainer.backbone, pretrainer.generator)
-    ]
-    for part in filter(None, stored):
-        part["config"] |= sizes
-    backbone, generator = make_encoders(*stored, pretrainer.embedding_sharing)
+
+    def stored(encoder):
+        found = encoder and keras.layers.serialize(encoder)
+        return found and {**found, "config": {**found["config"], **sizes}}
+
+    backbone, generator = make_encoders(
+        stored(pretrainer.backbone),
+        stored(pretrainer.generator),
+        pretrainer.embedding_sharing,
+    )
     return ElectraPretrainer(
         backbone,
         generator,
