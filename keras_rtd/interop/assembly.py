@@ -2,6 +2,7 @@
 
 import warnings
 
+import keras
 import numpy as np
 from keras import ops
 
@@ -9,6 +10,7 @@ from keras_rtd.interop import tokenizer_files
 from keras_rtd.models import ElectraMaskedLM
 from keras_rtd.models import ElectraPretrainer
 from keras_rtd.models import ElectraReplacedTokenDetector
+from keras_rtd.models.encoders import make_encoders
 from keras_rtd.models.weight_copies import copied
 from keras_rtd.models.weight_copies import copy_embeddings
 from keras_rtd.models.weight_copies import copy_own_weights
@@ -130,18 +132,16 @@ def rebuild(pretrainer, preprocessor, **sizes):
         preprocessor: `ElectraPreprocessor` or `None`.
         **sizes: arguments of the backbone.
     """
-    backbone = type(pretrainer.backbone).from_config(
-        {**pretrainer.backbone.get_config(), **sizes}
+
+    def stored(encoder):
+        found = encoder and keras.layers.serialize(encoder)
+        return found and {**found, "config": {**found["config"], **sizes}}
+
+    backbone, generator = make_encoders(
+        stored(pretrainer.backbone),
+        stored(pretrainer.generator),
+        pretrainer.embedding_sharing,
     )
-    generator = pretrainer.generator
-    if generator is not None:
-        generator = type(generator).from_config(
-            {
-                **generator.get_config(),
-                **sizes,
-                "embeddings": backbone.embeddings,
-            }
-        )
     return ElectraPretrainer(
         backbone,
         generator,
@@ -149,6 +149,7 @@ def rebuild(pretrainer, preprocessor, **sizes):
         objective=pretrainer.objective.name,
         objective_config=pretrainer.objective.get_config(),
         optimizer_config=pretrainer.optimizer_config,
+        embedding_sharing=pretrainer.embedding_sharing,
         seed=pretrainer.seed,
     )
 

@@ -5,7 +5,7 @@ from keras import ops
 
 from keras_rtd.interop import assembly
 from keras_rtd.models import ElectraPreprocessor
-from keras_rtd.models.encoders import SHARED
+from keras_rtd.models.encoders import SEPARATE
 from keras_rtd.models.weight_copies import copy_own_weights
 from keras_rtd.models.weight_copies import own_weights
 
@@ -31,10 +31,10 @@ def change_vocabulary(pretrainer, tokenizer):
         number of tokens that are `kept`, `split` and `unknown`.
 
     Raises:
-        ValueError: a pretrainer without tokenizer, or whose encoders do not
-            share their embeddings.
+        ValueError: a pretrainer without tokenizer, or whose encoders have
+            separate embeddings.
     """
-    if pretrainer.embedding_sharing != SHARED:
+    if pretrainer.embedding_sharing == SEPARATE:
         raise ValueError(
             "The vocabulary of encoders that share their embeddings can be "
             f"changed. Received: {pretrainer.embedding_sharing!r}"
@@ -65,11 +65,15 @@ def _copy_weights(old, new, pieces):
         extra = [(0, rows - len(values))] + [(0, 0)] * (values.ndim - 1)
         return np.pad(values, extra)
 
-    ours, theirs = new.backbone.embeddings, old.backbone.embeddings
-    copy_own_weights(theirs.layer_norm, ours.layer_norm)
-    tables = [ops.convert_to_numpy(t) for t in theirs.tables()]
-    tables[0] = by_token(tables[0], ours.token_table.shape[0])
-    ours.assign_tables(tables)
+    # The generator's first: what a discriminator adds is the difference.
+    for name in ("generator", "backbone"):
+        if getattr(old, name) is None:
+            continue
+        theirs, ours = (getattr(m, name).embeddings for m in (old, new))
+        copy_own_weights(theirs.layer_norm, ours.layer_norm)
+        tables = [ops.convert_to_numpy(t) for t in theirs.tables()]
+        tables[0] = by_token(tables[0], ours.token_table.shape[0])
+        ours.assign_tables(tables)
     for name in ("backbone", "generator", *old.head_names):
         layers = [getattr(model, name) for model in (old, new)]
         if layers[0] is None:

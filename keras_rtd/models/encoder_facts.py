@@ -139,6 +139,13 @@ class EncoderFacts:
             total += width
         return total + self.num_layers * self.layer_parameters()
 
+    def detection_head_parameters(self) -> int:
+        """Weights of the detection head: two kernels and their biases, and
+        the scales of its norm and of its input where there are such."""
+        width = self.hidden_dim
+        scales = self.norm_in_heads + self.scale_input
+        return width * (width + 2 + scales) + 1
+
     def layer_parameters(self) -> int:
         """Weights of a layer: its kernels, biases and two LayerNorms."""
         width = self.hidden_dim

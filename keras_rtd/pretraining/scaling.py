@@ -121,18 +121,15 @@ def parameter_count(sizes):
         int.
     """
     backbone, generator = sizes.backbone, sizes.generator
-    width, embedding = backbone.hidden_dim, backbone.embedding_dim
+    embedding = backbone.embedding_dim
     total = backbone.embedding_parameters()
     total += backbone.encoder_parameters() + generator.encoder_parameters()
-    total += width * width + width + width + 1
+    total += backbone.detection_head_parameters()
     total += generator.hidden_dim * embedding + 3 * embedding
-    if backbone.scale_input:
-        total += width
     if generator.scale_input:
         total += generator.hidden_dim
     if backbone.norm_in_heads:
-        # A scale in the detection head; none of the other norm's biases.
-        total += width - embedding
+        total -= embedding
     return total + backbone.vocabulary_size
 
 

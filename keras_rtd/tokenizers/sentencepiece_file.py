@@ -8,6 +8,7 @@ here, so that neither `sentencepiece` nor `protobuf` is needed.
 import base64
 import re
 import struct
+from typing import Any
 
 from keras_rtd.tokenizers import fast_parts
 
@@ -131,7 +132,7 @@ def _pattern(pieces):
 
 
 def _normalizer(charsmap, prefix, strip):
-    steps: list[dict] = []
+    steps: list[dict[str, Any]] = []
     if charsmap:
         text = base64.b64encode(charsmap).decode()
         steps.append({"type": "Precompiled", "precompiled_charsmap": text})

@@ -8,12 +8,15 @@ import tiny
 from keras import ops
 
 from keras_rtd.interop import huggingface
+from keras_rtd.interop import vocabulary
 from keras_rtd.models import DebertaV3Backbone
 from keras_rtd.models import ElectraMaskedLM
 from keras_rtd.models import ElectraPretrainer
 from keras_rtd.models import ElectraReplacedTokenDetector
 from keras_rtd.models import ElectraTextClassifier
 from keras_rtd.models import ElectraTokenClassifier
+from keras_rtd.models import ElectraTokenizer
+from keras_rtd.models.deberta_v3.layers import DebertaV3Embedding
 from keras_rtd.tokenizers.unigram import UnigramTokenizer
 
 torch = pytest.importorskip("torch")
@@ -312,3 +315,29 @@ def test_auto_tokenizer_gives_our_ids(tmp_path):
     assert huggingface.load_tokenizer(tmp_path).encode_batch(texts) == [
         ids[1:-1] for ids in expected
     ]
+
+
+def test_another_vocabulary_keeps_known_tokens():
+    generator = DebertaV3Backbone(
+        **ENCODER, enhanced_mask_decoder=True, name="generator"
+    )
+    base = generator.embeddings
+    own = DebertaV3Embedding(**base.get_config(), base=base)
+    model = ElectraPretrainer(
+        DebertaV3Backbone(**ENCODER, embeddings=own),
+        generator,
+        preprocessor=tiny.pretrainer(with_tokenizer=True).preprocessor,
+        embedding_sharing="gradient_disentangled",
+    )
+    spread(model)
+    words = [*tiny.VOCABULARY[:5], *tiny.VOCABULARY[:4:-1], "zebra"]
+    changed, _ = vocabulary.change_vocabulary(model, ElectraTokenizer(words))
+    assert changed.embedding_sharing == "gradient_disentangled"
+    inputs = batch()
+    new = np.array([words.index(token) for token in tiny.VOCABULARY])
+    moved = {**inputs, "token_ids": new[inputs["token_ids"]].astype("int32")}
+    expected = output(model.replaced_token_detector(), inputs)
+    found = output(changed.replaced_token_detector(), moved)
+    assert_equal(found, expected, inputs)
+    found = output(changed.masked_lm(), moved)[..., new]
+    assert_equal(found, output(model.masked_lm(), inputs), inputs)

@@ -61,6 +61,10 @@ class DebertaV3Facts(EncoderFacts):
         layers = self.num_layers * self.layer_parameters()
         return self._projection() + rows * width + layers
 
+    def detection_head_parameters(self) -> int:
+        # Its LayerNorm has a bias too.
+        return super().detection_head_parameters() + 2 * self.hidden_dim
+
     def layer_parameters(self) -> int:
         own = 0 if self.share_attention_key else len(self.position_attention)
         width = self.hidden_dim
