@@ -4,10 +4,14 @@ import functools as _functools
 from typing import TYPE_CHECKING
 
 from keras_rtd.utils import help_only as _help_only
+from keras_rtd.utils import interruption as _interruption
 from keras_rtd.utils import tpu as _tpu
 
 # Before Keras is imported.
-if _help_only.is_asked():
+_is_command = _help_only.is_command()
+if _is_command:
+    _interruption.end_at_once()
+if _is_command and _help_only.is_asked():
     _help_only.use_placeholders()
 else:
     _tpu.choose_backend()
@@ -46,6 +50,9 @@ def _fine_tune(suite, *arguments, **options):
 # Fine-tuning stands above evaluation, and is imported on use.
 for _suite in ("glue", "tagging", "squad"):
     evaluation.suites.register(_suite, _functools.partial(_fine_tune, _suite))
+
+if _is_command:
+    _interruption.say_in_one_line()
 
 __dir__ = listed(__name__)
 __version__ = "0.2.0"

@@ -42,6 +42,7 @@ RUN_ONCE = (
     "benchmarks_test.py",
     "cli_test.py",
     "imports_test.py",
+    "interruption_test.py",
     "package_test.py",
     "public_api_test.py",
     "tutorials_test.py",

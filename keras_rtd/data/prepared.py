@@ -301,13 +301,19 @@ class PreparedBatches:
         for number in np.unique(shard_of_token):
             here = shard_of_token == number
             first = index[here] - self._first_token[number]
-            tokens[here] = self._shards[number]["tokens"][first]
+            tokens[here] = self._shard(number)["tokens"][first]
         return {
             "token_ids": packing.fill(np, tokens, kind, **special),
             "segment_ids": np.zeros_like(document_ids),
             "padding_mask": document_ids > 0,
             "document_ids": document_ids,
         }
+
+    def _shard(self, number):
+        shard = self._shards[number]
+        for kind in ("tokens", "line_starts"):
+            storage.check_mapped(shard[kind])
+        return shard
 
     def _gather(self, starts):
         """Reads (B, C) tokens and line starts from where rows begin."""
@@ -317,7 +323,7 @@ class PreparedBatches:
         shard_of_row = np.searchsorted(self._first_token, starts, "right") - 1
         for number in np.unique(shard_of_row):
             rows = shard_of_row == number
-            shard = self._shards[number]
+            shard = self._shard(number)
             first = starts[rows] - self._first_token[number]
             index = first[:, None] + np.arange(self._capacity)
             # What lies after a row's length is not looked at.

@@ -114,6 +114,7 @@ class Replacements:
         ids = np.empty((len(example), self._files[0].shape[1]), np.int32)
         for i in np.unique(number):
             of_file = number == i
+            storage.check_mapped(self._files[i])
             ids[of_file] = self._files[i][row[of_file]]
         return ids
 

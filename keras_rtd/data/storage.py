@@ -155,6 +155,27 @@ def check_file(directory, entry, verify, repair):
         _verified[path] = state
 
 
+def check_mapped(array):
+    """Raise where the file of a memory-mapped array was cut since.
+
+    To read what is no longer there ends the process with SIGBUS, without a
+    word.
+
+    Raises:
+        ValueError: the file is shorter than the array, or gone.
+    """
+    try:
+        size = os.stat(array.filename).st_size
+    except FileNotFoundError:
+        return  # The mapping keeps a deleted file.
+    if size < array.offset + array.nbytes:
+        raise ValueError(
+            f"{array.filename} was cut short while it was read. Prepare the "
+            "data again, or copy it again; the run continues from its newest "
+            "checkpoint."
+        )
+
+
 class _HashingFile:
     """Passes writes on and keeps their number and checksum."""
 

@@ -29,18 +29,21 @@ LIBRARIES = (
 RECIPES = pathlib.Path(__file__).parents[2] / "recipes"
 
 
-def is_asked():
-    """Whether this process is a command of this package with `--help`."""
-    words = sys.argv[1:]
-    if not words and pathlib.Path(sys.argv[0]).stem == "keras-rtd":
-        return True  # It lists its commands.
-    if not any(w in ("-h", "--help") or w[:7] == "--help=" for w in words):
-        return False
+def is_command():
+    """Whether this process is a command of this package."""
     if sys.argv[0] == "-m":
         module = sys.orig_argv[sys.orig_argv.index("-m") + 1]
         return module.partition(".")[0] == "keras_rtd"
     program = pathlib.Path(sys.argv[0]).resolve()
     return program.parent == RECIPES or program.stem == "keras-rtd"
+
+
+def is_asked():
+    """Whether a command of this package is to show its help."""
+    words = sys.argv[1:]
+    if not words and pathlib.Path(sys.argv[0]).stem == "keras-rtd":
+        return True  # It lists its commands.
+    return any(w in ("-h", "--help") or w[:7] == "--help=" for w in words)
 
 
 def use_placeholders():

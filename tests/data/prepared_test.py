@@ -228,6 +228,18 @@ def test_damaged_shards_are_named(copy, kind):
         PreparedCorpus(copy, verify=False)
 
 
+@pytest.mark.parametrize("packing", [False, True])
+def test_a_shard_that_is_cut_while_it_is_read_is_named(copy, packing):
+    made = batches(copy, packing=packing)
+    made.batch(0)
+    for path in copy.glob("train-*.tokens.npy"):
+        with open(path, "r+b") as file:
+            file.truncate(1000)
+    with pytest.raises(ValueError, match="tokens.npy was cut short"):
+        for step in range(100):
+            made.batch(step)
+
+
 def test_a_damaged_manifest_is_named(copy):
     (copy / storage.MANIFEST).write_text("{")
     with pytest.raises(ValueError, match="manifest.json is damaged"):
