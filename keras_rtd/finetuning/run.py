@@ -19,6 +19,7 @@ from keras_rtd.finetuning.settings import OLD
 from keras_rtd.finetuning.settings import FineTuneSettings
 from keras_rtd.finetuning.settings import flags
 from keras_rtd.finetuning.settings import resolve
+from keras_rtd.models import model_card
 from keras_rtd.pretraining.run import run_safely
 from keras_rtd.pretraining.run_directory import RunDirectory
 from keras_rtd.training import Checkpoint
@@ -243,8 +244,14 @@ def _keep_if_best(run, problem, model, seed, epoch, scores):
     value = scores[problem.main_metric]
     if before.get(problem.main_metric, -np.inf) >= value:
         return
-    run.replace_folder(run.path / "best", model.save_to_preset)
-    run.write_json(path, {"seed": seed, "epoch": epoch, **scores})
+    best = {"seed": seed, "epoch": epoch, **scores}
+
+    def write(folder):
+        model.save_to_preset(folder)
+        model_card.write_for_preset(model, folder, best)
+
+    run.replace_folder(run.path / "best", write)
+    run.write_json(path, best)
 
 
 class _Progress(keras.callbacks.Callback):

@@ -156,7 +156,12 @@ def convert(source, target, config=None, vocabulary=None):
     for path in target.files():
         check_inputs(path, inputs)
     model, tokenizer = source.load(config, vocabulary)
-    FORMATS[target.format].save(model, target.path, tokenizer)
+    options = {}
+    if (source.format, target.format) == ("preset", "hf"):
+        # The run that made the preset is around it; the model card tells.
+        if os.path.isdir(source.path):
+            options["run_dir"] = pathlib.Path(source.path).resolve().parent
+    FORMATS[target.format].save(model, target.path, tokenizer, **options)
     return _rows(model, tokenizer, target)
 
 

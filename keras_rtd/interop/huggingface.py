@@ -32,6 +32,7 @@ from keras_rtd.models import ElectraPretrainer
 from keras_rtd.models import ElectraReplacedTokenDetector
 from keras_rtd.models import RtdBackbone
 from keras_rtd.models import families
+from keras_rtd.models import model_card
 from keras_rtd.models import stored_tensors
 from keras_rtd.tokenizers.base import Tokenizer
 from keras_rtd.utils.types import Path
@@ -97,8 +98,16 @@ def load_tokenizer(path: Path) -> Tokenizer | None:
     return huggingface_files.read_tokenizer(path)
 
 
-def save(model: Any, path: Path, tokenizer: Tokenizer | None = None) -> None:
-    """Write a directory that `transformers` loads.
+def save(
+    model: Any,
+    path: Path,
+    tokenizer: Tokenizer | None = None,
+    run_dir: Path | None = None,
+) -> None:
+    """Write a directory that `transformers` loads, with a model card.
+
+    An encoder or detector with a tokenizer also loads in sentence-transformers,
+    as the mean over the tokens. A README.md that is not ours stays.
 
     Args:
         model: an encoder, `ElectraReplacedTokenDetector`, `ElectraMaskedLM`,
@@ -110,6 +119,8 @@ def save(model: Any, path: Path, tokenizer: Tokenizer | None = None) -> None:
         path: string. The directory; made if absent.
         tokenizer: `keras_rtd.tokenizers.Tokenizer` or `None` for the model's
             own. Without one, no tokenizer files are written.
+        run_dir: string. The run that the model comes from, for the model card.
+            `None` for the folder around `path`, where that is a run's.
 
     Raises:
         ValueError: a model that `transformers` cannot hold, naming why; or a
@@ -126,6 +137,13 @@ def save(model: Any, path: Path, tokenizer: Tokenizer | None = None) -> None:
     for name, part in models.items():
         kind, config, arrays = content[name]
         _write(part, kind, config, arrays, path / name, tokenizer)
+        model_card.write(
+            part,
+            path / name,
+            "transformers",
+            huggingface_files.examples(path / name),
+            run_dir or path.resolve().parent,
+        )
 
 
 def _parts_of(pretrainer):

@@ -200,6 +200,30 @@ def write_pooling(directory, width, sequence_length):
     )
 
 
+def examples(directory):
+    """Code that loads a directory, run inside it: dict of library to text."""
+    directory = pathlib.Path(directory)
+    name = read_config(directory)["architectures"][0]
+    theirs = f'model = {name}.from_pretrained(".")'
+    names = name
+    if (directory / TOKENIZER).is_file():
+        names = f"AutoTokenizer, {name}"
+        theirs += '\ntokenizer = AutoTokenizer.from_pretrained(".")'
+    found = {
+        "transformers": f"from transformers import {names}\n\n{theirs}",
+        "keras_rtd": "from keras_rtd.interop import huggingface\n\n"
+        'model = huggingface.load(".")',
+    }
+    if (directory / MODULES).is_file():
+        found[
+            "sentence-transformers, to fine-tune the mean over the tokens"
+        ] = (
+            "from sentence_transformers import SentenceTransformer\n\n"
+            'model = SentenceTransformer(".")'
+        )
+    return found
+
+
 def safetensors_module():
     try:
         import safetensors.numpy

@@ -95,6 +95,8 @@ class RtdBackbone(
     ```
     """
 
+    pipeline_tag = "feature-extraction"
+
     def __init__(
         self,
         vocabulary_size: int,

@@ -52,6 +52,8 @@ class EncoderFamily(EncoderFacts):
             layers, "google", "keras_hub"; see the family's conversion.py.
         huggingface: module that knows the family's directories of
             `transformers`, or `None`; see `keras_rtd.interop.huggingface`.
+        citation: string, BibTeX of the family's paper, `""` where ELECTRA's
+            is all; for model cards.
         generator_arguments: dict of arguments that generators have and
             encoders have not.
         spare_tokens: int. By how many tokens a released encoder's table may be
@@ -79,6 +81,7 @@ class EncoderFamily(EncoderFacts):
     bundled_presets: dict[str, str] = {}
     exports_to: tuple[str, ...] = ()
     huggingface: Any = None
+    citation = ""
     generator_arguments: dict[str, Any] = {}
     spare_tokens = 0
     tensor_parallel: dict[str, tuple[Any, Any]] = {

@@ -36,6 +36,7 @@ class ElectraMaskedLM(LabelledStep, TextTask, keras_hub.models.MaskedLM):
 
     backbone_cls = RtdBackbone
     preprocessor_cls = ElectraPreprocessor
+    pipeline_tag = "fill-mask"
 
     def __init__(
         self,

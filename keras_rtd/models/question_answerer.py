@@ -64,6 +64,7 @@ class ElectraQuestionAnswerer(FineTuningTask, SubclassedTask):
 
     preprocessor_cls = ElectraQuestionAnswererPreprocessor
     sequence_length = 512
+    pipeline_tag = "question-answering"
 
     def __init__(
         self,

@@ -60,6 +60,8 @@ class ElectraTextClassifier(FineTuningTask, keras_hub.models.TextClassifier):
     ```
     """
 
+    pipeline_tag = "text-classification"
+
     def __init__(
         self,
         backbone: RtdBackbone,

@@ -5,6 +5,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_rtd.models import model_card
+from keras_rtd.utils.types import Path
 from keras_rtd.utils.writing import SavesPreset
 
 # Keras's export formats, and what writes the file here.
@@ -20,7 +22,27 @@ class PlainWeights(SavesPreset):
     The layers multiply query, key and value kernels in one product, which
     Keras's quantised layers do not know, and Keras's exporters write a file
     without the tokenizer, or an invalid one.
+
+    Attributes:
+        pipeline_tag: string, Hugging Face's name of what the model does, for
+            its model card; `None` where there is none.
     """
+
+    pipeline_tag: str | None = None
+
+    def save_to_preset(
+        self, preset_dir: Path, *args: Any, **kwargs: Any
+    ) -> None:
+        """As KerasHub's, with a model card, README.md.
+
+        A README.md that is not ours stays as it is.
+
+        Raises:
+            ValueError: the folder is no preset, but has files of its names.
+            OSError: the disk is full; one line.
+        """
+        super().save_to_preset(preset_dir, *args, **kwargs)
+        model_card.write_for_preset(self, preset_dir)
 
     def quantize(self, *args: Any, **kwargs: Any) -> None:
         """Raises `ValueError`: the weights are not quantised here."""

@@ -60,6 +60,7 @@ class ElectraTokenClassifier(FineTuningTask, keras_hub.models.Task):
     """
 
     preprocessor_cls = ElectraTokenClassifierPreprocessor
+    pipeline_tag = "token-classification"
 
     def __init__(
         self,

@@ -178,13 +178,34 @@ PRESET_FILES = (
     "*.weights.h5",
 )
 
+CARD = "README.md"
+CARD_MARK = (
+    "<!-- Written by keras_rtd, and again with every save. To keep your own "
+    "changes, remove this line. -->"
+)
+
 
 def _is_preset(folder):
     found = [folder / n for n in PRESET_CONFIGS if (folder / n).exists()]
     return bool(found) and all(has_keys(p, "registered_name") for p in found)
 
 
-PRESET = folder_of("a preset", (*PRESET_FILES, "assets/*"), _is_preset)
+def is_card(path):
+    """Whether a file is a model card that we wrote, and nobody claimed."""
+    path = pathlib.Path(path)
+    if not path.is_file():
+        return False
+    return CARD_MARK in path.read_text("utf-8", "replace").splitlines()
+
+
+def _is_preset_of_ours(folder):
+    card = folder / CARD
+    return _is_preset(folder) and (not card.exists() or is_card(card))
+
+
+PRESET = folder_of(
+    "a preset", (*PRESET_FILES, "assets/*", CARD), _is_preset_of_ours
+)
 
 
 def check_preset_target(path, inputs=()):

@@ -11,6 +11,7 @@ from keras_rtd.layers.basic import Dense
 from keras_rtd.layers.initializers import Normal
 from keras_rtd.models.deberta_v3 import huggingface
 from keras_rtd.models.deberta_v3.block import DebertaV3Block
+from keras_rtd.models.deberta_v3.citation import CITATION
 from keras_rtd.models.deberta_v3.facts import DebertaV3Facts
 from keras_rtd.models.deberta_v3.heads import DebertaV3DetectionHead
 from keras_rtd.models.deberta_v3.heads import DebertaV3MaskedLMHead
@@ -95,6 +96,7 @@ class DebertaV3Backbone(DebertaV3Facts, RtdBackbone):
     bundled_presets = PRESETS
     exports_to = ("keras_hub",)
     huggingface = huggingface
+    citation = CITATION
     generator_arguments = {"enhanced_mask_decoder": True}
     spare_tokens = 127
     own_arguments = (

@@ -11,6 +11,7 @@ from keras_rtd.models.encoder_backbone import RtdBackbone
 from keras_rtd.models.encoder_facts import EncoderFacts
 from keras_rtd.models.modernbert import huggingface
 from keras_rtd.models.modernbert.block import ElectraModernBlock
+from keras_rtd.models.modernbert.citation import CITATION
 from keras_rtd.models.modernbert.conversion import GLOBAL_EVERY
 from keras_rtd.models.modernbert.presets import PRESETS
 from keras_rtd.utils.types import Tensor
@@ -118,6 +119,7 @@ class ModernBertBackbone(ModernBertFacts, RtdBackbone):
     facts_cls = ModernBertFacts
     bundled_presets = PRESETS
     huggingface = huggingface
+    citation = CITATION
     own_arguments = (
         "output_stddev",
         "local_attention_window",
