@@ -21,6 +21,7 @@ SETTINGS = {
         "data": [
             "corpus/*.txt",
             "/home/somebody/private/books.txt",
+            "news=/home/somebody/private/*/news.txt:2",
             "https://somebody:secret@host/a.txt?token=secret",
         ],
         "mask_rate": 0.15,
@@ -95,7 +96,8 @@ def test_the_run_around_a_preset_is_told(pretrainer, run_dir):
     pretrainer.save_to_preset(run_dir / "preset")
     _, text = read(run_dir / "preset")
     assert "- `corpus/*.txt`" in text and "- `books.txt`" in text
-    assert "- `https://host/a.txt`" in text
+    assert "- `https://host/a.txt`" in text and "- `news=news.txt:2`" in text
+    assert "| init_from | hf:released |" in text
     assert "| mask_rate | 0.15 |" in text and "| seed | 7 |" in text
     assert "| step | 20 |" in text
     assert "| val_discriminator_auc | 0.8125 |" in text

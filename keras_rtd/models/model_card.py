@@ -26,6 +26,8 @@ ELECTRA = """\
   url = {https://arxiv.org/abs/2003.10555}
 }"""
 
+# Of a path that is not relative, also in `hf:PATH` and `NAME=PATH`.
+_FOLDERS = re.compile(r"(^|[:=])(?:/|~|\.\./)[^:=]*/")
 # Settings that say nothing of the model, or are written elsewhere.
 LEFT_OUT = ("data", "run_dir", "profile", "tpu")
 TO_FILL_IN = """\
@@ -131,8 +133,7 @@ def _description(model):
     )
     objective = getattr(model, "objective", None)
     if objective is not None:
-        text += f"; with all that its pre-training objective `{objective.name}`"
-        text += " trains"
+        text += f"; with the parts that the objective `{objective.name}` trains"
     elif backbone is not model:
         text += f"; as {type(model).__name__}, with its head"
     return text + ". Written by keras_rtd."
@@ -202,7 +203,9 @@ def _table(title, values):
 def _cell(value):
     if isinstance(value, float):
         return f"{value:.4g}"
-    text = json.dumps(value) if isinstance(value, dict | list) else str(value)
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_cell, value))
+    text = json.dumps(value) if isinstance(value, dict) else str(value)
     if isinstance(value, str):
         text = _public(value)
     return re.sub(r"\s+", " ", text).replace("|", "\\|")
@@ -215,7 +218,4 @@ def _public(source):
         scheme, _, rest = source.partition("://")
         host, slash, path = rest.partition("?")[0].partition("/")
         return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"
-    form, colon, path = source.rpartition(":")
-    if path.startswith(("/", "~", "..")):
-        return f"{form}{colon}{pathlib.PurePath(path).name}"
-    return source
+    return _FOLDERS.sub(r"\1", source.rstrip("/"))
