@@ -11,6 +11,7 @@ from keras_rtd.tokenizers import sentencepiece_file
 from keras_rtd.tokenizers.factory import read_json
 from keras_rtd.tokenizers.fast_tokenizer import FastTokenizer
 from keras_rtd.utils.targets import check_folder
+from keras_rtd.utils.writing import new_file
 from keras_rtd.utils.writing import new_path
 from keras_rtd.utils.writing import write_json
 
@@ -189,5 +190,5 @@ def write(folder, config, arrays, tokenizer=None, spm=None):
     if tokenizer is not None:
         tokenizer.save(folder / huggingface_files.TOKENIZER)
     if spm is not None:
-        with new_path(folder / SPM) as temporary:
-            pathlib.Path(temporary).write_bytes(spm)
+        with new_file(folder / SPM) as file:
+            file.write(spm)

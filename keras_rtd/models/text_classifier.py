@@ -109,6 +109,8 @@ class ElectraTextClassifier(FineTuningTask, keras_hub.models.TextClassifier):
         self.activation = keras.activations.get(activation)
         self.dropout = dropout
         self.pooling = pooling
+        # Whether the loss takes numbers of classes; see `compile`.
+        self.int_labels = num_classes > 1
         super().__init__(inputs=backbone.input, outputs=outputs, **kwargs)
 
     def compile(

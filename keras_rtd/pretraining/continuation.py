@@ -18,19 +18,24 @@ DATA = "data_identity"
 _LOOKS = 50
 
 
-def check_data(settings, stored):
+def check_data(settings, stored, is_chief=True):
     """Refuse other data than the run began with.
+
+    Only the first process of a run looks: times of copies differ.
 
     Args:
         settings: `PretrainSettings`.
         stored: flat dict, the run's `config.json`, or `None`.
+        is_chief: bool.
 
     Returns:
-        string, for `config.json`.
+        string, for `config.json`; `None` in other processes.
 
     Raises:
         ConfigError: the data changed, and `allow_changed_data` is not given.
     """
+    if not is_chief:
+        return None
     found = data_identity(list(settings.data.data))
     if (stored or {}).get(DATA, found) == found:
         return found

@@ -161,9 +161,7 @@ def pretrain(settings: PretrainSettings) -> ElectraPretrainer | None:
         if directory.finished:
             print(f"{directory.location} is finished: nothing to do")
             return None
-        identity = None
         if strategy.is_chief:
-            identity = check_data(settings, stored)
             directory.acquire()
             directory.clean()
         print(
@@ -189,6 +187,7 @@ def pretrain(settings: PretrainSettings) -> ElectraPretrainer | None:
             compile_pretrainer(
                 pretrainer, settings.optimizer, settings.devices, settings.run
             )
+            identity = check_data(settings, stored, strategy.is_chief)
             corpus = Corpus(
                 settings.data, pretrainer.tokenizer, settings.run.seed
             )

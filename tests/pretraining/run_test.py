@@ -217,6 +217,7 @@ def test_several_steps_a_call(world, finished, tmp_path):
 
 
 @pytest.mark.run_once
+@pytest.mark.run_once
 def test_text_files_train_too(world, tmp_path):
     result = subprocess.run(
         [
@@ -309,6 +310,7 @@ def test_a_runs_own_config_names_the_run(world, finished, tmp_path):
     # One of an earlier version is read, but not continued.
     old = json.loads(file.read_text())
     facts = old.pop("environment")
+    facts.pop("data_identity")
     flat = {k: v for group in old.values() for k, v in group.items()}
     flat.pop("optimizer_options")
     (tmp_path / "config.json").write_text(json.dumps({**flat, **facts}))

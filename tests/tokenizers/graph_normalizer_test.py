@@ -38,7 +38,10 @@ def assert_same_words(texts, lowercase, strip_accents):
         assert normalized.decode() == in_python.normalize(text), ascii(text)
 
 
-@pytest.mark.parametrize("lowercase, strip_accents", OPTIONS[::2])
+@pytest.mark.parametrize(
+    "lowercase, strip_accents",
+    [OPTIONS[0], pytest.param(*OPTIONS[2], marks=pytest.mark.slow)],
+)
 def test_every_code_point_in_context(lowercase, strip_accents):
     characters = [
         chr(code_point)

@@ -259,6 +259,7 @@ def test_auto_starts_its_processes():
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.only_on("torch")
 def test_a_process_that_fails_gives_its_status():
     running = program("fail")
