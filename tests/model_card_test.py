@@ -14,6 +14,8 @@ from keras_rtd.models import ElectraPretrainer
 from keras_rtd.models import ElectraReplacedTokenDetector
 from keras_rtd.models import ElectraTextClassifier
 from keras_rtd.models import families
+from keras_rtd.utils.targets import PRESET
+from keras_rtd.utils.writing import new_path
 
 CODE = re.compile(r"^With (.+?):\n\n```python\n(.+?)\n```$", re.M | re.S)
 SETTINGS = {
@@ -132,6 +134,18 @@ def test_a_card_of_the_user_stays(pretrainer, tmp_path):
         card.write_text(theirs)
         save(folder)
         assert card.read_text("utf-8") == theirs
+
+
+def test_a_folder_with_a_card_of_the_user_is_not_replaced(pretrainer, tmp_path):
+    folder = tmp_path / "preset"
+    for _ in range(2):
+        with new_path(folder, PRESET) as temporary:
+            pretrainer.backbone.save_to_preset(temporary)
+    (folder / "README.md").write_text("Mine.")
+    with pytest.raises(ValueError, match="that is not a preset"):
+        with new_path(folder, PRESET):
+            pass
+    assert (folder / "README.md").read_text() == "Mine."
 
 
 @pytest.mark.parametrize("family", ["deberta_v3", "electra", "modernbert"])
