@@ -149,7 +149,8 @@ def _read_run(folder):
     config = folder / "config.json"
     if not has_keys(config, ENVIRONMENT):
         return {}, {}
-    settings = json.loads(config.read_text("utf-8"))
+    groups = json.loads(config.read_text("utf-8")).items()
+    settings = {name: g for name, g in groups if isinstance(g, dict)}
     # A fine-tuning has its metrics by seed, and what is best of them here.
     for name in ("metrics.jsonl", "best.json"):
         path = folder / name

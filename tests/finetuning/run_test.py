@@ -103,6 +103,9 @@ def test_runs_of_several_seeds_are_scored_and_the_best_is_kept(
     found = (best["accuracy"], -best["seed"], -best["epoch"])
     # The first of those that are equal.
     assert found == max(epochs)
+    card = (tmp_path / "run" / "best" / "README.md").read_text("utf-8")
+    assert f"| accuracy | {best['accuracy']:.4g} |" in card
+    assert f"| epoch | {best['epoch']} |" in card and "- `sst2`" in card
     model = ElectraTextClassifier.from_preset(str(tmp_path / "run" / "best"))
     assert Glue("sst2", str(world)).score(model) == {
         "accuracy": best["accuracy"]
