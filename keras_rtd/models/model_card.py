@@ -168,12 +168,14 @@ def _read_run(folder):
 
 def _training(config, scores):
     """The parts that tell of the run."""
-    environment = config.get(ENVIRONMENT, {})
-    data = config.get("data", {}).get("data") or environment.get("task")
-    if not data:
+    # The task of a fine-tuning, then what was read.
+    task = config.get(ENVIRONMENT, {}).get("task")
+    data = config.get("data", {}).get("data")
+    sources = [task, *(data if isinstance(data, list) else [data])]
+    sources = [source for source in sources if source]
+    if not sources:
         yield f"## Training data\n\n{UNKNOWN}"
     else:
-        sources = data if isinstance(data, list) else [data]
         lines = [f"- `{_public(str(source))}`" for source in sources]
         yield "## Training data\n\n" + "\n".join(lines)
     settings = {
