@@ -180,7 +180,13 @@ WORDPIECE = {
         {"id": i, "content": token, "special": True, "normalized": False}
         for i, token in enumerate(SPECIAL)
     ],
-    "normalizer": {"type": "BertNormalizer", "lowercase": True},
+    "normalizer": {
+        "type": "BertNormalizer",
+        "clean_text": True,
+        "handle_chinese_chars": True,
+        "strip_accents": None,
+        "lowercase": True,
+    },
     "pre_tokenizer": {"type": "BertPreTokenizer"},
     "post_processor": {
         "type": "BertProcessing",
