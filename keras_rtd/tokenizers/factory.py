@@ -159,17 +159,11 @@ def _of_json(path, arguments):
             found = cls.from_tokenizer_json(content, options, **arguments)
             if found is not None:
                 return found
-    except (AttributeError, LookupError) as error:
-        raise ValueError(
-            f"{path} is no tokenizer of Hugging Face: "
-            f"{type(error).__name__}: {error}."
-        ) from error
-    except TypeError as error:
-        if arguments:
-            raise  # Perhaps an argument that the kind does not take.
-        raise ValueError(
-            f"{path} is no tokenizer of Hugging Face: {error}."
-        ) from error
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        # A TypeError may be of an argument that the kind does not take.
+        if path in str(error) or (isinstance(error, TypeError) and arguments):
+            raise
+        raise ValueError(f"{path}: {error}") from error
     raise ValueError(f'{path} holds no tokenizer: it has no "model".')
 
 
