@@ -6,8 +6,8 @@ import pathlib
 from keras_rtd.data.readers import Source
 from keras_rtd.utils.reading import decode
 
-# Ten times GLUE's largest file.
-_LARGEST = 1 << 30
+# Three times GLUE's largest file.
+_LARGEST = 1 << 28
 
 
 def read_text(path):
@@ -18,7 +18,7 @@ def read_text(path):
             and a byte order mark is left out.
 
     Raises:
-        ValueError: the file is damaged, not UTF-8, or above 1 GiB.
+        ValueError: the file is damaged, not UTF-8, or above 256 MiB.
     """
     path = os.fspath(path)
     with Source(path) as source:

@@ -113,7 +113,11 @@ class GeneratorSettings(Settings):
         none="none, the generator is trained",
     )
     generator_num_layers: int | None = setting(
-        None, "Layers of the generator.", preset=True, at_least=1
+        None,
+        "Layers of the generator.",
+        preset=True,
+        at_least=1,
+        at_most=1000,
     )
     generator_hidden_dim: int | None = setting(
         None,
@@ -121,6 +125,7 @@ class GeneratorSettings(Settings):
         "follow.",
         preset=True,
         at_least=1,
+        at_most=1 << 16,
     )
     generator_dropout: float | None = setting(
         None,

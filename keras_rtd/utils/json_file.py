@@ -14,7 +14,7 @@ from keras_rtd.utils.reading import read_utf8
 # Deeper values end in a RecursionError where they are copied or written.
 DEEPEST = 100
 # Objects and lists of one depth; SQuAD has 220,000 answers.
-_MOST_INNER = 10_000_000
+_MOST_INNER = 5_000_000
 # JSON's names for the types of Python.
 WORDS = {
     dict: "an object",
@@ -50,6 +50,10 @@ def parse(text, where):
     Raises:
         ValueError: not JSON, or nested more than 100 deep.
     """
+    opening = ("{", "[") if isinstance(text, str) else (b"{", b"[")
+    # Two bytes of a file are 64 of memory.
+    if sum(map(text.count, opening)) > _MOST_INNER:
+        raise ValueError(f"{where} has more than {_MOST_INNER:,} values.")
     try:
         value = json.loads(text)
     except RecursionError:

@@ -14,20 +14,24 @@ def open_regular(path):
         path: str or path.
 
     Raises:
-        ValueError: a pipe, a device or a folder: reading one may never end.
+        ValueError: a pipe or a device: reading one may never end.
         OSError: there is no such file, or it cannot be read.
     """
     try:
-        # To open a pipe waits for its writer.
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+        file = open(path, "rb", opener=_open_at_once)
     except ValueError as error:
         raise ValueError(f"{os.fspath(path)!r} is no path: {error}.") from None
-    if stat.S_ISREG(os.fstat(descriptor).st_mode):
-        return os.fdopen(descriptor, "rb")
-    os.close(descriptor)
+    if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        return file
+    file.close()
     raise ValueError(
-        f"{path} is no regular file. Pass a file, no folder, pipe or device."
+        f"{path} is no regular file. Pass a file, no pipe or device."
     )
+
+
+def _open_at_once(path, flags):
+    """`os.open`, which would wait for the writer of a pipe."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def read_bytes(path, largest=LARGEST):

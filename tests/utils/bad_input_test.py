@@ -320,6 +320,21 @@ def test_a_decompression_bomb_is_refused(tmp_path, monkeypatch):
         squad.read(path)
 
 
+def test_records_and_values_are_bounded(tmp_path, monkeypatch):
+    from keras_rtd.data.readers import jsonl
+    from keras_rtd.data.readers import text
+
+    monkeypatch.setattr(jsonl, "LONGEST_RECORD", 1 << 20)
+    monkeypatch.setattr(text, "LONGEST_RECORD", 1 << 20)
+    path = tmp_path / "corpus.jsonl"
+    for content in ('{"text": "' + "a" * (1 << 22), "[{" + "a" * (1 << 22)):
+        path.write_text(content)
+        with pytest.raises(ValueError, match="corpus.jsonl.* more than 1,048"):
+            read_jsonl(str(path))
+    with pytest.raises(ValueError, match="a.json has more than 5,000,000"):
+        json_file.parse("[" + "[]," * 5_000_000 + "[]]", "a.json")
+
+
 def test_places_are_named():
     value = copy.deepcopy(SQUAD)
     value["data"][0]["paragraphs"][0]["qas"] = "x"
