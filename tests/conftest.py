@@ -68,6 +68,7 @@ RUN_ONCE = (
     "tokenizers/normalizer_test.py",
     "tokenizers/vocabulary_file_test.py",
     "training/remote_checkpoint_test.py",
+    "utils/bad_input_test.py",
     "utils/help_only_test.py",
     "utils/host_memory_test.py",
     "utils/writing_test.py",

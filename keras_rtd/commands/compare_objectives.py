@@ -35,7 +35,6 @@ encoder on the tasks whose files they find.
 """
 
 import gc
-import json
 import pathlib
 import sys
 
@@ -54,6 +53,7 @@ from keras_rtd.pretraining.run import run_safely
 from keras_rtd.pretraining.run_directory import RunDirectory
 from keras_rtd.pretraining.workers import end_with_parent
 from keras_rtd.pretraining.workers import run_side_by_side
+from keras_rtd.utils import json_file
 from keras_rtd.utils.command_line import parse
 from keras_rtd.utils.targets import check_folder
 from keras_rtd.utils.targets import has_keys
@@ -209,7 +209,7 @@ def suites(folder, objective, config):
 def read_suites(folder):
     """Scores that a run has already: dict."""
     path = folder / SUITES
-    return json.loads(path.read_text("utf-8")) if path.exists() else {}
+    return json_file.read_object(path) if path.exists() else {}
 
 
 def scorer_of(objective):

@@ -49,7 +49,10 @@ class BlimpSettings:
     )
     limit: int | None = setting(None, "Pairs per file.", none="all", at_least=1)
     batch_tokens: int = setting(
-        4096, "Tokens per batch, padding included.", at_least=1
+        4096,
+        "Tokens per batch, padding included.",
+        at_least=1,
+        at_most=1 << 24,
     )
     output: str = setting(
         "blimp.json", "JSON file that the figures are written to."

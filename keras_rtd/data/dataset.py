@@ -56,11 +56,7 @@ class BatchOptions:
     def __post_init__(self):
         check_int("sequence_length", self.sequence_length, 8)
         check_int("batch_size", self.batch_size, 1)
-        check_int("seed", self.seed, 0)
-        if self.seed >= 1 << 63:
-            raise ValueError(
-                f"`seed` must be below 2**63. Received: {self.seed}"
-            )
+        check_int("seed", self.seed, 0, 2**63 - 1)
         if self.split not in storage.SPLITS:
             raise ValueError(
                 f"`split` must be one of {storage.SPLITS}. "
@@ -214,7 +210,7 @@ def pretraining_dataset(
             mask_windows,
         ),
     )
-    check_int("start_step", start_step, 0)
+    check_int("start_step", start_step, 0, 2**53)
     prepared = open_prepared(data, tokenizer, verify)
     if replacements is not None and (len(prepared) != 1 or split != "train"):
         raise ValueError(
@@ -272,7 +268,7 @@ def resume_at(dataset: Dataset, step: int) -> Dataset:
     Raises:
         TypeError: The dataset is of another kind.
     """
-    check_int("step", step, 0)
+    check_int("step", step, 0, 2**53)
     if hasattr(dataset, _REBUILD):
         return at_step(getattr(dataset, _REBUILD), step)
     if hasattr(dataset, "skip"):

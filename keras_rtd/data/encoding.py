@@ -10,6 +10,9 @@ import threading
 
 import numpy as np
 
+from keras_rtd.utils.setting import SettingError
+from keras_rtd.utils.setting import is_int
+
 # Smaller corpora are encoded before other processes would have begun.
 _WORTH_WORKERS = 1 << 25
 
@@ -87,6 +90,14 @@ def encode_blocks(blocks, tokenizer, num_workers):
                 yield block, future.result()
         for block, future in waiting:
             yield block, future.result()
+
+
+def check_workers(num_workers):
+    """Raises `SettingError` for more processes than this machine can use."""
+    most = max(16, 4 * (os.cpu_count() or 1))
+    if not is_int(num_workers) or not 1 <= num_workers <= most:
+        rule = f"an int from 1 to {most} on this machine"
+        raise SettingError("num_workers", rule, num_workers)
 
 
 def default_workers(num_bytes):

@@ -5,11 +5,11 @@ Batches are gathered from memory-mapped files, which an object store has not.
 
 import fcntl
 import hashlib
-import json
 import os
 import tempfile
 
 from keras_rtd.data import storage
+from keras_rtd.utils import json_file
 from keras_rtd.utils.remote import RemoteFolder
 from keras_rtd.utils.remote import is_remote
 from keras_rtd.utils.writing import new_file
@@ -61,11 +61,10 @@ def local_copy(directory):
             with open(path, "rb") as file:
                 manifest = file.read()
         try:
-            entries = storage.files_of(json.loads(manifest))
-        except (ValueError, TypeError, KeyError, AttributeError) as e:
-            raise ValueError(
-                f"{directory}/{storage.MANIFEST} is damaged: {e}"
-            ) from e
+            where = f"{directory}/{storage.MANIFEST}"
+            entries = storage.files_of(json_file.parse(manifest, where))
+        except ValueError as e:
+            raise ValueError(f"{where} is damaged: {e}") from e
         # Data that was prepared anew is another copy.
         name = hashlib.sha256(directory.encode() + manifest).hexdigest()[:32]
         target = os.path.join(parent, name)

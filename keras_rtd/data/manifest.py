@@ -10,8 +10,11 @@ from keras_rtd.data import readers
 from keras_rtd.data import storage
 from keras_rtd.data.corpora import resolve
 from keras_rtd.data.files import file_facts
+from keras_rtd.utils import json_file
 from keras_rtd.utils.remote import is_remote
 from keras_rtd.utils.setting import check_int
+
+_TOKEN_IDS = tuple(f"{n}_token_id" for n in ("cls", "sep", "pad", "mask"))
 
 
 def preparation_options(
@@ -190,7 +193,27 @@ def load_manifest(directory):
             f"{directory} has format version {version}; this version of "
             f"keras_rtd reads {storage.FORMAT_VERSION}. Prepare it again."
         )
+    _check_types(json_file.Node(manifest, f"{directory}/{storage.MANIFEST}"))
     return manifest
+
+
+def _check_types(manifest):
+    """Refuse what the rest of the package could not read."""
+    facts = manifest["tokenizer"]
+    facts["fingerprint"].of(str)
+    for name in ("vocabulary_size", *_TOKEN_IDS):
+        facts[name].of(int)
+    manifest["options"].of(dict)
+    for split in storage.SPLITS:
+        counts = manifest["counts"][split]
+        for name in counts.of(dict):
+            counts[name].of(int)
+    for name in ("unigram_counts", "word_start"):
+        manifest["files"][name].of(dict)
+    for shard in manifest["shards"].items():
+        shard["split"].of(str)
+        for name in ("tokens", "documents", "line_starts"):
+            shard["files"][name].of(dict)
 
 
 def check_tokenizer(directory, facts, tokenizer):

@@ -14,13 +14,13 @@ from keras_rtd.data import holdout
 from keras_rtd.data import storage
 from keras_rtd.data.advice import check_unknown
 from keras_rtd.data.corpus_writing import CorpusWriter
+from keras_rtd.data.encoding import check_workers
 from keras_rtd.data.manifest import check_same
 from keras_rtd.data.manifest import preparation_options
 from keras_rtd.data.manifest import write_manifest
 from keras_rtd.data.readers import Reading
 from keras_rtd.tokenizers.base import Tokenizer
 from keras_rtd.utils.remote import is_remote
-from keras_rtd.utils.setting import check_int
 from keras_rtd.utils.targets import plain_name
 from keras_rtd.utils.types import Path
 from keras_rtd.utils.writing import remove_leftovers
@@ -89,7 +89,7 @@ def prepare_corpus(
             process is preparing the same directory.
     """
     if num_workers is not None:
-        check_int("num_workers", num_workers, 1)
+        check_workers(num_workers)
     output = os.fspath(output)
     if is_remote(output):
         raise ValueError(

@@ -16,6 +16,7 @@ import numpy as np
 from keras_rtd.data import counter_random
 from keras_rtd.data import storage
 from keras_rtd.data.windows import OLD_SEGMENTS
+from keras_rtd.utils import json_file
 from keras_rtd.utils.remote import is_remote
 from keras_rtd.utils.targets import check_folder
 from keras_rtd.utils.targets import has_keys
@@ -64,16 +65,21 @@ class Replacements:
                 f"{self.directory} holds no finished replacements: run "
                 f"`{COMMAND}` to its end."
             )
-        if manifest["format_version"] != FORMAT_VERSION:
+        top = json_file.Node(manifest, f"{self.directory}/{MANIFEST}")
+        if top["format_version"].value != FORMAT_VERSION:
             raise ValueError(
                 f"{self.directory} has format version "
-                f"{manifest['format_version']}; this version of keras_rtd "
-                f"reads {FORMAT_VERSION}. Sample the replacements again."
+                f"{json_file.shown(manifest['format_version'])}; this "
+                f"version of keras_rtd reads {FORMAT_VERSION}. Sample the "
+                "replacements again."
             )
-        self.examples = manifest["examples"]
-        self.settings = _in_new_names(manifest["settings"])
-        for entry in manifest["files"]:
-            plain_name(entry["file"], f"{self.directory}/{MANIFEST}")
+        self.examples = top["examples"].of(int)
+        self.settings = _in_new_names(top["settings"].of(dict))
+        for node in top["files"].items():
+            entry = node.of(dict)
+            plain_name(node["file"].of(str), f"{self.directory}/{MANIFEST}")
+            node["bytes"].of(int)
+            node["sha256"].of(str)
             storage.check_file(
                 self.directory, entry, True, "Sample the replacements again."
             )

@@ -19,7 +19,7 @@ class DataSettings(Settings):
         none="none, it is needed",
     )
     sequence_length: int = setting(
-        128, "Tokens per row.", preset=True, at_least=8
+        128, "Tokens per row.", preset=True, at_least=8, at_most=1 << 20
     )
     segments: str = setting(
         "pair",

@@ -7,6 +7,7 @@ import tempfile
 
 import numpy as np
 
+from keras_rtd.utils import json_file
 from keras_rtd.utils.remote import RemoteFolder
 from keras_rtd.utils.remote import is_remote
 from keras_rtd.utils.targets import check_folder
@@ -74,14 +75,20 @@ def files_of(manifest):
     """Name, size and checksum of each file that a manifest lists.
 
     Raises:
-        ValueError: A name that leads out of the directory.
+        ValueError: A name that leads out of the directory, or a value of
+            another type.
     """
-    entries = list(manifest["files"].values())
-    for shard in manifest["shards"]:
-        entries += shard["files"].values()
-    for entry in entries:
-        plain_name(entry["file"], f"The {MANIFEST} of prepared data")
-    return entries
+    where = f"The {MANIFEST} of prepared data"
+    top = json_file.Node(manifest, where)
+    nodes = []
+    for part in [top, *top["shards"].items()]:
+        files = part["files"]
+        nodes += [files[name] for name in files.of(dict)]
+    for node in nodes:
+        plain_name(node["file"].of(str), where)
+        node["bytes"].of(int)
+        node["sha256"].of(str)
+    return [node.value for node in nodes]
 
 
 def save_array(directory, name, array):
@@ -108,8 +115,7 @@ def load_json(directory, name):
             with tempfile.TemporaryDirectory(prefix="keras_rtd-") as scratch:
                 RemoteFolder(directory).get(name, os.path.join(scratch, name))
                 return load_json(scratch, name)
-        with open(path, encoding="utf-8") as file:
-            return json.load(file)
+        return json_file.read_object(path)
     except FileNotFoundError:
         return None
     except ValueError as error:

@@ -27,8 +27,13 @@ from keras_rtd.tokenizers.fast_parts import PRE_TOKENIZERS
 from keras_rtd.tokenizers.normalizer import NORMALIZATIONS
 from keras_rtd.tokenizers.training import SPECIAL_TOKENS
 from keras_rtd.tokenizers.vocabulary_file import file_kind
+from keras_rtd.utils.setting import LARGEST_INT
+from keras_rtd.utils.setting import SettingError
 from keras_rtd.utils.targets import check_target
 from keras_rtd.utils.types import Path
+
+# The trainers take memory for so many tokens before they begin.
+_LARGEST_SIZE = 1 << 22
 
 
 def train_vocabulary(
@@ -102,6 +107,11 @@ def train_tokenizer(
     wrong = [name for name in options if name not in taken]
     if wrong and not any(p.kind is p.VAR_KEYWORD for p in taken.values()):
         raise ValueError(f"{wrong[0]}: the kind {kind} does not take it.")
+    for name in ("min_frequency", "limit_alphabet", "k"):
+        if options.get(name) is not None and options[name] > LARGEST_INT:
+            raise SettingError(name, f"at most {LARGEST_INT:,}", options[name])
+    if size > _LARGEST_SIZE:
+        raise SettingError("size", f"at most {_LARGEST_SIZE:,}", size)
     texts = corpus.read_documents(
         patterns, documents, text_field, errors, encoding, skip_bad
     )

@@ -6,7 +6,6 @@ probable, see `keras_rtd.evaluation.sentence_scores`.
 """
 
 import dataclasses
-import json
 import pathlib
 from collections.abc import Sequence
 from typing import Any
@@ -16,6 +15,7 @@ import numpy as np
 from keras_rtd.evaluation.sentence_scoring import scoring_task
 from keras_rtd.evaluation.sentence_scoring import sentence_scores
 from keras_rtd.evaluation.text_files import read_lines
+from keras_rtd.utils import json_file
 from keras_rtd.utils.types import Path
 
 _SUFFIXES = (".jsonl", ".jsonl.gz")
@@ -54,19 +54,14 @@ def read(path: Path, limit: int | None = None) -> Paradigm:
     """
     good, bad, groups = [], [], None
     for number, line in enumerate(read_lines(path)[:limit], 1):
-        try:
-            row = json.loads(line)
-            pair = row["sentence_good"], row["sentence_bad"]
-            # One file of 67 writes "syntax/semantics".
-            field = row["field"].replace("/", "_")
-            groups = groups or (field, row["linguistics_term"])
-            if not all(isinstance(s, str) and s.strip() for s in pair):
-                raise ValueError("an empty sentence")
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ValueError(
-                f"{path}, line {number}: not a pair as BLiMP has it "
-                f"({type(error).__name__}: {error})."
-            ) from error
+        where = f"{path}, line {number}"
+        row = json_file.Node(json_file.parse(line, where), where)
+        pair = [row[f"sentence_{side}"].of(str) for side in ("good", "bad")]
+        if not all(sentence.strip() for sentence in pair):
+            raise ValueError(f"{where}: an empty sentence.")
+        # One file of 67 writes "syntax/semantics".
+        field = row["field"].of(str).replace("/", "_")
+        groups = groups or (field, row["linguistics_term"].of(str))
         good.append(pair[0])
         bad.append(pair[1])
     if groups is None:

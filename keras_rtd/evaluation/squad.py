@@ -6,7 +6,6 @@ Source: Rajpurkar et al., 2016 and 2018, and their `evaluate-v1.1.py` and
 
 import collections
 import dataclasses
-import json
 import re
 import string
 import warnings
@@ -14,6 +13,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 
 from keras_rtd.evaluation.text_files import read_text
+from keras_rtd.utils import json_file
 from keras_rtd.utils.types import Path
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
@@ -59,20 +59,17 @@ def read(path: Path, for_training: bool = False) -> list[Question]:
         ValueError: no SQuAD file, a question without what it needs, named by
             its id, or two questions of one id.
     """
-    try:
-        articles = json.loads(read_text(path))["data"]
-    except (ValueError, KeyError, TypeError) as error:
-        if isinstance(error, UnicodeError):
-            raise
+    content = json_file.parse(read_text(path), path)
+    if not isinstance(content, dict) or "data" not in content:
         raise ValueError(
-            f"{path} is no SQuAD file: JSON with `data` at the top is "
-            f"expected ({type(error).__name__}: {error})."
-        ) from error
+            f"{path} is no SQuAD file: JSON with `data` at the top is expected."
+        )
     questions = [
-        _question(entry, paragraph["context"], path)
-        for article in articles
-        for paragraph in article["paragraphs"]
-        for entry in paragraph["qas"]
+        _question(entry, context)
+        for article in json_file.Node(content, path)["data"].items()
+        for paragraph in article["paragraphs"].items()
+        for context in [paragraph["context"].of(str)]
+        for entry in paragraph["qas"].items()
     ]
     counts = collections.Counter(question.id for question in questions)
     if not questions or max(counts.values()) > 1:
@@ -85,26 +82,21 @@ def read(path: Path, for_training: bool = False) -> list[Question]:
     return _repair(questions, path) if for_training else questions
 
 
-def _question(entry, context, path):
-    try:
-        impossible = bool(entry.get("is_impossible", False))
-        answers = [] if impossible else entry["answers"]
-        question = Question(
-            id=entry["id"],
-            question=entry["question"],
-            context=context,
-            answers=tuple(answer["text"] for answer in answers),
-            starts=tuple(int(answer["answer_start"]) for answer in answers),
-            is_impossible=impossible,
-        )
-    except (KeyError, TypeError) as error:
-        raise ValueError(
-            f"{path}, question {entry.get('id', entry)!r}: {error} is missing "
-            "or not as SQuAD has it."
-        ) from error
+def _question(entry, context):
+    impossible = entry.get("is_impossible")
+    impossible = impossible is not None and impossible.of(bool)
+    answers = [] if impossible else entry["answers"].items()
+    question = Question(
+        id=entry["id"].of(str),
+        question=entry["question"].of(str),
+        context=context,
+        answers=tuple(answer["text"].of(str) for answer in answers),
+        starts=tuple(answer["answer_start"].of(int) for answer in answers),
+        is_impossible=impossible,
+    )
     if not impossible and not question.answers:
         raise ValueError(
-            f"{path}, question {question.id!r}: no answers, and "
+            f"{entry.file}, question {question.id!r}: no answers, and "
             "`is_impossible` is not set."
         )
     return question

@@ -7,6 +7,8 @@ from typing import Any
 from keras_rtd.evaluation.blimp import evaluate_blimp
 from keras_rtd.evaluation.blimp import find_paradigms
 from keras_rtd.interop.convert import ModelPath
+from keras_rtd.models.preset_files import has_weights
+from keras_rtd.models.presets import check_known
 from keras_rtd.utils.types import Path
 
 # Name -> function of (model, directory, run_dir, **options). What stands above
@@ -80,4 +82,11 @@ def load(model):
         return model
     text = os.fspath(model)
     path = ModelPath.parse(text if ":" in text else f"preset:{text}")
+    if path.format == "preset":
+        check_known(path.path)
+        if "://" not in path.path and not has_weights(path.path):
+            raise ValueError(
+                f"The preset {path.path!r} has no weights: its scores would "
+                "be those of random ones. Pass the directory of a trained one."
+            )
     return path.load()[0]

@@ -4,6 +4,10 @@ import os
 import pathlib
 
 from keras_rtd.data.readers import Source
+from keras_rtd.utils.reading import decode
+
+# Three times GLUE's largest file.
+_LARGEST = 1 << 28
 
 
 def read_text(path):
@@ -14,19 +18,16 @@ def read_text(path):
             and a byte order mark is left out.
 
     Raises:
-        ValueError: the file is damaged or not UTF-8.
+        ValueError: the file is damaged, not UTF-8, or above 256 MiB.
     """
     path = os.fspath(path)
     with Source(path) as source:
-        data = source.read()
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
+        data = source.read(_LARGEST + 1)
+    if len(data) > _LARGEST:
         raise ValueError(
-            f"{path}, line {line}: not UTF-8 ({error.reason}). Convert the "
-            "file to UTF-8."
-        ) from error
+            f"{path} has more than {_LARGEST:,} bytes, decompressed."
+        )
+    return decode(data, path)
 
 
 def read_lines(path):

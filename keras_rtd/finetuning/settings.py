@@ -55,7 +55,11 @@ class DataSettings(Settings):
         None, "Folder of the task's files.", none="none, it is needed"
     )
     sequence_length: int | None = setting(
-        None, "Tokens per row.", none="the preset's", at_least=8
+        None,
+        "Tokens per row.",
+        none="the preset's",
+        at_least=8,
+        at_most=1 << 20,
     )
     limit: int | None = setting(
         None,
@@ -111,10 +115,14 @@ class RunSettings(Settings):
         "runs/finetune", "Folder that everything is written to.", free=True
     )
     epochs: int = setting(3, "Epochs over the training data.", at_least=1)
-    batch_size: int = setting(32, "Rows per step.", at_least=1)
+    batch_size: int = setting(32, "Rows per step.", at_least=1, at_most=1 << 20)
     seed: int = setting(0, "Random seed of the first run.", at_least=0)
     seeds: int = setting(
-        1, "Number of runs, each with a seed of its own.", free=True, at_least=1
+        1,
+        "Number of runs, each with a seed of its own.",
+        free=True,
+        at_least=1,
+        at_most=1000,
     )
     checkpoint_every: int = setting(
         500, "Steps between checkpoints.", free=True, at_least=1

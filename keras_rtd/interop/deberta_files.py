@@ -5,11 +5,13 @@ import re
 
 import numpy as np
 
+from keras_rtd.interop import config_types
 from keras_rtd.interop import huggingface_files
 from keras_rtd.models.deberta_v3 import conversion
 from keras_rtd.tokenizers import sentencepiece_file
 from keras_rtd.tokenizers.factory import read_json
 from keras_rtd.tokenizers.fast_tokenizer import FastTokenizer
+from keras_rtd.utils import json_file
 from keras_rtd.utils.targets import check_folder
 from keras_rtd.utils.writing import new_file
 from keras_rtd.utils.writing import new_path
@@ -143,8 +145,11 @@ def config(directory, network, arrays, file):
 
 
 def _arguments(content, network, arrays, where):
-    content = content.get("model_config", content)
-    content = dict(content.get(network, content))
+    node = json_file.Node(content, where)
+    node = node.get("model_config") or node
+    node = node.get(network) or node
+    config_types.check(node)
+    content = dict(node.value)
     found = (re.match(r"deberta\.encoder\.layer\.(\d+)\.", n) for n in arrays)
     layers = {int(match[1]) for match in found if match}
     if layers:

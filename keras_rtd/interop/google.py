@@ -6,7 +6,6 @@ the reference stopped. TensorFlow is imported by `load` and `save` only;
 """
 
 import glob
-import json
 import os
 import pathlib
 from collections.abc import Mapping
@@ -25,9 +24,11 @@ from keras_rtd.models import ElectraPretrainer
 from keras_rtd.models import ElectraReplacedTokenDetector
 from keras_rtd.models import ElectraTokenizer
 from keras_rtd.models.electra import conversion
+from keras_rtd.models.stored_tensors import check_finite
 from keras_rtd.models.stored_tensors import check_shapes
 from keras_rtd.training import AdamW
 from keras_rtd.training import Muon
+from keras_rtd.utils import json_file
 from keras_rtd.utils.targets import Kind
 from keras_rtd.utils.targets import check_target
 from keras_rtd.utils.targets import has_keys
@@ -254,7 +255,7 @@ def _read_config(prefix, config):
         if not os.path.exists(config):
             return None
     if isinstance(config, (str, os.PathLike)):
-        return json.loads(pathlib.Path(config).read_text("utf-8"))
+        return json_file.read_object(config)
     return config
 
 
@@ -273,6 +274,7 @@ def _assign_slots(pretrainer, variables, where):
     }
     expected[STEP] = ()
     check_shapes(expected, _shapes(variables), where)
+    check_finite({name: variables[name] for name in expected}, where)
     for name, variable in named.items():
         moments = pretrainer.optimizer.moments(variable)
         for slot, moment in zip(SLOTS, moments):

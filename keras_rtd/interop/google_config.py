@@ -7,6 +7,7 @@ from keras_rtd.models import ElectraBackbone
 from keras_rtd.models import ElectraPretrainer
 from keras_rtd.models import ElectraTwoTowerGenerator
 from keras_rtd.models.electra import conversion
+from keras_rtd.utils import json_file
 
 # configure_pretraining.py, `PretrainingConfig`; what is not here says nothing
 # about model, losses or optimiser.
@@ -69,6 +70,12 @@ def resolve(config):
             `ElectraPretrainer` is not, such as BERT's.
     """
     given = {k: v for k, v in (config or {}).items() if v is not None}
+    found = json_file.Node(given, "The reference's options")
+    for name in set(DEFAULTS) & set(given):
+        found[name].of(type(DEFAULTS[name]))
+    overrides = given.get("model_hparam_overrides", {})
+    for name in set(overrides) - {"hidden_act"}:
+        found["model_hparam_overrides"][name].of(float)
     electric = given.get("electric_objective", False)
     fixed = {
         **FIXED,

@@ -24,6 +24,7 @@ import numpy as np
 from keras.activations import linear
 
 from keras_rtd.interop import assembly
+from keras_rtd.interop import config_types
 from keras_rtd.interop import huggingface_files
 from keras_rtd.interop import huggingface_kinds as kinds
 from keras_rtd.interop import tokenizer_files
@@ -72,13 +73,16 @@ def load(path: Path) -> keras.Model:
     config = huggingface_files.read_config(path)
     backbone_cls = families.of_huggingface(config.get("model_type"), path)
     kind = kinds.find(config, backbone_cls.huggingface, path)
+    file = path / huggingface_files.CONFIG
     try:
+        config_types.check_sizes(config, file)
         arguments = backbone_cls.huggingface.arguments(config, kind)
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
-    if kind == "masked_lm":
-        arguments["name"] = "generator"
-    model = _model(kind, backbone_cls(**arguments), config, path)
+        if kind == "masked_lm":
+            arguments["name"] = "generator"
+        backbone = backbone_cls(**arguments)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{file}: {error}") from error
+    model = _model(kind, backbone, config, path)
     _assign(model, kind, huggingface_files.read_weights(path), path)
     return model
 

@@ -1,13 +1,14 @@
 """The files of a Hugging Face model directory: config, weights, tokenizer."""
 
-import json
 import pathlib
 
 import numpy as np
 
 from keras_rtd import tokenizers
+from keras_rtd.interop import config_types
 from keras_rtd.tokenizers.factory import holds_tokenizer
 from keras_rtd.tokenizers.factory import read_json
+from keras_rtd.utils import json_file
 from keras_rtd.utils.targets import check_folder
 from keras_rtd.utils.targets import plain_name
 from keras_rtd.utils.writing import new_path
@@ -39,7 +40,7 @@ def read_config(directory):
     """`config.json` of a directory.
 
     Raises:
-        ValueError: no directory, or no such file.
+        ValueError: no directory, no such file, or a value of another type.
     """
     path = pathlib.Path(directory) / CONFIG
     if not path.is_file():
@@ -47,7 +48,9 @@ def read_config(directory):
             f"{directory} is no Hugging Face directory: there is no {CONFIG}. "
             "A pretrainer's has the folders discriminator/ and generator/."
         )
-    return json.loads(path.read_text("utf-8"))
+    config = json_file.read_object(path)
+    config_types.check(json_file.Node(config, path))
+    return config
 
 
 def read_weights(directory):
@@ -61,8 +64,9 @@ def read_weights(directory):
     if (directory / WEIGHTS).is_file():
         files = [WEIGHTS]
     elif (directory / INDEX).is_file():
-        index = json.loads((directory / INDEX).read_text("utf-8"))
-        names = set(index["weight_map"].values())
+        index = json_file.read_object(directory / INDEX)
+        found = json_file.Node(index, directory / INDEX)["weight_map"]
+        names = {found[name].of(str) for name in found.of(dict)}
         files = [plain_name(n, f"{directory / INDEX}") for n in sorted(names)]
     else:
         pickles = [p.name for kind in PICKLES for p in directory.glob(kind)]

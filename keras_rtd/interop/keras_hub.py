@@ -28,6 +28,7 @@ from keras_rtd.models import ElectraTokenizer
 from keras_rtd.models import RtdBackbone
 from keras_rtd.models.deberta_v3 import keras_hub as deberta_v3
 from keras_rtd.models.electra import conversion
+from keras_rtd.models.preset_files import check_configs
 from keras_rtd.models.weight_copies import with_plain_embeddings
 from keras_rtd.tokenizers import TOKENIZERS
 from keras_rtd.tokenizers.base import Tokenizer
@@ -171,6 +172,7 @@ def save(model: Any, path: Path, tokenizer: Tokenizer | None = None) -> None:
 def _preset(path):
     path = str(path)
     if pathlib.Path(path).is_dir():
+        check_configs(path)
         return path
     known = [
         *hub.models.ElectraBackbone.presets,

@@ -18,6 +18,7 @@ from keras_rtd.models.electra.conversion import add_embeddings
 from keras_rtd.models.electra.conversion import add_encoder
 from keras_rtd.models.electra.conversion import add_layer
 from keras_rtd.models.encoders import SEPARATE
+from keras_rtd.models.stored_tensors import check_finite
 from keras_rtd.models.stored_tensors import check_shapes
 
 # Scopes of the components, as messages and tables call them.
@@ -158,7 +159,7 @@ def assign(model, arrays, where):
 
     Raises:
         ValueError: names that are missing and shapes that differ, all of
-            them. Nothing is written then.
+            them, or NaN or infinite numbers. Nothing is written then.
     """
     rows = _embeddings(model).vocabulary_size
     variables = named_variables(model)
@@ -167,6 +168,7 @@ def assign(model, arrays, where):
         for name, v in variables.items()
     }
     check_shapes(shapes, arrays, where)
+    check_finite({name: arrays[name] for name in variables}, where)
     for name, variable in variables.items():
         variable.assign(pad(name, np.asarray(arrays[name]), variable.shape))
 

@@ -1,5 +1,6 @@
 """What the encoders of all families share."""
 
+import os
 from typing import Any
 from typing import Self
 
@@ -10,6 +11,7 @@ from keras_rtd.layers.attention import DIRECTIONS
 from keras_rtd.layers.local_attention import AttentionBias
 from keras_rtd.models.encoder_family import EncoderFamily
 from keras_rtd.models.encoder_family import FamilyType
+from keras_rtd.models.preset_files import check_configs
 from keras_rtd.models.preset_files import check_weights
 from keras_rtd.models.preset_files import store_plain_dtype
 from keras_rtd.models.text_task import PlainWeights
@@ -261,6 +263,8 @@ class RtdBackbone(
         Raises:
             ValueError: a preset without weights and `load_weights=True`.
         """
+        if os.path.isdir(preset):
+            check_configs(preset)
         if load_weights:
             check_weights(cls, preset)
         return super().from_preset(preset, load_weights, **kwargs)

@@ -14,6 +14,7 @@ from keras_rtd.models.encoder_backbone import RtdBackbone
 from keras_rtd.models.preprocessor import ElectraPreprocessor
 from keras_rtd.models.preset_files import has_weights
 from keras_rtd.models.presets import check_known
+from keras_rtd.models.presets import check_vocabulary
 from keras_rtd.models.presets import preset_length
 from keras_rtd.models.presets import read_task_name
 from keras_rtd.models.task_weights import TaskWeights
@@ -195,7 +196,10 @@ class FineTuningTask(LabelledStep, TextTask, TaskWeights):
                 kwargs["backbone"] = RtdBackbone.from_preset(
                     preset, load_weights=load_weights, **encoder
                 )
+            own = "preprocessor" not in kwargs
             task = super().from_preset(preset, load_weights, **kwargs)
+            if own:
+                check_vocabulary(preset, task.preprocessor, task.backbone)
         preprocessor = task.preprocessor
         if preprocessor is not None:
             length = sequence_length or preprocessor.sequence_length

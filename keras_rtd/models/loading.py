@@ -23,6 +23,7 @@ from keras_rtd.models.frozen_generator import with_frozen_generator
 from keras_rtd.models.preset_files import check_weights
 from keras_rtd.models.preset_files import has_weights
 from keras_rtd.models.presets import PRETRAINER
+from keras_rtd.models.presets import check_vocabulary
 from keras_rtd.models.presets import load_weights_into
 from keras_rtd.models.presets import read_task
 from keras_rtd.models.presets import read_task_name
@@ -201,6 +202,7 @@ def load_pretrainer(
     if preprocessor is not None and "preprocessor" not in given:
         if tokenizer is None:
             preprocessor.load_preset_assets(preset)
+            check_vocabulary(preset, preprocessor, pretrainer.backbone)
             pretrainer.objective.set_tokenizer(preprocessor.tokenizer)
         if sequence_length is not None:
             preprocessor.sequence_length = sequence_length

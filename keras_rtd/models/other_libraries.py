@@ -1,13 +1,13 @@
 """Models from checkpoints of other libraries, for `from_preset`."""
 
 import contextlib
-import json
 import os
 import pathlib
 import tempfile
 from typing import Any
 
 from keras_rtd.models import families
+from keras_rtd.utils import json_file
 
 # Name of a format -> function of a path that returns (model, tokenizer or
 # `None`). `keras_rtd.interop`, which stands above, registers its own here.
@@ -54,10 +54,10 @@ def _directory(path):
         has_index = any(path.glob("*.index"))
         return ("google", str(path)) if has_index else None
     try:
-        content = json.loads(config.read_text("utf-8"))
+        content = json_file.read_object(config)
     except (OSError, ValueError):
         return None
-    if content.get("model_type") in families.huggingface_types():
+    if str(content.get("model_type")) in families.huggingface_types():
         return "hf", str(path)
     if str(content.get("registered_name", "")).startswith("keras_hub>"):
         return "keras_hub", str(path)

@@ -6,6 +6,10 @@ from keras_rtd import objectives
 from keras_rtd.keras_internals import load_backbone_weights
 from keras_rtd.keras_internals import preset_utils
 from keras_rtd.models.bundled import DESCRIPTIONS
+from keras_rtd.models.preset_files import check_configs
+from keras_rtd.models.preset_files import load_json
+from keras_rtd.utils import json_file
+from keras_rtd.utils.setting import is_int
 from keras_rtd.utils.setting import nearest
 
 PRETRAINER = "keras_rtd>ElectraPretrainer"
@@ -15,7 +19,7 @@ DETECTOR = "keras_rtd>ElectraReplacedTokenDetector"
 def _task_config(preset):
     check_known(preset)
     try:
-        return preset_utils.load_json(preset, preset_utils.TASK_CONFIG_FILE)
+        return load_json(preset, preset_utils.TASK_CONFIG_FILE)
     except FileNotFoundError:
         return None
 
@@ -30,12 +34,16 @@ def preset_length(preset):
     """Sequence length of a preset's preprocessor: what the encoder was made
     for. `None` where it has none."""
     try:
-        config = preset_utils.load_json(
-            preset, preset_utils.PREPROCESSOR_CONFIG_FILE
-        )
+        config = load_json(preset, preset_utils.PREPROCESSOR_CONFIG_FILE)
     except FileNotFoundError:
         return None
-    return config["config"].get("sequence_length")
+    length = config["config"].get("sequence_length")
+    if length is not None and not is_int(length):
+        raise ValueError(
+            f"{preset}/{preset_utils.PREPROCESSOR_CONFIG_FILE}: "
+            f"sequence_length is no whole number. Received: {length!r}"
+        )
+    return length
 
 
 def has_detector(preset):
@@ -78,6 +86,17 @@ def read_task(cls, preset):
             "Load it with the class that wrote it, or convert it with "
             "`python -m keras_rtd.interop convert`."
         )
+    where = f"{preset}/{preset_utils.TASK_CONFIG_FILE}"
+    settings = json_file.Node(config, where)["config"]
+    settings["objective"].of(str)
+    settings["objective_config"].of(dict)
+    settings["backbone"]["config"].of(dict)
+    for name in ("generator", "preprocessor"):
+        part = settings.get(name)
+        if part is not None:
+            part["config"].of(dict)
+    if settings.get("optimizer_config") is not None:
+        settings["optimizer_config"].of(dict)
     return config
 
 
@@ -101,4 +120,29 @@ def check_known(preset):
         raise ValueError(
             f"No preset {str(preset)!r}{hint} It is not a directory, and not "
             f"one of the bundled {', '.join(DESCRIPTIONS)}."
+        )
+    check_configs(preset)
+
+
+def check_vocabulary(preset, preprocessor, backbone):
+    """Refuse a preset whose tokenizer is another model's.
+
+    Args:
+        preset: string, for the message.
+        preprocessor: with the preset's own tokenizer, or `None`.
+        backbone: the encoder.
+
+    Raises:
+        ValueError: more tokens than the encoder has, or less than half.
+    """
+    tokenizer = preprocessor and preprocessor.tokenizer
+    if tokenizer is None:
+        return
+    tokens, rows = tokenizer.vocabulary_size(), backbone.vocabulary_size
+    # Tables are often somewhat larger, for tokens to come.
+    if not rows / 2 <= tokens <= rows:
+        raise ValueError(
+            f"The tokenizer of the preset {str(preset)!r} has {tokens:,} "
+            f"tokens, and its encoder {rows:,}: they are not of one model. "
+            "Restore the preset's vocabulary, or write the preset again."
         )

@@ -83,7 +83,8 @@ class ModelSettings(Settings):
         """The tokenizer in place of the preset's, or `None`.
 
         Raises:
-            SettingError: both a tokenizer and a vocabulary.
+            SettingError: both a tokenizer and a vocabulary, or a case without
+                a vocabulary.
             ValueError: see `keras_rtd.tokenizers.load`.
         """
         if self.tokenizer is not None and self.vocabulary is not None:
@@ -91,6 +92,9 @@ class ModelSettings(Settings):
                 "tokenizer", "given without --vocabulary", self.tokenizer
             )
         path = self.tokenizer or self.vocabulary
+        for name in ("cased", "keep_accents"):
+            if getattr(self, name) and self.vocabulary is None:
+                raise SettingError(name, "given with --vocabulary", True)
         if path is None:
             return None
         return tokenizers.load(
@@ -109,7 +113,11 @@ class GeneratorSettings(Settings):
         none="none, the generator is trained",
     )
     generator_num_layers: int | None = setting(
-        None, "Layers of the generator.", preset=True, at_least=1
+        None,
+        "Layers of the generator.",
+        preset=True,
+        at_least=1,
+        at_most=1000,
     )
     generator_hidden_dim: int | None = setting(
         None,
@@ -117,6 +125,7 @@ class GeneratorSettings(Settings):
         "follow.",
         preset=True,
         at_least=1,
+        at_most=1 << 16,
     )
     generator_dropout: float | None = setting(
         None,

@@ -98,8 +98,8 @@ def assign(tensors, arrays, where):
         where: string. Names the source in messages.
 
     Raises:
-        ValueError: arrays that are missing or of another shape, all of them.
-            Nothing is written then.
+        ValueError: arrays that are missing or of another shape, all of them,
+            or NaN or infinite. Nothing is written then.
     """
     zeros = {
         name: np.zeros_like(tensor.array())
@@ -109,8 +109,25 @@ def assign(tensors, arrays, where):
     arrays = {**zeros, **arrays}
     shapes = {name: tensor.array().shape for name, tensor in tensors.items()}
     check_shapes(shapes, arrays, where)
+    check_finite({name: arrays[name] for name in tensors}, where)
     for name, tensor in tensors.items():
         tensor.assign(arrays[name])
+
+
+def check_finite(arrays, where):
+    """Raises `ValueError` for NaN or infinite numbers, naming the arrays.
+
+    Args:
+        arrays: dict of names to arrays.
+        where: string. Names the source in the message.
+    """
+    wrong = [n for n, a in arrays.items() if not np.isfinite(a).all()]
+    if wrong:
+        more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
+        raise ValueError(
+            f"{where} has NaN or infinite numbers in {', '.join(wrong[:3])}"
+            f"{more}: its training went wrong, or the file is damaged."
+        )
 
 
 def check_shapes(expected, arrays, where):

@@ -82,6 +82,7 @@ class ComparisonSettings(Settings):
         "Runs side by side, each in a process with one thread; 1 starts no "
         "process.",
         at_least=1,
+        at_most=1024,
     )
     only: str | None = setting(
         None,

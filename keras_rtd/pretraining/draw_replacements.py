@@ -63,7 +63,9 @@ class ReplacementsSettings(DtypeSettings):
     )
     epochs: float = setting(1.0, "Epochs over the train split.", above=0)
     seed: int = setting(0, "Random seed of the run.", at_least=0)
-    sequence_length: int = setting(128, "Tokens per row.", at_least=8)
+    sequence_length: int = setting(
+        128, "Tokens per row.", at_least=8, at_most=1 << 20
+    )
     mask_rate: float = setting(
         0.15, "Share of the tokens that are masked.", above=0, below=1
     )

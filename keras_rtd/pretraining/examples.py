@@ -3,7 +3,15 @@
 import html
 import itertools
 
-FIELDS = ("tokens", "corrupted", "text", "is_replaced", "probability")
+from keras_rtd.utils import json_file
+
+FIELDS = {
+    "tokens": str,
+    "corrupted": str,
+    "text": str,
+    "is_replaced": bool,
+    "probability": float,
+}
 # How many evaluations before the newest are shown, spread over the run.
 EARLIER = 4
 
@@ -72,8 +80,10 @@ def _check(sample, number):
             f"sample {number} needs the lists {', '.join(FIELDS)} in equal "
             f"lengths. Found: {lengths}"
         )
-    if not all(isinstance(p, int | float) for p in sample["probability"]):
-        raise ValueError(f"sample {number}: a `probability` is no number.")
+    node = json_file.Node(sample, f"sample {number}")
+    for field, kind in FIELDS.items():
+        for value in node[field].items():
+            value.of(kind)
 
 
 def _row(sample):

@@ -2,7 +2,6 @@
 
 import html
 import json
-import math
 import pathlib
 
 from keras_rtd.pretraining.curves import curves_section
@@ -10,6 +9,8 @@ from keras_rtd.pretraining.curves import figures_section
 from keras_rtd.pretraining.examples import examples_section
 from keras_rtd.pretraining.line_chart import format_count
 from keras_rtd.pretraining.line_chart import format_value
+from keras_rtd.utils import json_file
+from keras_rtd.utils.reading import read_utf8
 from keras_rtd.utils.targets import Kind
 from keras_rtd.utils.writing import write_text
 
@@ -86,7 +87,7 @@ def read_metrics(path):
             continue
         try:
             row = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ValueError(f"{path}, line {number}: {error}") from error
         if not isinstance(row, dict) or not _is_number(row.get("step")):
             raise ValueError(
@@ -101,26 +102,21 @@ def read_metrics(path):
 
 def _is_number(value):
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    return number and math.isfinite(value)
+    return number and abs(value) < 1e300
 
 
 def _read(path):
     try:
-        return path.read_text(encoding="utf-8")
+        return read_utf8(path)
     except FileNotFoundError:
         return ""
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not UTF-8: {error}") from error
 
 
 def _read_json(path, kind):
     text = _read(path)
     if not text:
         return kind()
-    try:
-        value = json.loads(text)
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
+    value = json_file.parse(text, path)
     if not isinstance(value, kind):
         raise ValueError(f"{path}: a JSON {kind.__name__} was expected.")
     return value

@@ -91,6 +91,10 @@ def run_safely(work):
         if os.environ.get("KERAS_RTD_TRACEBACK"):
             raise
         return _fail(e)
+    except MemoryError as e:
+        return _fail(
+            f"not enough memory: {e}. Take smaller batches, rows or files"
+        )
     return status or 0
 
 

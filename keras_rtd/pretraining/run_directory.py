@@ -6,6 +6,8 @@ import os
 import pathlib
 import re
 
+from keras_rtd.utils import json_file
+from keras_rtd.utils.reading import read_utf8
 from keras_rtd.utils.remote import is_remote
 from keras_rtd.utils.setting import ConfigError
 from keras_rtd.utils.settings import ENVIRONMENT
@@ -210,7 +212,7 @@ class RunDirectory:
         """What a JSON file holds, `None` where there is none."""
         if not path.exists():
             return None
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json_file.read_object(path)
 
     def write_json(self, path, value):
         """Write a JSON file whole or not at all."""
@@ -232,12 +234,14 @@ class RunDirectory:
         """Forget what was written after `step`: it will happen again."""
         if self.metrics.exists():
             kept = []
-            for line in self.metrics.read_text("utf-8").splitlines():
+            lines = read_utf8(self.metrics).splitlines()
+            for number, line in enumerate(lines, 1):
                 try:
                     row = json.loads(line)
                 except json.JSONDecodeError:
                     continue  # the line a kill cut short
-                if row["step"] <= step:
+                where = f"{self.metrics}, line {number}"
+                if json_file.Node(row, where)["step"].of(int) <= step:
                     kept.append(line + "\n")
             self.write_text(self.metrics, "".join(kept))
         samples = [s for s in self.read_samples() if s["step"] <= step]
@@ -248,7 +252,10 @@ class RunDirectory:
         """The samples recorded so far, oldest first."""
         if not self.samples.exists():
             return []
-        return json.loads(self.samples.read_text("utf-8"))
+        samples = json_file.Node(json_file.read(self.samples), self.samples)
+        for sample in samples.items():
+            sample["step"].of(int)
+        return samples.value
 
     def replace_folder(self, path, write):
         """Make the preset `path` by `write(temporary)`, whole or not."""

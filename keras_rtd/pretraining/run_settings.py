@@ -37,7 +37,9 @@ class RunSettings(Settings):
         "of --schedule=stable.",
         at_least=1,
     )
-    batch_size: int = setting(128, "Rows per step, of all devices.", at_least=1)
+    batch_size: int = setting(
+        128, "Rows per step, of all devices.", at_least=1, at_most=1 << 20
+    )
     seed: int = setting(
         0,
         "Random seed for the weights, the data order, the masks and the "
@@ -50,13 +52,14 @@ class RunSettings(Settings):
         at_least=0,
     )
     phase2_sequence_length: int = setting(
-        512, "Tokens per row in phase 2.", at_least=8
+        512, "Tokens per row in phase 2.", at_least=8, at_most=1 << 20
     )
     phase2_batch_size: int | None = setting(
         None,
         "Rows per step in phase 2.",
         none="as many tokens per step as before",
         at_least=1,
+        at_most=1 << 20,
     )
     allow_changed_data: bool = setting(
         False,

@@ -1,6 +1,5 @@
 """Tokenizer kinds by name, and tokenizers from files."""
 
-import json
 import os
 from typing import Any
 
@@ -15,6 +14,7 @@ from keras_rtd.tokenizers.characters import KmerTokenizer
 from keras_rtd.tokenizers.electra_tokenizer import ElectraTokenizer
 from keras_rtd.tokenizers.fast_tokenizer import FastTokenizer
 from keras_rtd.tokenizers.unigram import UnigramTokenizer
+from keras_rtd.utils import json_file
 from keras_rtd.utils.setting import nearest
 from keras_rtd.utils.types import Path
 
@@ -154,10 +154,16 @@ def _of_json(path, arguments):
         return _ours(theirs, path, {})
     options = read_json(os.path.join(directory, _OPTIONS))
     kinds: list[type[Tokenizer]] = [*TOKENIZERS.values(), FastTokenizer]
-    for cls in kinds:
-        found = cls.from_tokenizer_json(content, options, **arguments)
-        if found is not None:
-            return found
+    try:
+        for cls in kinds:
+            found = cls.from_tokenizer_json(content, options, **arguments)
+            if found is not None:
+                return found
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        # A TypeError may be of an argument that the kind does not take.
+        if path in str(error) or (isinstance(error, TypeError) and arguments):
+            raise
+        raise ValueError(f"{path}: {error}") from error
     raise ValueError(f'{path} holds no tokenizer: it has no "model".')
 
 
@@ -186,14 +192,8 @@ def read_json(path, needed=False):
         ValueError: another content, or no file that is needed.
     """
     try:
-        with open(path, encoding="utf-8") as file:
-            content = json.load(file)
+        return json_file.read_object(path)
     except FileNotFoundError:
         if needed:
             raise ValueError(f"There is no file {path!r}.") from None
         return {}
-    except ValueError as error:
-        raise ValueError(f"{path} is not JSON: {error}.") from None
-    if not isinstance(content, dict):
-        raise ValueError(f"{path} does not hold an object.")
-    return content

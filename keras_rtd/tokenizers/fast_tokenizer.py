@@ -15,6 +15,7 @@ from keras_rtd.tokenizers import fast_parts
 from keras_rtd.tokenizers.base import Tokenizer
 from keras_rtd.tokenizers.fast_special_tokens import complete
 from keras_rtd.tokenizers.fast_special_tokens import special_tokens_of
+from keras_rtd.utils import json_file
 from keras_rtd.utils.types import Path
 from keras_rtd.utils.writing import write_text
 
@@ -193,5 +194,5 @@ class FastTokenizer(Tokenizer):
         write_text(os.path.join(dir_path, _FILE), self.tokenizer_json())
 
     def load_assets(self, dir_path: Path) -> None:
-        with open(os.path.join(dir_path, _FILE), encoding="utf-8") as file:
-            self.set_content(json.load(file))
+        path = os.path.join(dir_path, _FILE)
+        self.set_content(json_file.read_object(path))

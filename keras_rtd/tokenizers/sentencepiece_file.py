@@ -11,6 +11,7 @@ import struct
 from typing import Any
 
 from keras_rtd.tokenizers import fast_parts
+from keras_rtd.utils.reading import read_bytes
 
 NAMES = ("spm.model", "sentencepiece.bpe.model", "spiece.model")
 
@@ -29,8 +30,7 @@ _SPACE = fast_parts.METASPACE
 def read(path):
     """`parse` of a file."""
     try:
-        with open(path, "rb") as file:
-            return parse(file.read(), path)
+        return parse(read_bytes(path), path)
     except FileNotFoundError:
         raise ValueError(f"There is no file {path!r}.") from None
 
@@ -229,6 +229,8 @@ def _varint(data, place):
         shift += 7
         if byte < 128:
             return value, place
+        if shift > 63:
+            raise IndexError
 
 
 # === Writing ===

@@ -3,6 +3,7 @@
 import os
 
 from keras_rtd.tokenizers.wordpiece import continues_word
+from keras_rtd.utils.reading import read_bytes
 from keras_rtd.utils.targets import Kind
 from keras_rtd.utils.targets import has_keys
 from keras_rtd.utils.types import Path
@@ -31,8 +32,7 @@ def read_vocabulary(path: Path) -> list[str]:
             "file with one token a line; `python -m "
             "keras_rtd.data.vocabulary` makes one."
         )
-    with open(path, "rb") as file:
-        data = file.read()
+    data = read_bytes(path)
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

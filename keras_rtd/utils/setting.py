@@ -6,8 +6,11 @@ files and error messages are made from the field.
 
 import dataclasses
 import difflib
+import math
 import numbers
 import operator
+
+from keras_rtd.utils.json_file import shown
 
 # Name of a bound, its test, and its words.
 BOUNDS = {
@@ -16,6 +19,10 @@ BOUNDS = {
     "below": (operator.lt, "below {}"),
     "at_most": (operator.le, "at most {}"),
 }
+
+
+# Steps, rows and seeds are int32 on some backend.
+LARGEST_INT = 2**31 - 1
 
 
 class ConfigError(ValueError):
@@ -32,7 +39,7 @@ class SettingError(ValueError):
     """
 
     def __init__(self, name, rule, value):
-        super().__init__(f"`{name}` must be {rule}. Received: {value!r}")
+        super().__init__(f"`{name}` must be {rule}. Received: {shown(value)}")
         self.name, self.rule, self.value = name, rule, value
 
 
@@ -96,10 +103,20 @@ def check_settings(settings):
         if choices and value not in choices:
             rule = f"one of {', '.join(map(str, choices))}"
             raise SettingError(field.name, rule, value)
+        for one in value if isinstance(value, tuple) else [value]:
+            _check_size(field.name, one)
         for bound, limit in field.metadata.get("bounds", {}).items():
             test, words = BOUNDS[bound]
             if not test(value, limit):
                 raise SettingError(field.name, words.format(limit), value)
+
+
+def _check_size(name, value):
+    """What no bound of a setting says: numbers that programs can hold."""
+    if is_int(value) and abs(value) > LARGEST_INT:
+        raise SettingError(name, f"at most {LARGEST_INT:,}", value)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise SettingError(name, "a finite number", value)
 
 
 class Settings:
@@ -118,10 +135,12 @@ def is_int(value):
     return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
 
-def check_int(name, value, least):
-    """Raises `SettingError` unless `value` is an int of at least `least`."""
+def check_int(name, value, least, most=LARGEST_INT):
+    """Raises `SettingError` unless `value` is an int from `least` to `most`."""
     if not is_int(value) or value < least:
         raise SettingError(name, f"an int of at least {least}", value)
+    if value > most:
+        raise SettingError(name, f"at most {most:,}", value)
 
 
 def nearest(name, known):

@@ -6,7 +6,6 @@ several; the name of a setting is unique among them and is its flag's.
 
 import dataclasses
 import json
-import pathlib
 import re
 import types
 import typing
@@ -14,6 +13,8 @@ from collections.abc import Mapping
 
 import yaml
 
+from keras_rtd.utils import json_file
+from keras_rtd.utils.reading import read_utf8
 from keras_rtd.utils.setting import ConfigError
 from keras_rtd.utils.setting import SettingError
 from keras_rtd.utils.setting import nearest
@@ -34,6 +35,8 @@ BOOLS = {
 ENVIRONMENT = "environment"
 # In a file or as a flag: no value, where the preset has one.
 NONE = "none"
+# Bytes of a file of settings.
+_LARGEST = 1 << 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,7 +92,13 @@ class Flag:
             if self.kind is str and not isinstance(value, str | int | float):
                 raise ValueError
             return self.kind(value)
-        except (ValueError, TypeError, KeyError, AttributeError):
+        except (
+            ValueError,
+            TypeError,
+            KeyError,
+            AttributeError,
+            OverflowError,
+        ):
             raise SettingError(self.name, WORDS[self.kind], value) from None
 
 
@@ -244,9 +253,9 @@ def read_file(path, flags, old=None):
 
 def _load(path):
     try:
-        text = pathlib.Path(path).read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as e:
-        reason = getattr(e, "strerror", None) or "it is not UTF-8 text"
+        text = read_utf8(path, _LARGEST)
+    except (OSError, ValueError) as e:
+        reason = getattr(e, "strerror", None) or e
         raise ConfigError(f"--config {path} cannot be read: {reason}") from e
     try:
         if str(path).endswith(".json"):
@@ -260,9 +269,17 @@ def _load(path):
         line = f", line {mark.line + 1}" if mark else ""
         problem = getattr(e, "problem", None) or "no YAML"
         raise ConfigError(f"--config {path}{line}: {problem}") from e
+    except (ValueError, RecursionError) as e:
+        reason = "nested too deep" if isinstance(e, RecursionError) else e
+        raise ConfigError(f"--config {path}: {reason}") from e
     if not isinstance(values, Mapping):
         raise ConfigError(
             f"--config {path} must hold names and values, such as "
             "`learning_rate: 0.001`"
         )
+    # An alias of an alias of an alias is small in the file only.
+    try:
+        json_file.check_depth(values, f"--config {path}", 10_000)
+    except ValueError as e:
+        raise ConfigError(str(e)) from e
     return values

@@ -7,11 +7,11 @@ followed: the link stays.
 
 import dataclasses
 import fnmatch
-import json
 import os
 import pathlib
 from collections.abc import Callable
 
+from keras_rtd.utils import json_file
 from keras_rtd.utils.remote import is_remote
 
 
@@ -123,8 +123,8 @@ def has_keys(path, *keys):
     if not path.is_file():
         return False
     try:
-        value = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError):
+        value = json_file.read(path)
+    except (OSError, ValueError):
         return False
     return isinstance(value, dict) and set(keys) <= set(value)
 

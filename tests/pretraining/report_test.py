@@ -285,7 +285,7 @@ def test_other_broken_files_are_named(run_dir, name, text):
 
 def test_bytes_that_are_not_utf8_are_named(run_dir):
     (run_dir / "metrics.jsonl").write_bytes(b'{"step": "\xff"}')
-    with pytest.raises(ValueError, match=r"metrics\.jsonl is not UTF-8"):
+    with pytest.raises(ValueError, match=r"metrics\.jsonl, line 1: not UTF-8"):
         write_report(run_dir)
 
 

@@ -12,6 +12,7 @@ from keras_rtd.data.readers.records import check_skipping
 from keras_rtd.data.readers.records import field_of
 from keras_rtd.data.readers.records import pieces
 from keras_rtd.data.readers.records import text_of
+from keras_rtd.data.readers.text import LONGEST_RECORD
 from keras_rtd.data.readers.text import cut
 from keras_rtd.data.readers.utf8 import TextStream
 from keras_rtd.data.readers.utf8 import encoding_of
@@ -97,11 +98,13 @@ def _values(stream, reading):
         try:
             value, place = decoder.raw_decode(text, place)
         except (ValueError, RecursionError) as error:
-            if not ended:
+            too_long = len(text) - place > LONGEST_RECORD
+            if not (ended or too_long or isinstance(error, RecursionError)):
                 more()
                 continue
+            reason = f"more than {LONGEST_RECORD:,} characters; " * too_long
             raise ValueError(
-                f"{stream.path}, record {number + 1}: {error}"
+                f"{stream.path}, record {number + 1}: {reason}{error}"
             ) from error
         number += 1
         yield f"record {number}", field_of(value, reading.text_field)

@@ -12,6 +12,7 @@ from typing import Any
 from typing import NamedTuple
 
 from keras_rtd.data.readers.zstandard import ZstdFile
+from keras_rtd.utils.reading import open_regular
 from keras_rtd.utils.remote import file_system
 from keras_rtd.utils.remote import is_remote
 
@@ -71,7 +72,7 @@ class Source:
         head: bytes, how the content begins, 4 KB at most.
 
     Raises:
-        ValueError: The compressed data is damaged.
+        ValueError: The compressed data is damaged, or it is no regular file.
         ImportError: The package of the compression is not installed.
     """
 
@@ -81,7 +82,7 @@ class Source:
             files, inside = file_system(path)
             self._raw = files.open(inside, "rb")
         else:
-            self._raw = open(path, "rb")
+            self._raw = open_regular(path)
         try:
             kind, self.name = self._compression()
             self._errors = (EOFError, *kind.errors) if kind else ()

@@ -12,6 +12,8 @@ from keras_rtd.data.readers.utf8 import TextStream
 _BLOCK_BYTES = 1 << 19
 # A longer document goes on as a further one, so that memory stays bounded.
 _LONGEST_DOCUMENT = 1 << 24
+# A record is read as a whole.
+LONGEST_RECORD = 1 << 27
 
 _BLANK_LINE_BYTES = re.compile(rb"\n[ \t\f\v]*\n")
 BLANK_LINE = re.compile(r"\n\s*\n")
@@ -68,6 +70,11 @@ def cut(stream, documents, may_cut_documents=True):
             end = _cut_inside(buffer)
             yield buffer[:end], True
             buffer = buffer[end:]
+        elif not may_cut_documents and len(buffer) > LONGEST_RECORD:
+            raise ValueError(
+                f"{stream.path} has a line of more than {LONGEST_RECORD:,} "
+                "bytes: it is no file of one record a line."
+            )
         # The last newline may be the first half of a blank line.
         searched = max(0, buffer.rfind(b"\n"))
     if buffer:
