@@ -35,6 +35,7 @@ class RemoteRunDirectory(RunDirectory):
 
     def __init__(self, path):
         self._scratch = tempfile.TemporaryDirectory(prefix="keras_rtd-")
+        self._unpublished = {}  # in order
         super().__init__(self._scratch.name)
         self.location = path.rstrip("/")
         self.checkpoints = f"{self.location}/checkpoints"
@@ -84,7 +85,21 @@ class RemoteRunDirectory(RunDirectory):
         return f"{self.location}/{path.relative_to(self.path).as_posix()}"
 
     def publish(self, path):
-        self._folder.put(path, path.relative_to(self.path).as_posix())
+        """Copy a file or folder to the store; where that fails, warn, and try
+        again with the next one."""
+        self._unpublished[path] = None
+        try:
+            self._publish_all()
+        except OSError as e:
+            print(
+                f"warning: {e}. The run goes on; what is missing in "
+                f"{self.location} is copied with the next file"
+            )
+
+    def _publish_all(self):
+        for path in list(self._unpublished):
+            self._folder.put(path, path.relative_to(self.path).as_posix())
+            del self._unpublished[path]
 
     def release(self):
         super().release()
@@ -107,4 +122,6 @@ class RemoteRunDirectory(RunDirectory):
             if path.exists():
                 self.publish(path)
         # Last: it says that all else is there.
+        self._publish_all()
         super().finish(summary)
+        self._publish_all()

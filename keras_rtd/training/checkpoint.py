@@ -82,6 +82,8 @@ class Checkpoint(keras.callbacks.Callback):
         self._metrics: list[Any] = []
         self._thread: Any = None
         self._error: Any = None
+        # Of the newest checkpoint, where a store did not take it.
+        self._unstored: Any = None
 
     # === Reading ===
 
@@ -200,6 +202,8 @@ class Checkpoint(keras.callbacks.Callback):
         if self.step != self.saved_step:
             self.save()
         self.wait()
+        if self._unstored is not None:
+            raise self._unstored
 
     def save(self) -> None:
         """Copy the state now, write it behind training's back."""
@@ -264,13 +268,19 @@ class Checkpoint(keras.callbacks.Callback):
             )
             self.files.write(file_name, lambda file: np.savez(file, **payload))
             self._prune()
+            self._unstored = None
         except OSError as e:
             reason = os.strerror(e.errno) if e.errno else e
-            self._error = CheckpointError(
-                f"Could not write {self.files.path(file_name)}: {reason}. The "
-                "checkpoints already there are whole; make room and run the "
-                "same command."
+            text = f"Could not write {self.files.path(file_name)}: {reason}."
+            error = CheckpointError(
+                f"{text} The checkpoints already there are whole; make room "
+                "and run the same command."
             )
+            if self.files.may_fail:
+                self._unstored = error
+                print(f"warning: {text} Training goes on")
+            else:
+                self._error = error
         except Exception as e:
             self._error = e
 

@@ -35,6 +35,8 @@ class LocalFiles:
         directory: string or path.
     """
 
+    may_fail = False
+
     def __init__(self, directory):
         self.directory = pathlib.Path(directory)
 
@@ -84,6 +86,9 @@ class RemoteFiles:
     Args:
         directory: string, a URL.
     """
+
+    # A store that fails now may take the next checkpoint.
+    may_fail = True
 
     def __init__(self, directory):
         self.directory = directory.rstrip("/")

@@ -2,8 +2,11 @@
 
 import contextlib
 import os
+import time
 
 REMOTE = "://"
+# Seconds before an upload that failed is tried again.
+WAITS = (1.0, 4.0, 16.0)
 
 
 def is_remote(path):
@@ -96,10 +99,13 @@ class RemoteFolder:
                 self.put(os.path.join(path, entry), f"{name}/{entry}")
             return
         target = f"{self._path}/{name}"
-        with _errors_of(f"{self.url}/{name}"):
+
+        def copy():
             # Object stores have no folders; other file systems do.
             self._files.makedirs(target.rsplit("/", 1)[0], exist_ok=True)
             self._files.put_file(os.fspath(path), target)
+
+        self._patiently(name, copy)
 
     def get(self, name, path):
         """Copy an object to a local file.
@@ -112,8 +118,22 @@ class RemoteFolder:
 
     def write(self, name, data):
         """Make a small object of bytes."""
-        with _errors_of(f"{self.url}/{name}"):
-            self._files.pipe_file(f"{self._path}/{name}", data)
+        self._patiently(
+            name, lambda: self._files.pipe_file(f"{self._path}/{name}", data)
+        )
+
+    def _patiently(self, name, upload):
+        """Upload, again after `WAITS` where the store fails."""
+        for wait in (*WAITS, None):
+            try:
+                with _errors_of(f"{self.url}/{name}"):
+                    return upload()
+            except (FileNotFoundError, PermissionError):
+                raise
+            except OSError:
+                if wait is None:
+                    raise
+            time.sleep(wait)
 
     def remove(self, name):
         """Remove an object."""

@@ -11,14 +11,17 @@ import subprocess
 import sys
 import time
 
+import fsspec
 import numpy as np
 import pytest
 from recipe import run_here
 
 from keras_rtd.data.prepared import PreparedCorpus
+from keras_rtd.pretraining.remote_run_directory import open_run_directory
 from keras_rtd.pretraining.run_directory import RunDirectory
 from keras_rtd.pretraining.run_directory import RunDirectoryError
 from keras_rtd.pretraining.run_directory import local_folder
+from keras_rtd.utils import remote
 from keras_rtd.utils.remote import RemoteFolder
 
 # Else gcsfs looks for Google's credentials to ask what kind a bucket is of.
@@ -173,3 +176,23 @@ def test_other_recipes_write_to_folders_only():
         RunDirectory("gs://b/run")
     with pytest.raises(RunDirectoryError, match="--run_dir gs://b/run must"):
         local_folder("gs://b/run")
+
+
+def test_an_upload_that_fails_is_made_up_for(monkeypatch, capsys):
+    memory = fsspec.filesystem("memory")
+    monkeypatch.setattr(remote, "WAITS", (0.0,))
+    directory = open_run_directory("memory://fails/run")
+
+    def refuse(*_, **__):
+        raise OSError("503: out of reach")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(memory), "put_file", refuse)
+        directory.append_metrics({"step": 1})
+        assert "warning: 503: out of reach" in capsys.readouterr().out
+        with pytest.raises(OSError, match="503"):
+            directory.finish({})
+    directory.write_text(directory.samples, "[]")
+    names = {name.rsplit("/", 1)[-1] for name in memory.find("/fails/run")}
+    assert {directory.metrics.name, directory.samples.name} <= names
+    directory.release()

@@ -14,6 +14,7 @@ from keras import ops
 from keras_rtd.training import Checkpoint
 from keras_rtd.training import CheckpointError
 from keras_rtd.training.checkpoint import state_variables
+from keras_rtd.utils import remote
 
 CASE = pathlib.Path(case.__file__)
 
@@ -66,7 +67,21 @@ def test_old_ones_go_with_their_marks_and_nothing_else(memory):
     assert sorted(names(memory)) == ["notes.txt", newest, newest + ".whole"]
 
 
-def test_a_store_that_refuses_is_told(memory, monkeypatch):
+def test_a_store_that_fails_for_a_while_gets_it_later(memory, monkeypatch):
+    put, failures = type(memory).put_file, iter([OSError("503"), OSError()])
+
+    def sometimes(*arguments, **options):
+        for error in failures:
+            raise error
+        return put(*arguments, **options)
+
+    monkeypatch.setattr(remote, "WAITS", (0.0, 0.0))
+    monkeypatch.setattr(type(memory), "put_file", sometimes)
+    case.fit(case.model(), "memory://run", keep=1)
+    assert "step-0000000010.checkpoint.npz.whole" in names(memory)
+
+
+def test_a_store_that_refuses_is_told(memory, monkeypatch, capsys):
     class Refused(Exception):
         """Neither an `OSError` nor known to us, as gcsfs's errors are."""
 
@@ -76,13 +91,19 @@ def test_a_store_that_refuses_is_told(memory, monkeypatch):
     model = case.model()
     case.fit(model, "memory://run")
     before = names(memory)
+    monkeypatch.setattr(remote, "WAITS", (0.0,))
     monkeypatch.setattr(type(memory), "put_file", refuse)
     checkpoint = Checkpoint("memory://run")
     checkpoint.set_model(model)
     checkpoint.step = 99
+    # Training goes on, and its end says that the newest is not there.
     checkpoint.save()
+    checkpoint.wait()
+    assert (
+        "warning: Could not write memory://run/step" in capsys.readouterr().out
+    )
     with pytest.raises(CheckpointError, match="memory://run/step.*403.*whole"):
-        checkpoint.wait()
+        checkpoint.on_train_end()
     assert names(memory) == before
 
 
