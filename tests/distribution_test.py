@@ -120,7 +120,10 @@ def test_muon_too(case, tmp_path):
 @pytest.mark.parametrize(
     "case",
     [
-        pytest.param(c, id=n, marks=[pytest.mark.slow] if i else [])
+        # Minutes on TensorFlow.
+        pytest.param(
+            c, id=n, marks=[pytest.mark.slow] if i or n == "mirrored-2" else []
+        )
         for i, (c, n) in enumerate(zip(CASES, NAMES))
     ],
 )

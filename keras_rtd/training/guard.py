@@ -11,8 +11,9 @@ from keras_rtd.training.step_interface import sync_state
 def check_trainable(model):
     """Raise `ValueError` where layers were frozen since `compile()`.
 
-    On JAX the step's state is the optimizer's and the model's variables, which
-    must be the same ones.
+    On TensorFlow the step's graph has the layers of before, and on JAX the
+    step's state is the optimizer's and the model's variables, which must be
+    the same ones. PyTorch needs no `compile()`.
     """
     optimizer = model.optimizer
     optimizer = getattr(optimizer, "inner_optimizer", optimizer)
@@ -21,8 +22,8 @@ def check_trainable(model):
     before = {id(v) for v in optimizer_variables(optimizer)}
     if before != {id(v) for v in model.trainable_variables}:
         raise ValueError(
-            "Layers were frozen or unfrozen after compile(). On JAX call "
-            "compile() again before training."
+            "Layers were frozen or unfrozen after compile(): call compile() "
+            "again before training."
         )
 
 

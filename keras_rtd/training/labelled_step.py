@@ -46,7 +46,7 @@ class LabelledStep(_Mixin):
                 x, y, y_pred, sample_weight=sample_weight
             )
 
-    if keras.config.backend() == "jax":
+    if keras.config.backend() != "torch":
 
         def make_train_function(self, force: bool = False) -> Any:
             check_trainable(self)

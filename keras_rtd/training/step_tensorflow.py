@@ -2,10 +2,12 @@
 
 from typing import Any
 
+import keras
 import tensorflow as tf
 
 from keras_rtd.keras_internals import do_not_add_up_gradients
 from keras_rtd.training.batch import unpack
+from keras_rtd.training.guard import check_trainable
 from keras_rtd.training.step_interface import StepInterface
 from keras_rtd.utils import replicas
 from keras_rtd.utils.types import Batch
@@ -17,6 +19,10 @@ class TrainStep(StepInterface):
 
     # Whether XLA compiles what each replica does by itself.
     _compiles_replicas = False
+
+    def make_train_function(self, force: bool = False) -> Any:
+        check_trainable(self)
+        return keras.Model.make_train_function(self, force)
 
     def best_jit_compile(self) -> bool:
         return bool(tf.config.list_logical_devices("GPU"))

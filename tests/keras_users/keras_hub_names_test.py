@@ -61,6 +61,7 @@ def test_a_saved_model_of_keras(tmp_path):
     import tensorflow as tf
 
     batch = user_models.encoder_batch()
-    found = tf.saved_model.load(str(path)).serve(batch)
+    loaded = tf.saved_model.load(str(path))
+    found = loaded.serve(batch)
     expected = model.predict(batch, verbose=0)
     assert abs(found.numpy() - expected).max() < 1e-5
