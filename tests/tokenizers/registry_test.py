@@ -181,7 +181,7 @@ def test_presets_of_both_packages(tmp_path):
             "There is no tokenizer in .*neither tokenizer.json, spm.model nor",
         ),
         ({"tokenizer.json": "{"}, "is not JSON"),
-        ({"tokenizer.json": "[]"}, "does not hold an object"),
+        ({"tokenizer.json": "[]"}, "must be an object"),
         (
             {"tokenizer.json": '{"model": {"type": "Unigram"}}'},
             "tokenizers cannot read this tokenizer.json",
