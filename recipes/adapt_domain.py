@@ -1,4 +1,4 @@
-"""Continue the pre-training of a released ELECTRA or ModernBERT on your text.
+"""Continue the pre-training of a released encoder on your text.
 
     python recipes/adapt_domain.py --source=hf:DIR --data="corpus/*.txt" \\
         --vocabulary=vocabulary.txt --run_dir=runs/mine

@@ -243,12 +243,13 @@ def _kind_options(options, parser):
         parser.error("--keep_accents and --strip_accents exclude each other.")
     given = {n: getattr(options, n) for n in _KIND_OPTIONS}
     given = {name: value for name, value in given.items() if value is not None}
+    kind = TOKENIZERS[options.kind]
     lowercase = options.lowercase
-    lowercase |= options.kind == "wordpiece" and not options.cased
+    lowercase |= kind.lowercase_by_default and not options.cased
     given["lowercase"] = lowercase
     given["strip_accents"] = options.strip_accents
     if not options.output.endswith(".json"):
-        if options.kind != "wordpiece" or options.normalization is not None:
+        if not kind.vocabulary_file or options.normalization is not None:
             parser.error(
                 f"--output: a vocabulary such as {options.output!r} is "
                 "WordPiece by BERT's rules. Pass a tokenizer.json."

@@ -1,6 +1,8 @@
 """What differs between the kinds of tasks: data, model, scores."""
 
 import dataclasses
+import hashlib
+import json
 from typing import Any
 
 import numpy as np
@@ -21,10 +23,18 @@ class Problem:
     Attributes:
         name: string.
         main_metric: string, the one that runs are compared by.
+        train, held_out: what was read of the task's files.
     """
 
     name: str
     main_metric: str
+    train: Any
+    held_out: Any
+
+    def data_identity(self) -> str:
+        """32 hexadecimal digits of the data: other data has others."""
+        text = json.dumps([self.train, self.held_out], default=_plain)
+        return hashlib.sha256(text.encode()).hexdigest()[:32]
 
     def arguments(self) -> dict[str, Any]:
         """Arguments of the model's class, beside the preset."""
@@ -43,6 +53,10 @@ class Problem:
     def score(self, model):
         """dict of metrics on the held-out data, 0 to 100."""
         raise NotImplementedError
+
+
+def _plain(value):
+    return value.tolist() if isinstance(value, np.ndarray) else vars(value)
 
 
 class Glue(Problem):

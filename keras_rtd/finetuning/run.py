@@ -96,7 +96,11 @@ def finetune(
         environment = {
             "task": problem.name,
             "backend": keras.config.backend(),
+            "data_identity": problem.data_identity(),
         }
+        if before is not None:
+            # A run of an earlier version has none.
+            before.setdefault("data_identity", environment["data_identity"])
         binding = {**settings.binding(), **problem.settings(), **environment}
         run.check_same(binding, before)
         stored = settings.to_dict()

@@ -1,6 +1,6 @@
-"""Plain KerasHub presets of ELECTRA and DeBERTaV3, in both directions.
+"""Plain KerasHub presets, in both directions.
 
-What differs of DeBERTaV3 says `keras_rtd.models.deberta_v3.keras_hub`.
+A family other than ELECTRA brings a `keras_hub` module of its own.
 
 KerasHub's `ElectraBackbone` differs from ours in three ways. It always
 computes tanh-gelu, so that what is loaded has
@@ -22,12 +22,11 @@ from keras_rtd.interop import assembly
 from keras_rtd.interop import deberta_files
 from keras_rtd.interop import weights
 from keras_rtd.keras_internals import encoder_block_layers
-from keras_rtd.models import DebertaV3Backbone
 from keras_rtd.models import ElectraBackbone
 from keras_rtd.models import ElectraTokenizer
 from keras_rtd.models import RtdBackbone
-from keras_rtd.models.deberta_v3 import keras_hub as deberta_v3
 from keras_rtd.models.electra import conversion
+from keras_rtd.models.families import FAMILIES
 from keras_rtd.models.preset_files import check_configs
 from keras_rtd.models.weight_copies import with_plain_embeddings
 from keras_rtd.tokenizers import TOKENIZERS
@@ -74,13 +73,14 @@ def load(path: Path, dtype: Any = None) -> RtdBackbone:
             `save_to_preset` wrote is loaded by `from_preset`.
     """
     theirs = hub.models.Backbone.from_preset(_preset(path), dtype=dtype)
-    if type(theirs) is hub.models.DebertaV3Backbone:
-        return deberta_v3.load(theirs, dtype, str(path))
+    for cls in _families():
+        if type(theirs) is cls.keras_hub.BACKBONE:
+            return cls.keras_hub.load(cls, theirs, dtype, str(path))
     if type(theirs) is not hub.models.ElectraBackbone:
         raise ValueError(
             f"{path} holds a {type(theirs).__module__}."
-            f"{type(theirs).__name__}, not KerasHub's ElectraBackbone or "
-            "DebertaV3Backbone. "
+            f"{type(theirs).__name__}, not KerasHub's "
+            f"{' or '.join(cls.__name__ for cls in _theirs())}. "
             "keras_rtd's own presets are loaded by their class's from_preset."
         )
     ours = ElectraBackbone(
@@ -132,9 +132,9 @@ def save(model: Any, path: Path, tokenizer: Tokenizer | None = None) -> None:
             with options that KerasHub's has not, naming them.
     """
     ours = getattr(model, "backbone", model)
-    if isinstance(ours, DebertaV3Backbone):
+    if ours.keras_hub is not None:
         check_preset_target(path)
-        theirs = deberta_v3.make(with_plain_embeddings(ours))
+        theirs = ours.keras_hub.make(with_plain_embeddings(ours))
         theirs.save_to_preset(str(path))
         _save_sentencepiece(assembly.tokenizer_of(model, tokenizer), path)
         return
@@ -169,15 +169,23 @@ def save(model: Any, path: Path, tokenizer: Tokenizer | None = None) -> None:
         tokenizer.save_to_preset(str(path))
 
 
+def _families():
+    """Families that have a module of their own for KerasHub."""
+    return [cls for cls in FAMILIES.values() if cls.keras_hub is not None]
+
+
+def _theirs():
+    """KerasHub's classes that are read."""
+    others = [cls.keras_hub.BACKBONE for cls in _families()]
+    return [hub.models.ElectraBackbone, *others]
+
+
 def _preset(path):
     path = str(path)
     if pathlib.Path(path).is_dir():
         check_configs(path)
         return path
-    known = [
-        *hub.models.ElectraBackbone.presets,
-        *hub.models.DebertaV3Backbone.presets,
-    ]
+    known = [name for cls in _theirs() for name in cls.presets]
     if path not in known and "://" not in path:
         raise ValueError(
             f"No KerasHub preset {path!r}: not a directory, and not one of "

@@ -52,6 +52,8 @@ class EncoderFamily(EncoderFacts):
             layers, "google", "keras_hub"; see the family's conversion.py.
         huggingface: module that knows the family's directories of
             `transformers`, or `None`; see `keras_rtd.interop.huggingface`.
+        keras_hub: module that makes KerasHub's encoder of the family's, and
+            the other way round, or `None`; see `keras_rtd.interop.keras_hub`.
         citation: string, BibTeX of the family's paper, `""` where ELECTRA's
             is all; for model cards.
         generator_arguments: dict of arguments that generators have and
@@ -81,6 +83,7 @@ class EncoderFamily(EncoderFacts):
     bundled_presets: dict[str, str] = {}
     exports_to: tuple[str, ...] = ()
     huggingface: Any = None
+    keras_hub: Any = None
     citation = ""
     generator_arguments: dict[str, Any] = {}
     spare_tokens = 0

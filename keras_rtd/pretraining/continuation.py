@@ -72,8 +72,8 @@ def check_length(settings, stored, done):
         ),
     )
     steps = np.unique(np.linspace(1, done, _LOOKS).astype(int))
-    if done <= settings.run.train_steps and all(
-        _step(settings, step) == _step(before, step) for step in steps
+    if done <= settings.run.train_steps and _steps(settings, steps) == _steps(
+        before, steps
     ):
         return
     differences = [
@@ -87,14 +87,18 @@ def check_length(settings, stored, done):
     )
 
 
-def _step(settings, step):
-    """Learning rate and shape of a step."""
+def _steps(settings, steps):
+    """(learning rate, rows, tokens per row) of each of these steps."""
     run = settings.run
     optimizer = make_optimizer(
         train_steps=run.train_steps,
         phase2_steps=run.phase2_steps,
         **settings.optimizer.arguments(settings.devices.dtype),
     )
-    phase = next(p for p in settings.phases() if step <= p.last_step)
-    rate = float(rate_or_schedule(optimizer)(step))
-    return rate, phase.batch_size, phase.sequence_length
+    rate, phases = rate_or_schedule(optimizer), settings.phases()
+    found = []
+    for step in steps:
+        phase = next(p for p in phases if step <= p.last_step)
+        shape = phase.batch_size, phase.sequence_length
+        found.append((float(rate(step)), *shape))
+    return found

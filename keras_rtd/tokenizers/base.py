@@ -49,6 +49,8 @@ class Tokenizer(SavesPreset, PlainTokenizer):
         unk_token_id: int or `None`.
         runs_in_graph: bool. Ids can be had in a TensorFlow graph that is
             saved; a `tf.data` pipeline of this process takes any kind.
+        lowercase_by_default: bool. The vocabulary command lowers the text
+            unless `--cased` is given.
         vocabulary_file: str or `None`. Name of the text file in which other
             libraries look for this kind's vocabulary, one token a line.
         keeps_lines: bool. Newlines are tokens that matter, as in code: the
@@ -59,6 +61,7 @@ class Tokenizer(SavesPreset, PlainTokenizer):
 
     runs_in_graph = False
     vocabulary_file: str | None = None
+    lowercase_by_default = False
 
     def __init__(
         self,

@@ -77,6 +77,7 @@ class ElectraTokenizer(WordPieceTokenizer, Tokenizer):
     backbone_cls = keras_hub.models.ElectraBackbone
 
     runs_in_graph = True
+    lowercase_by_default = True
     vocabulary_file: str | None = "vocab.txt"
 
     def __init__(

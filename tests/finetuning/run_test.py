@@ -213,6 +213,11 @@ def test_other_settings_in_one_directory_are_refused(world, tmp_path):
     finetune(settings(world, tmp_path / "run", epochs=1), problem)
     with pytest.raises(ValueError, match="epochs: 1 there, 2 now"):
         finetune(settings(world, tmp_path / "run", epochs=2), problem)
+    with pytest.raises(ValueError, match="data_identity: '.*' there, '.*' now"):
+        finetune(
+            settings(world, tmp_path / "run", epochs=1),
+            Glue("sst2", str(world), limit=7),
+        )
 
 
 def test_a_profile_says_where_a_step_goes_and_runs_nothing(

@@ -10,6 +10,7 @@ from keras_rtd import kernels
 from keras_rtd.layers.basic import Dense
 from keras_rtd.layers.initializers import Normal
 from keras_rtd.models.deberta_v3 import huggingface
+from keras_rtd.models.deberta_v3 import keras_hub
 from keras_rtd.models.deberta_v3.block import DebertaV3Block
 from keras_rtd.models.deberta_v3.citation import CITATION
 from keras_rtd.models.deberta_v3.facts import DebertaV3Facts
@@ -96,6 +97,7 @@ class DebertaV3Backbone(DebertaV3Facts, RtdBackbone):
     bundled_presets = PRESETS
     exports_to = ("keras_hub",)
     huggingface = huggingface
+    keras_hub = keras_hub
     citation = CITATION
     generator_arguments = {"enhanced_mask_decoder": True}
     spare_tokens = 127

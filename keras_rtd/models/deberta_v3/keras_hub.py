@@ -10,8 +10,8 @@ import numpy as np
 from keras_rtd.keras_internals import encoder_block_layers
 from keras_rtd.models import stored_tensors
 from keras_rtd.models.deberta_v3 import conversion
-from keras_rtd.models.deberta_v3.backbone import DebertaV3Backbone
 
+BACKBONE = hub.models.DebertaV3Backbone
 # The names are the same.
 SIZES = (
     "vocabulary_size",
@@ -36,15 +36,16 @@ EXACT = {
 }
 
 
-def load(theirs, dtype, where):
+def load(backbone_cls, theirs, dtype, where):
     """Our encoder of KerasHub's.
 
     Args:
+        backbone_cls: `DebertaV3Backbone`.
         theirs: `keras_hub.models.DebertaV3Backbone`.
         dtype: dtype policy or `None`.
         where: string. Names the source in messages.
     """
-    ours = DebertaV3Backbone(
+    ours = backbone_cls(
         max_sequence_length=theirs.max_sequence_length,
         max_relative_positions=theirs.max_sequence_length,
         dtype=dtype,
@@ -81,7 +82,7 @@ def make(ours):
         raise ValueError(
             f"KerasHub's DebertaV3Backbone has no {', '.join(wrong)}."
         )
-    theirs = hub.models.DebertaV3Backbone(
+    theirs = BACKBONE(
         max_sequence_length=ours.max_relative_positions,
         **{name: getattr(ours, name) for name in SIZES},
     )
