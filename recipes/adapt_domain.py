@@ -114,7 +114,7 @@ def load(source, generator=None):
     else:
         other = ModelPath.parse(generator).load()[0]
         pretrainer, fresh = assembly.join(model, other, tokenizer=tokenizer)
-    print(f"starting afresh: {', '.join(fresh) or 'nothing'}")
+    print(f"initialised randomly: {', '.join(fresh) or 'nothing'}")
     return pretrainer
 
 

@@ -21,7 +21,7 @@ from keras_rtd.evaluation.sentence_scoring import SCORERS
 from keras_rtd.pretraining.run import run_safely
 from keras_rtd.utils.command_line import parse_group
 from keras_rtd.utils.setting import SettingError
-from keras_rtd.utils.setting import check_settings
+from keras_rtd.utils.setting import Settings
 from keras_rtd.utils.setting import setting
 from keras_rtd.utils.targets import Kind
 from keras_rtd.utils.targets import check_target
@@ -34,7 +34,7 @@ FIGURES = Kind(
 
 
 @dataclasses.dataclass(frozen=True)
-class BlimpSettings:
+class BlimpSettings(Settings):
     model: str | None = setting(
         None, "Preset directory, or FORMAT:PATH.", none="none, it is needed"
     )
@@ -59,7 +59,7 @@ class BlimpSettings:
     )
 
     def __post_init__(self):
-        check_settings(self)
+        super().__post_init__()
         if self.model is None:
             raise SettingError("model", "given", self.model)
         if len(self.data) != 1:

@@ -16,12 +16,12 @@ from keras_rtd import finetuning
 from keras_rtd.evaluation.glue import TASKS
 from keras_rtd.finetuning.problems import Glue
 from keras_rtd.models.text_classifier import POOLINGS
-from keras_rtd.utils.setting import check_settings
+from keras_rtd.utils.setting import Settings
 from keras_rtd.utils.setting import setting
 
 
 @dataclasses.dataclass(frozen=True)
-class GlueSettings:
+class GlueSettings(Settings):
     task: str = setting("sst2", "Task of GLUE.", choices=tuple(TASKS))
     pooling: str = setting(
         "cls",
@@ -29,9 +29,6 @@ class GlueSettings:
         "tokens.",
         choices=POOLINGS,
     )
-
-    def __post_init__(self):
-        check_settings(self)
 
 
 def defaults(given):

@@ -14,12 +14,12 @@ import sys
 
 from keras_rtd import finetuning
 from keras_rtd.finetuning.problems import Squad
-from keras_rtd.utils.setting import check_settings
+from keras_rtd.utils.setting import Settings
 from keras_rtd.utils.setting import setting
 
 
 @dataclasses.dataclass(frozen=True)
-class SquadSettings:
+class SquadSettings(Settings):
     train: str = setting("train-v1.1.json", "File of the training questions.")
     held_out: str = setting(
         "dev-v1.1.json", "File of the questions that are scored."
@@ -30,9 +30,6 @@ class SquadSettings:
         none="all",
         at_least=1,
     )
-
-    def __post_init__(self):
-        check_settings(self)
 
 
 def problem(settings):

@@ -14,11 +14,12 @@ import sys
 
 from keras_rtd import finetuning
 from keras_rtd.finetuning.problems import Tagging
+from keras_rtd.utils.setting import Settings
 from keras_rtd.utils.setting import setting
 
 
 @dataclasses.dataclass(frozen=True)
-class TaggingSettings:
+class TaggingSettings(Settings):
     train: str = setting("train.txt", "File of the training sentences.")
     held_out: str = setting(
         "test.txt", "File of the sentences that are scored."
